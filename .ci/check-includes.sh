@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+#
+# make check-includes: who may know whom.  Three rings: bytes (json, jwt,
+# number), the database (pg_*), requests (the rest); an inner ring does not
+# know an outer one, and libpq is called where its results are owned.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+cd "$TOP"
+shopt -s nullglob
+
+CORE='ngx_(config|core)\.h'
+EVENT='ngx_(config|core|event)\.h'
+LIBRARY='(libpq-fe|jansson|openssl/\w+)\.h'
+C='(?!ngx_|libpq|jansson|openssl/)[\w/]+\.h'
+
+
+# code FILE: the file without comments, line for line
+
+code() {
+    perl -0777 -pe 's{("(?:\\.|[^"\\])*"|\x27(?:\\.|[^\x27\\])+\x27)|/\*.*?\*/}
+        {defined $1 ? $1 : $& =~ s/[^\n]//gr}gsex' "$1"
+}
+
+
+# may_include FILE REGEX: one of the headers it may name
+
+may_include() {
+    code "$1" | FILE=$1 ALLOWED=$2 perl -ne '
+        next unless /^\s*#\s*include\s*[<"]([^>"]+)[>"]/;
+        print "$ENV{FILE}:$.: may not include $1\n"
+            unless $1 =~ /^(?:$ENV{ALLOWED})$/'
+}
+
+
+# may_not_name FILE REGEX
+
+may_not_name() {
+    code "$1" | FILE=$1 WORD=$2 perl -ne '
+        print "$ENV{FILE}:$.: may not know $&\n" if /\b(?:$ENV{WORD})/'
+}
+
+
+check() {
+    local file=$1 own
+
+    own=$(basename "${file%.[ch]}").h
+
+    case $file in
+
+    src/ngx_sf_json.[ch] | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch])
+        may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
+        may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
+        ;;
+
+    src/ngx_sf_pg_conf.c)
+        # directives: knows nginx's configuration, but no request of ours
+        may_include "$file" "$C|ngx_sf\.h"
+        may_not_name "$file" 'ngx_sf_ctx_t'
+        ;;
+
+    src/ngx_sf_pg_*.c)
+        may_include "$file" "$EVENT|$C|openssl/\w+\.h|ngx_sf_pg\.h"
+        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
+        ;;
+
+    src/ngx_sf_pg.h)
+        may_include "$file" "ngx_(config|core|event|http)\.h|libpq-fe\.h|$C"
+        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
+        ;;
+
+    *.c)
+        # libraries are no part of the layering, but libpq is
+        may_include "$file" "$C|ngx_sf\.h|jansson\.h|openssl/\w+\.h"
+        ;;
+    esac
+
+    case $file in
+    src/ngx_sf_pg_conn.c)
+        ;;
+    src/ngx_sf_pg_*.c | src/ngx_sf_json.c)
+        may_not_name "$file" 'PQgetResult\s*\('
+        ;;
+    *)
+        may_not_name "$file" 'PQ[a-z]\w*\s*\('
+        ;;
+    esac
+}
+
+
+# the list of sources in config is the list of files
+
+listed() {
+    local file
+
+    for file in "$NAME.c" src/*.[ch]; do
+        grep -qE "^ +.ngx_addon_dir/$file( |\"|\$)" config ||
+            echo "$file:1: is not listed in config"
+    done
+
+    sed -nE 's/^ +.ngx_addon_dir\/(.*\.[ch]).*/\1/p' config |
+        while read -r file; do
+            [ -f "$file" ] || echo "config:1: lists $file, which is missing"
+        done
+}
+
+
+[ -f "$NAME.c" ] || die "$NAME.c is missing"
+
+findings=$(
+    listed
+    for file in "$NAME.c" src/*.[ch]; do
+        check "$file"
+    done
+)
+
+[ -z "$findings" ] || { printf '%s\n' "$findings"; exit 1; }

@@ -1,0 +1,111 @@
+# shellcheck shell=bash disable=SC2034
+#
+# Shared by the scripts of this folder: sourced, not run.
+
+set -euo pipefail
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+BUILD=$TOP/build
+NAME=ngx_http_softfactory_module
+
+# a script may be a recipe of make: its jobserver is not for the makes below
+
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
+mkdir -p "$BUILD"
+
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+
+# is_root: whether this is the superuser
+
+is_root() {
+    [ "$(id -u)" = 0 ]
+}
+
+
+# reachable USER DIR: whether USER may enter DIR and all folders above it
+
+reachable() {
+    if is_root; then
+        runuser -u "$1" -- test -x "$2" 2> /dev/null
+    else
+        test -x "$2"
+    fi
+}
+
+
+# port_busy PORT: whether something listens on a port of 127.0.0.1
+
+port_busy() {
+    (exec 3<> "/dev/tcp/127.0.0.1/$1") 2> /dev/null
+}
+
+
+# free_port FIRST: the first port from FIRST on that nobody listens on
+
+free_port() {
+    local port=$1
+
+    while port_busy "$port"; do
+        port=$((port + 1))
+    done
+
+    echo "$port"
+}
+
+
+# alone NAME: waits until no other script holds the lock of that name
+
+alone() {
+    exec 9> "$BUILD/.$1.lock"
+    flock 9
+}
+
+
+# changed STAMP TEXT: whether TEXT differs from what the file STAMP holds
+
+changed() {
+    [ ! -f "$1" ] || [ "$(cat "$1")" != "$2" ]
+}
+
+
+# apt_private DIR TYPE SUITE: lets apt-get use the machine's first package
+# source with another type (deb, deb-src) and suite ("-": as it is), by lists
+# kept in DIR; the system's own lists and sources stay as they are.  Sets APT.
+
+apt_private() {
+    local dir=$1 type=$2 suite=$3 deb822=/etc/apt/sources.list.d/debian.sources
+    local suites='s/^(Suites:).*/\1 '$suite'/' stanzas=1
+    local line='s/^(deb( +\[[^]]*\])? +[^ ]+) +[^ ]+/\1 '$suite'/'
+
+    if [ "$suite" = - ]; then
+        suites=
+        line=
+        stanzas=9
+    fi
+
+    rm -rf "$dir/parts"
+    mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/cache/archives/partial"
+
+    if [ -f "$deb822" ]; then
+        awk -v n=$stanzas 'BEGIN { RS = ""; ORS = "\n\n" } NR <= n' \
+            "$deb822" |
+            sed -E -e "s/^(Types:).*/\1 $type/" -e "$suites" \
+            > "$dir/parts/private.sources"
+    else
+        sed -nE -e '/^deb /!d' -e "$line" -e "s/^deb /$type /" -e p \
+            /etc/apt/sources.list > "$dir/parts/private.list"
+    fi
+
+    APT=(apt-get -qq -o Dir::Etc::SourceList=/dev/null
+         -o Dir::Etc::SourceParts="$dir/parts"
+         -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache"
+         -o APT::Sandbox::User=root)
+
+    "${APT[@]}" update
+}

@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+#
+# make run: builds the module, starts a private PostgreSQL with demo data and
+# nginx with the module on http://localhost:9000, until Ctrl-C.
+#
+#     PORT=9001   another port
+#     SIZE=large  much demo data (only when the database is still empty)
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+PORT=${PORT:-9000}
+SIZE=${SIZE:-small}
+RUN=$BUILD/run
+NGINX=
+
+
+# render FILE: the configuration; LISTEN, USER and the database are this run's
+
+render() {
+    local workers=www-data listen6="" socket
+
+    reachable "$workers" "$RUN" || workers=root
+    socket=$("$TOP/.ci/postgres.sh" env | sed -n 's/.*PG_SOCKET=//p')
+
+    if grep -qs '^0*1 ' /proc/net/if_inet6; then
+        listen6="listen [::1]:$PORT;"
+    fi
+
+    cat > "$1" << CONF
+load_module $BUILD/$NAME.so;
+
+$(is_root && echo "user $workers;")
+worker_processes 2;
+pid logs/nginx.pid;
+error_log logs/error.log info;
+
+events {
+    worker_connections 1024;
+}
+
+http {
+    client_body_temp_path tmp/body;
+    proxy_temp_path tmp/proxy;
+    fastcgi_temp_path tmp/fastcgi;
+    uwsgi_temp_path tmp/uwsgi;
+    scgi_temp_path tmp/scgi;
+    access_log logs/access.log;
+
+    upstream primary {
+        server unix:$socket;
+        softfactory_pg "dbname=softfactory user=app";
+    }
+
+    server {
+        listen 127.0.0.1:$PORT;
+        $listen6
+
+        location /api/ {
+            softfactory_pass primary;
+            softfactory_token demo_token user=1 products=all;
+        }
+
+        location = /health {
+            softfactory_pass primary;
+        }
+
+        location = /ready {
+            softfactory_pass primary;
+        }
+    }
+}
+CONF
+}
+
+
+finish() {
+    trap '' INT TERM
+    trap - EXIT
+
+    if [ -n "$NGINX" ] && kill -TERM "$NGINX" 2> /dev/null; then
+        wait "$NGINX" || true
+    fi
+
+    "$TOP/.ci/postgres.sh" stop
+    echo "stopped"
+    exit "$1"
+}
+
+
+! port_busy "$PORT" ||
+    die "port $PORT is in use, choose another: make run PORT=9001"
+
+"$TOP/.ci/install.sh" build run
+"$TOP/.ci/build.sh"
+
+# one run at a time: the second would stop the database of the first
+
+exec 8> "$BUILD/.run.lock"
+flock -n 8 || die "make run is at work already in this folder"
+
+trap 'finish $?' EXIT
+trap 'exit 0' INT TERM
+
+"$TOP/.ci/postgres.sh" start 8>&-
+"$TOP/.ci/postgres.sh" load "$BUILD/pg" "$SIZE"
+
+mkdir -p "$RUN/logs" "$RUN/tmp" "$RUN/conf"
+rm -f "$RUN"/logs/*
+render "$RUN/conf/nginx.conf"
+
+nginx=(/usr/sbin/nginx -p "$RUN/" -e logs/error.log -c conf/nginx.conf)
+"${nginx[@]}" -t -q
+"${nginx[@]}" -g 'daemon off;' < /dev/null 8>&- &
+NGINX=$!
+
+for _ in {1..50}; do
+    if port_busy "$PORT" || ! kill -0 "$NGINX" 2> /dev/null; then
+        break
+    fi
+    sleep 0.1
+done
+
+port_busy "$PORT" || die "nginx does not listen, see $RUN/logs/error.log"
+
+cat << TRY
+
+Serving on http://localhost:$PORT.  To try:
+
+    curl http://localhost:$PORT/health
+    curl http://localhost:$PORT/api/review/campaigns
+    curl -H 'Authorization: Bearer demo_token' \\
+        http://localhost:$PORT/api/dashboard/kpis
+    curl -H 'Authorization: Bearer demo_token' \\
+        http://localhost:$PORT/api/sns/posts
+
+SQL:            .ci/postgres.sh psql
+Configuration:  build/run/conf/nginx.conf
+Logs:           build/run/logs/
+Stop:           Ctrl-C
+TRY
+
+wait "$NGINX"

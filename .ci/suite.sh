@@ -1,0 +1,84 @@
+# shellcheck shell=bash disable=SC2034
+#
+# The Test::Nginx suite over one nginx, and the gate on what it left behind:
+# sourced by test.sh and valgrind.sh after lib.sh.
+
+TEST=$BUILD/test
+
+
+# suite_database: a new PostgreSQL with small demo data, for this run
+
+suite_database() {
+    "$TOP/.ci/postgres.sh" remove "$TEST/pg"
+    trap '"$TOP/.ci/postgres.sh" stop "$TEST/pg"' EXIT
+    trap 'exit 1' INT TERM
+
+    "$TOP/.ci/postgres.sh" start "$TEST/pg"
+    "$TOP/.ci/postgres.sh" load "$TEST/pg" small
+    eval "$("$TOP/.ci/postgres.sh" env "$TEST/pg")"
+}
+
+
+# suite NAME [FILE...]: runs the files (default: all) with the nginx that the
+# environment names, leaves reports in $SF_REPORTS, adds to PASSED and FAILED
+
+suite() {
+    local name=$1 log=$TEST/$1.log status=0
+    shift
+
+    [ $# -gt 0 ] || set -- t/*.t
+
+    export TEST_NGINX_SERVROOT=$TEST/servroot
+    TEST_NGINX_PORT=$(free_port 1984)
+    export TEST_NGINX_PORT
+
+    rm -rf "$SF_REPORTS" "$TEST_NGINX_SERVROOT"
+    mkdir -p "$SF_REPORTS"
+    chmod 777 "$SF_REPORTS"
+
+    echo "== suite: $name"
+    prove "$@" 2>&1 | tee "$log" || status=1
+
+    # prove's own words: "Files=2, Tests=30, ..." and "Failed 1/30 subtests"
+
+    local total failed
+    total=$(sed -n 's/^Files=.*Tests=\([0-9]*\).*/\1/p' "$log")
+    failed=$(awk '/^ *Failed [0-9]+\/[0-9]+ subtests/ { split($2, n, "/")
+                  sum += n[1] } END { print sum + 0 }' "$log")
+
+    if [ "$status" != 0 ] && [ "$failed" = 0 ]; then
+        failed=1
+        total=$((${total:-0} + 1))
+    fi
+
+    PASSED=$((PASSED + ${total:-0} - failed))
+    FAILED=$((FAILED + failed))
+    gate "$name"
+}
+
+
+# gate NAME: prove does not notice a sanitizer's report, nor what nginx logs
+# without a test looking for it.  A test that provokes an alert says so in its
+# file: a line "# expect-alert: REGEX" (extended, matched against the log).
+
+gate() {
+    local pattern=$TEST/expected.re found
+
+    sed -n 's/^# expect-alert: *//p' t/*.t > "$pattern"
+
+    found=$(
+        find "$SF_REPORTS" -type f ! -name 'error.*.log' -size +0 \
+            -exec head -n 40 {} +
+        grep -hE '\[(alert|crit|emerg)\]|exited with code [1-9]|exited on sig' \
+            "$SF_REPORTS"/error.*.log 2> /dev/null |
+            { if [ -s "$pattern" ]; then grep -vEf "$pattern"; else cat; fi; }
+    ) || true
+
+    if [ -n "$found" ]; then
+        printf '%s\n' "$found" | head -n 100
+        echo "NOT CLEAN: $1 left reports in $SF_REPORTS"
+        FAILED=$((FAILED + 1))
+    else
+        PASSED=$((PASSED + 1))
+    fi
+}

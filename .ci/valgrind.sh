@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+#
+# make valgrind: the suite, or the files given, with the nginx of this machine
+# under valgrind.  Two seconds a test block; not part of make test.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$TOP/.ci/suite.sh"
+
+cd "$TOP"
+PASSED=0
+FAILED=0
+
+.ci/install.sh build run test valgrind
+.ci/build.sh
+mkdir -p "$TEST"
+exec 8> "$BUILD/.test.lock"
+flock -n 8 || die "make test is at work already in this folder"
+
+suite_database
+
+export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
+export SF_TEST_SANITIZED=1 SF_REPORTS=$TEST/reports-valgrind
+export TEST_NGINX_BINARY=/usr/sbin/nginx
+export TEST_NGINX_LOAD_MODULES=$BUILD/$NAME.so
+export TEST_NGINX_USE_VALGRIND="-q --keep-debuginfo=yes --leak-check=full \
+--show-leak-kinds=definite,indirect \
+--errors-for-leak-kinds=definite,indirect \
+--suppressions=$TOP/.ci/valgrind.suppress \
+--log-file=$SF_REPORTS/valgrind.%p"
+suite valgrind "$@"
+
+echo
+echo "$PASSED passed, $FAILED failed"
+[ "$FAILED" = 0 ]

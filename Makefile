@@ -1,0 +1,53 @@
+# GNU make; the work is done by the scripts in .ci/.
+
+.PHONY: all run test asan unit fuzz faults bench valgrind clean help \
+	check-style check-includes check-docs
+
+all:        ## build/ngx_http_softfactory_module.so
+	@.ci/build.sh
+
+run:        ## serve http://localhost:9000 with demo data [PORT= SIZE=large]
+	@.ci/run-demo.sh
+
+test:       ## everything: checks, unit tests, both nginx builds, PostgreSQL
+	@.ci/test.sh
+
+asan:       ## build/asan/nginx: nginx and module with ASan and UBSan
+	@.ci/install.sh build asan
+	@.ci/asan.sh
+
+unit:       ## tests of the parts that need no nginx
+	@.ci/install.sh build asan unit
+	@.ci/asan.sh
+	@.ci/unit.sh
+
+fuzz:       ## hostile bytes against the parsers [FUZZ_SECONDS=]
+	@.ci/install.sh build fuzz
+	@.ci/fuzz.sh
+
+faults:     ## databases that stall, die and come back [FAULTS=short]
+	@.ci/install.sh build run faults
+	@.ci/faults.sh
+
+bench:      ## throughput and latency on this machine [BENCH=short]
+	@.ci/install.sh build run bench
+	@.ci/bench.sh
+
+valgrind:   ## the test suite under valgrind
+	@.ci/valgrind.sh
+
+check-style: ## lines, names, lengths, forbidden calls
+	@.ci/check-style.sh
+
+check-includes: ## who may include and call whom
+	@.ci/check-includes.sh
+
+check-docs: ## directives, variables and endpoints are documented
+	@.ci/check-docs.sh
+
+clean:      ## stop what was left running, remove build/
+	@.ci/clean.sh
+
+help:       ## this list
+	@sed -nE 's/^([a-z-]+): *## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
+		awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'

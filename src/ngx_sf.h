@@ -1,0 +1,487 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The module's table of contents: types that several files share, and what
+ * each file of the request's path gives to the others, in the order in which
+ * a request passes them.
+ */
+
+
+#ifndef _NGX_SF_H_INCLUDED_
+#define _NGX_SF_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_sf_number.h"
+#include "ngx_sf_json.h"
+#include "ngx_sf_jwt.h"
+#include "ngx_sf_pg.h"
+
+
+typedef struct ngx_sf_main_conf_s  ngx_sf_main_conf_t;
+typedef struct ngx_sf_loc_conf_s   ngx_sf_loc_conf_t;
+typedef struct ngx_sf_worker_s     ngx_sf_worker_t;
+typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
+typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
+typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
+typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
+typedef struct ngx_sf_ctx_s        ngx_sf_ctx_t;
+
+
+/* --- ngx_sf_api.c: the API as data --- */
+
+typedef enum {
+    NGX_SF_ANYONE = 0,          /* never asks for a token */
+    NGX_SF_ANONYMOUS,           /* the same, unless softfactory_anonymous off */
+    NGX_SF_USER                 /* a token of an active user */
+} ngx_sf_access_e;
+
+
+/* how a parameter is read; what each means stands in ngx_sf_param.c */
+
+typedef enum {
+    NGX_SF_PARAM_END = 0,
+    NGX_SF_PARAM_ID,            /* digits of the path */
+    NGX_SF_PARAM_STRING,        /* filter, applied when not empty */
+    NGX_SF_PARAM_LIST,          /* filter, comma separated */
+    NGX_SF_PARAM_INT,           /* filter, applied when not 0 */
+    NGX_SF_PARAM_INT_DEFAULT,   /* integer, else the default */
+    NGX_SF_PARAM_INT_STRICT,    /* integer, else 400; text kept as given */
+    NGX_SF_PARAM_TEXT,          /* kept as given, else the default */
+    NGX_SF_PARAM_CHOICE,        /* one of .choices, else the first */
+    NGX_SF_PARAM_DATE,          /* ISO date, else today minus .def days */
+    NGX_SF_PARAM_SEARCH,        /* keyword of a LIKE pattern */
+    NGX_SF_PARAM_PAGE,
+    NGX_SF_PARAM_PAGE_SIZE      /* default .def, clamped to .max if set */
+} ngx_sf_param_type_e;
+
+
+/* an allowed value of a CHOICE, and what stands for it in the statement */
+
+typedef struct {
+    const char                 *value;
+    const char                 *sql;
+} ngx_sf_choice_t;
+
+
+typedef struct {
+    const char                 *name;
+    ngx_sf_param_type_e         type;
+    const char                 *alias;    /* read when name does not serve */
+    int64_t                     def;
+    int64_t                     min;
+    int64_t                     max;
+    const char                 *text;     /* default of TEXT */
+    const ngx_sf_choice_t      *choices;  /* ended by NULL */
+    const char                 *since;    /* DATE: counted back from this */
+} ngx_sf_param_t;
+
+
+typedef ngx_int_t (*ngx_sf_document_pt)(ngx_sf_ctx_t *ctx, ngx_uint_t up,
+    ngx_str_t *body);
+
+
+/*
+ * An endpoint.  The statement is a template, see ngx_sf_statement.c; an
+ * endpoint has a statement and a shape, or a constant body, or a document.
+ */
+
+typedef struct {
+    const char                 *name;     /* path in snake case: directives,
+                                             metrics, logs */
+    const char                 *path;     /* {id}: digits */
+    ngx_uint_t                  method;
+    ngx_uint_t                  app_methods;  /* the application's, same path */
+    ngx_sf_access_e             access;
+    const char                 *product;  /* slug of the gate, or NULL */
+    const ngx_sf_param_t       *params;
+    ngx_uint_t                  lane;     /* ngx_sf_pg_lane_e */
+    const char                 *sql;
+    const char                 *total;    /* statement of "total", heavy */
+    const ngx_sf_json_field_t  *shape;
+    const char                 *missing;  /* no row: 404 with this error */
+    const char                 *forbidden;    /* column 0 of row 0 is not
+                                                 true: 403 with this error */
+    const char                 *body;     /* constant document */
+    ngx_sf_document_pt          document; /* asks whether the pool is up */
+} ngx_sf_row_t;
+
+
+extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
+
+/* is_active and products (slugs, comma separated) of $user */
+extern const char          ngx_sf_api_principal[];
+
+/* answers when the pool is up */
+extern const char          ngx_sf_api_ping[];
+
+
+/* an endpoint as compiled at configuration */
+
+struct ngx_sf_endpoint_s {
+    const ngx_sf_row_t         *row;
+    ngx_uint_t                  index;    /* of ngx_sf_api */
+    ngx_str_t                   name;
+    ngx_uint_t                  nparams;
+    ngx_uint_t                  product;  /* bit of the gate, 0: none */
+    ngx_sf_statement_t         *statement;
+    ngx_sf_statement_t         *total;
+    ngx_sf_json_program_t      *program;
+};
+
+
+/* --- ngx_sf_statement.c: templates of SQL -> statement texts --- */
+
+/* a parameter's value as it takes effect */
+
+typedef struct {
+    ngx_str_t                   text;     /* that is bound, valid UTF-8 */
+    ngx_str_t                   echo;     /* that the answer repeats */
+    int64_t                     number;
+    unsigned                    set:1;    /* present and applied */
+} ngx_sf_value_t;
+
+
+/* what a statement is filled from */
+
+typedef struct {
+    const ngx_sf_value_t       *values;   /* by parameter */
+    int64_t                     user;
+    int64_t                     page_size;
+    int64_t                     offset;
+    unsigned                    first:1;  /* first page of default size */
+} ngx_sf_bind_source_t;
+
+
+/*
+ * Compiles a template; endpoint gives the names of parameters.  Statement ids
+ * are taken from *next_id.  NULL: an error that has been logged.
+ */
+ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
+    const ngx_str_t *name, const ngx_sf_param_t *params, const char *sql,
+    ngx_uint_t columns, ngx_uint_t *next_id);
+
+/* the text that serves these values, composed in the worker at first use */
+ngx_sf_pg_statement_t *ngx_sf_statement_variant(ngx_sf_worker_t *worker,
+    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source);
+
+/*
+ * Values in the order of the text's $1, $2, …, copied to the pool; statement
+ * is a variant.  NULL: memory is short.
+ */
+const char **ngx_sf_statement_bind(ngx_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement,
+    const ngx_sf_bind_source_t *source);
+
+
+/* --- ngx_sf_route.c: method and path -> endpoint --- */
+
+typedef struct ngx_sf_routes_s  ngx_sf_routes_t;
+
+typedef struct {
+    ngx_sf_endpoint_t          *endpoint; /* NULL: no such native method */
+    ngx_uint_t                  native;   /* methods, of enabled endpoints */
+    ngx_uint_t                  app;      /* methods of the application */
+    ngx_str_t                   id;       /* digits that {id} stands for */
+} ngx_sf_match_t;
+
+ngx_sf_routes_t *ngx_sf_routes_compile(ngx_conf_t *cf,
+    ngx_sf_endpoint_t *endpoints, ngx_uint_t n);
+
+/* NGX_OK, or NGX_DECLINED: the path is not known here */
+ngx_int_t ngx_sf_route_find(const ngx_sf_routes_t *routes,
+    const u_char *enabled, const ngx_str_t *path, ngx_uint_t method,
+    ngx_sf_match_t *match);
+
+
+/* --- ngx_sf_token.c: bearer tokens that this worker has verified --- */
+
+ngx_sf_tokens_t *ngx_sf_tokens_create(ngx_cycle_t *cycle);
+void ngx_sf_tokens_destroy(ngx_sf_tokens_t *tokens);
+
+/*
+ * Claims of a token by the keys of a location; verified once, then looked up
+ * by the whole token and the identity of the keys, with the times checked
+ * anew.  NULL, or the reason of the refusal.
+ */
+const char *ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
+    const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
+    ngx_sf_jwt_claims_t *claims);
+
+
+/* --- ngx_sf_auth.c: who is asking, and may they --- */
+
+typedef struct {
+    int64_t                     id;
+    uint64_t                    products; /* bits of the gates passed */
+} ngx_sf_principal_t;
+
+/* a fixed token of the configuration */
+
+typedef struct {
+    ngx_str_t                   token;
+    ngx_sf_principal_t          principal;
+} ngx_sf_fixed_token_t;
+
+/* the steps TOKEN, PRINCIPAL and GATE of ngx_sf_request.c */
+ngx_int_t ngx_sf_auth_token(ngx_sf_ctx_t *ctx);
+ngx_int_t ngx_sf_auth_principal(ngx_sf_ctx_t *ctx);
+ngx_int_t ngx_sf_auth_gate(ngx_sf_ctx_t *ctx);
+
+/* user id of the request's token, or NGX_DECLINED; no I/O */
+ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
+    int64_t *user);
+
+
+/* --- ngx_sf_param.c: path and query -> typed values --- */
+
+typedef struct {
+    ngx_sf_value_t             *values;   /* by parameter of the row */
+    int64_t                     page;
+    int64_t                     page_size;
+    int64_t                     offset;
+    unsigned                    first:1;  /* first page of default size */
+    unsigned                    no_row:1; /* an id that no row can have */
+    ngx_uint_t                  status;   /* of the first error, 0: none */
+    ngx_str_t                   error;
+} ngx_sf_params_t;
+
+typedef struct {
+    ngx_regex_t                *sql_like; /* keywords that are refused */
+    int64_t                     max_page_size;
+    time_t                      now;      /* of the request, seconds */
+} ngx_sf_param_env_t;
+
+/* compiles what the readers need; NGX_ERROR has been logged */
+ngx_int_t ngx_sf_param_env_init(ngx_conf_t *cf, ngx_sf_param_env_t *env);
+
+/*
+ * Reads the parameters of a row from the path's digits and the raw query
+ * string.  An error in the input is left in params->status and ->error;
+ * NGX_ERROR only when memory is short.
+ */
+ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
+    const ngx_str_t *id, const ngx_str_t *args,
+    const ngx_sf_param_env_t *env, ngx_sf_params_t *params);
+
+
+/* --- ngx_sf_flight.c: one execution of one query for 1..n requests --- */
+
+/* a request's place in a flight */
+
+typedef struct {
+    ngx_queue_t                 queue;    /* flight->waiters */
+    ngx_sf_flight_t            *flight;   /* NULL: not in one */
+    ngx_sf_ctx_t               *ctx;
+} ngx_sf_wait_t;
+
+typedef struct {
+    ngx_rbtree_t                rbtree;   /* keyed flights */
+    ngx_rbtree_node_t           sentinel;
+    ngx_queue_t                 kept;     /* landed ones, oldest first */
+    ngx_uint_t                  nkept;
+} ngx_sf_flights_t;
+
+struct ngx_sf_flight_s {
+    ngx_str_node_t              node;     /* key, empty: never shared */
+    ngx_queue_t                 kept;
+    ngx_queue_t                 waiters;
+    ngx_uint_t                  members;  /* waits that point here */
+    ngx_msec_t                  landed_at;
+    ngx_msec_t                  keep;     /* ms that a result is served */
+    ngx_pool_t                 *pool;
+    ngx_sf_flights_t           *flights;
+    ngx_sf_pg_query_t           query;
+    ngx_sf_pg_outcome_e         outcome;
+    PGresult                   *res;
+    unsigned                    landed:1;
+    unsigned                    linked:1; /* in flights */
+};
+
+typedef struct {
+    ngx_sf_pg_pool_t           *pool;
+    ngx_sf_statement_t         *statement;
+    const ngx_sf_bind_source_t *source;
+    ngx_uint_t                  lane;
+    ngx_msec_t                  keep;     /* 0: a flight of one's own */
+} ngx_sf_flight_order_t;
+
+void ngx_sf_flights_init(ngx_sf_flights_t *flights);
+void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
+
+/*
+ * Takes a place in a flight for the order: one that is under way or landed
+ * less than keep ago, or a new one.  NGX_OK: landed, look at ->outcome;
+ * NGX_AGAIN: ngx_sf_request_landed() will be called; NGX_ERROR: memory.
+ */
+ngx_int_t ngx_sf_flight_join(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_flight_order_t *order);
+
+/* gives the place up; the last one to leave ends the flight */
+void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
+
+
+/* --- ngx_sf_request.c: the steps of a request --- */
+
+typedef enum {
+    NGX_SF_STEP_ROUTE = 0,
+    NGX_SF_STEP_TOKEN,
+    NGX_SF_STEP_PARAMS,
+    NGX_SF_STEP_PRINCIPAL,
+    NGX_SF_STEP_GATE,
+    NGX_SF_STEP_FETCH,
+    NGX_SF_STEP_RENDER,
+    NGX_SF_STEP_SEND
+} ngx_sf_step_e;
+
+typedef enum {
+    NGX_SF_WAIT_PRINCIPAL = 0,
+    NGX_SF_WAIT_ROWS,
+    NGX_SF_WAIT_TOTAL,
+    NGX_SF_WAITS
+} ngx_sf_wait_e;
+
+struct ngx_sf_ctx_s {
+    ngx_http_request_t         *request;
+    ngx_sf_loc_conf_t          *slcf;
+    ngx_sf_worker_t            *worker;
+    ngx_sf_step_e               step;
+
+    ngx_sf_match_t              match;
+    ngx_sf_endpoint_t          *endpoint;
+    int64_t                     user;     /* of the token, 0: not known */
+    ngx_sf_principal_t         *principal;
+    ngx_sf_params_t             params;
+
+    ngx_sf_wait_t               waits[NGX_SF_WAITS];
+    ngx_uint_t                  pending;  /* waits not landed */
+
+    ngx_uint_t                  status;
+    ngx_str_t                   error;    /* text of an error answer */
+    ngx_str_t                   body;
+    ngx_uint_t                  retry_after;  /* seconds, 0: no header */
+
+    uint64_t                    queue_time;   /* microseconds */
+    uint64_t                    db_time;
+
+    unsigned                    parked:1;
+    unsigned                    preflight:1;  /* OPTIONS */
+    unsigned                    done:1;   /* answered or handed over */
+};
+
+/* content handler of softfactory_pass */
+ngx_int_t ngx_sf_handler(ngx_http_request_t *r);
+
+/* a flight that this request waits for has landed */
+void ngx_sf_request_landed(ngx_sf_wait_t *wait);
+
+/* the pool that serves this request: the primary's, else the replicas' */
+ngx_sf_pg_pool_t *ngx_sf_request_pool(ngx_sf_ctx_t *ctx, ngx_uint_t lane);
+
+/* sets the error of an answer; returns status, so that a step can return it */
+ngx_int_t ngx_sf_request_error(ngx_sf_ctx_t *ctx, ngx_uint_t status,
+    const char *error);
+
+/* the answer to a flight that brought no result */
+ngx_int_t ngx_sf_request_outcome(ngx_sf_ctx_t *ctx,
+    ngx_sf_pg_outcome_e outcome);
+
+
+/* --- ngx_sf_health.c: /health and /ready --- */
+
+ngx_int_t ngx_sf_health_document(ngx_sf_ctx_t *ctx, ngx_uint_t up,
+    ngx_str_t *body);
+ngx_int_t ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up,
+    ngx_str_t *body);
+
+
+/* --- ngx_sf_cors.c: cross-origin headers --- */
+
+/* adds what the Fetch standard asks for to an answer; NGX_OK, NGX_ERROR */
+ngx_int_t ngx_sf_cors_headers(ngx_http_request_t *r,
+    const ngx_array_t *origins, ngx_uint_t preflight);
+
+
+/* --- ngx_sf_response.c: status and bytes -> HTTP --- */
+
+/*
+ * Sends ctx->status with ctx->body, or with ctx->error as JSON; to OPTIONS no
+ * body and Allow.  Returns what a content handler returns.
+ */
+ngx_int_t ngx_sf_response_send(ngx_sf_ctx_t *ctx);
+
+/* adds a header; name is a constant, the value lives as long as r */
+ngx_int_t ngx_sf_response_header(ngx_http_request_t *r, const char *name,
+    const ngx_str_t *value);
+
+
+/* --- ngx_sf_pg_conf.c: directives of a PostgreSQL upstream --- */
+
+void *ngx_sf_pg_create_conf(ngx_conf_t *cf);
+char *ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* after all of http{}: servers and lanes of the upstream uscf */
+ngx_int_t ngx_sf_pg_conf_finish(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *uscf, ngx_sf_pg_conf_t *pgcf);
+
+
+/* --- ngx_http_softfactory_module.c: configuration --- */
+
+struct ngx_sf_main_conf_s {
+    ngx_sf_endpoint_t          *endpoints;
+    ngx_uint_t                  nendpoints;
+    ngx_sf_routes_t            *routes;
+    ngx_sf_statement_t         *principal;
+    ngx_sf_statement_t         *ping;
+    ngx_uint_t                  nstatements;
+    ngx_array_t                 products; /* of ngx_str_t: bit = index */
+    ngx_regex_t                *sql_like; /* see ngx_sf_param_env_t */
+    ngx_array_t                 locations;    /* of ngx_sf_loc_conf_t * */
+    ngx_array_t                 pools;    /* of ngx_sf_pg_conf_t * in use */
+    ngx_sf_worker_t            *worker;   /* set once, in the worker */
+};
+
+struct ngx_sf_loc_conf_s {
+    ngx_str_t                   primary;  /* names of upstreams */
+    ngx_str_t                   replicas;
+    ngx_sf_pg_conf_t           *primary_pg;
+    ngx_sf_pg_conf_t           *replicas_pg;
+    ngx_array_t                *keys;     /* of ngx_sf_jwt_key_t * */
+    ngx_array_t                *tokens;   /* of ngx_sf_fixed_token_t */
+    u_char                     *enabled;  /* by endpoint index */
+    ngx_array_t                *cors;     /* of ngx_str_t */
+    ngx_str_t                   fallback;
+    ngx_str_t                   version;
+    ngx_flag_t                  anonymous;
+    ngx_int_t                   max_page_size;
+
+    ngx_http_core_srv_conf_t   *cscf;     /* for the check of fallback */
+    u_char                     *file;     /* where softfactory_pass stands */
+    ngx_uint_t                  line;
+};
+
+/* state of one worker */
+
+struct ngx_sf_worker_s {
+    ngx_cycle_t                *cycle;
+    ngx_sf_main_conf_t         *smcf;
+    ngx_sf_pg_pool_t          **pools;    /* by ngx_sf_pg_conf_t.index */
+    ngx_sf_pg_statement_t     **statements;   /* by id, made at first use */
+    ngx_sf_flights_t            flights;
+    ngx_sf_tokens_t            *tokens;
+    time_t                      started;
+};
+
+
+extern ngx_module_t  ngx_http_softfactory_module;
+
+
+#endif /* _NGX_SF_H_INCLUDED_ */

@@ -1,0 +1,350 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Who is asking, and may they.
+ *
+ * Three steps.  TOKEN reads the header and needs no I/O: a fixed token of the
+ * configuration is a principal at once, a JWT gives a user id.  PRINCIPAL
+ * asks the database for that user: role, e-mail and the active flag come from
+ * the row, never from the token.  GATE compares the products of the principal
+ * with that of the endpoint.  The answers and their order are those of the
+ * original's require_auth and require_subscription (contract, section 1).
+ */
+
+
+#include "ngx_sf.h"
+
+#include <openssl/crypto.h>
+
+
+#define NGX_SF_AUTH_SCHEME      "Bearer "
+
+#define NGX_SF_AUTH_MISSING     "Missing authorization header"
+#define NGX_SF_AUTH_INVALID     "Invalid or expired token"
+#define NGX_SF_AUTH_INACTIVE    "User not found or inactive"
+
+
+typedef enum {
+    NGX_SF_PRINCIPAL_ACTIVE = 0,
+    NGX_SF_PRINCIPAL_PRODUCTS
+} ngx_sf_principal_column_e;
+
+
+static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
+static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
+    const ngx_str_t *token);
+static ngx_int_t ngx_sf_auth_row(ngx_sf_ctx_t *ctx, const PGresult *res);
+static uint64_t ngx_sf_auth_products(ngx_sf_main_conf_t *smcf,
+    ngx_str_t slugs);
+
+
+ngx_int_t
+ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
+{
+    ngx_str_t              token;
+    const char            *reason;
+    ngx_sf_access_e        access;
+    ngx_http_request_t    *r;
+    ngx_sf_jwt_claims_t    claims;
+    ngx_sf_fixed_token_t  *fixed;
+
+    r = ctx->request;
+    access = ctx->endpoint->row->access;
+
+    ctx->step = NGX_SF_STEP_PARAMS;
+
+    if (access == NGX_SF_ANYONE
+        || (access == NGX_SF_ANONYMOUS && ctx->slcf->anonymous))
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_sf_auth_bearer(r, &token) != NGX_OK) {
+        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+                                    NGX_SF_AUTH_MISSING);
+    }
+
+    fixed = ngx_sf_auth_fixed(ctx->slcf, &token);
+
+    if (fixed) {
+        ctx->principal = &fixed->principal;
+        ctx->user = fixed->principal.id;
+        return NGX_OK;
+    }
+
+    reason = ngx_sf_token_claims(ctx->worker->tokens, r->pool, &token,
+                                 ctx->slcf->keys, ngx_time(), &claims);
+    if (reason) {
+        ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                       "softfactory token refused: %s", reason);
+
+        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+                                    NGX_SF_AUTH_INVALID);
+    }
+
+    if (claims.user == NGX_SF_JWT_USER_NONE) {
+        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+                                    NGX_SF_AUTH_INACTIVE);
+    }
+
+    ctx->user = claims.user_id;
+
+    return NGX_OK;
+}
+
+
+/* scheme and blank are compared as they are: "bearer x" is no token */
+
+static ngx_int_t
+ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token)
+{
+    size_t      len;
+    ngx_str_t  *value;
+
+    if (r->headers_in.authorization == NULL) {
+        return NGX_DECLINED;
+    }
+
+    len = sizeof(NGX_SF_AUTH_SCHEME) - 1;
+    value = &r->headers_in.authorization->value;
+
+    if (value->len < len
+        || ngx_memcmp(value->data, NGX_SF_AUTH_SCHEME, len) != 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    token->data = value->data + len;
+    token->len = value->len - len;
+
+    return NGX_OK;
+}
+
+
+static ngx_sf_fixed_token_t *
+ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf, const ngx_str_t *token)
+{
+    ngx_uint_t             i;
+    ngx_sf_fixed_token_t  *fixed;
+
+    if (slcf->tokens == NULL) {
+        return NULL;
+    }
+
+    fixed = slcf->tokens->elts;
+
+    for (i = 0; i < slcf->tokens->nelts; i++) {
+        if (fixed[i].token.len == token->len
+            && CRYPTO_memcmp(fixed[i].token.data, token->data, token->len)
+               == 0)
+        {
+            return &fixed[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
+    int64_t *user)
+{
+    ngx_str_t              token;
+    ngx_sf_main_conf_t    *smcf;
+    ngx_sf_jwt_claims_t    claims;
+    ngx_sf_fixed_token_t  *fixed;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
+
+    if (smcf->worker == NULL || ngx_sf_auth_bearer(r, &token) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    fixed = ngx_sf_auth_fixed(slcf, &token);
+
+    if (fixed) {
+        *user = fixed->principal.id;
+        return NGX_OK;
+    }
+
+    if (ngx_sf_token_claims(smcf->worker->tokens, r->pool, &token, slcf->keys,
+                            ngx_time(), &claims)
+        != NULL
+        || claims.user == NGX_SF_JWT_USER_NONE)
+    {
+        return NGX_DECLINED;
+    }
+
+    *user = claims.user_id;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
+{
+    ngx_int_t              rc;
+    ngx_sf_wait_t         *wait;
+    ngx_sf_bind_source_t   source;
+    ngx_sf_flight_order_t  order;
+
+    if (ctx->principal || ctx->user == 0) {
+        ctx->step = NGX_SF_STEP_GATE;
+        return NGX_OK;
+    }
+
+    wait = &ctx->waits[NGX_SF_WAIT_PRINCIPAL];
+
+    if (wait->flight == NULL) {
+        ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
+        source.user = ctx->user;
+
+        order.pool = ngx_sf_request_pool(ctx, NGX_SF_PG_READ);
+        order.statement = ctx->worker->smcf->principal;
+        order.source = &source;
+        order.lane = NGX_SF_PG_READ;
+        order.keep = 0;
+
+        wait->ctx = ctx;
+
+        rc = ngx_sf_flight_join(ctx->worker, wait, &order);
+
+        if (rc == NGX_AGAIN) {
+            ctx->pending++;
+            return NGX_AGAIN;
+        }
+
+        if (rc != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    if (wait->flight->outcome != NGX_SF_PG_OK) {
+
+        /* the parameters are known to be wrong without the database */
+
+        if (ctx->params.status) {
+            ctx->error = ctx->params.error;
+            return ctx->params.status;
+        }
+
+        return ngx_sf_request_outcome(ctx, wait->flight->outcome);
+    }
+
+    rc = ngx_sf_auth_row(ctx, wait->flight->res);
+
+    ngx_sf_flight_leave(wait);
+
+    ctx->step = NGX_SF_STEP_GATE;
+
+    return rc;
+}
+
+
+static ngx_int_t
+ngx_sf_auth_row(ngx_sf_ctx_t *ctx, const PGresult *res)
+{
+    if (ngx_sf_pg_result_rows(res) == 0
+        || !ngx_sf_pg_result_bool(res, 0, NGX_SF_PRINCIPAL_ACTIVE))
+    {
+        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+                                    NGX_SF_AUTH_INACTIVE);
+    }
+
+    ctx->principal = ngx_palloc(ctx->request->pool,
+                                sizeof(ngx_sf_principal_t));
+    if (ctx->principal == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->principal->id = ctx->user;
+    ctx->principal->products = ngx_sf_auth_products(ctx->worker->smcf,
+                    ngx_sf_pg_result_cell(res, 0, NGX_SF_PRINCIPAL_PRODUCTS));
+
+    return NGX_OK;
+}
+
+
+/* slugs: comma separated; those that gate no endpoint are passed over */
+
+static uint64_t
+ngx_sf_auth_products(ngx_sf_main_conf_t *smcf, ngx_str_t slugs)
+{
+    u_char      *p, *last, *comma;
+    uint64_t     bits;
+    ngx_str_t   *product;
+    ngx_uint_t   i;
+
+    bits = 0;
+    p = slugs.data;
+    last = p + slugs.len;
+    product = smcf->products.elts;
+
+    while (p < last) {
+        comma = ngx_strlchr(p, last, ',');
+
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        for (i = 0; i < smcf->products.nelts; i++) {
+            if (product[i].len == (size_t) (comma - p)
+                && ngx_memcmp(product[i].data, p, comma - p) == 0)
+            {
+                bits |= (uint64_t) 1 << i;
+            }
+        }
+
+        p = comma + 1;
+    }
+
+    return bits;
+}
+
+
+ngx_int_t
+ngx_sf_auth_gate(ngx_sf_ctx_t *ctx)
+{
+    u_char              *p;
+    ngx_str_t           *product;
+    ngx_sf_endpoint_t   *endpoint;
+
+    endpoint = ctx->endpoint;
+
+    if (endpoint->row->product
+        && (ctx->principal == NULL
+            || !(ctx->principal->products
+                 & ((uint64_t) 1 << endpoint->product))))
+    {
+        product = ctx->worker->smcf->products.elts;
+        product += endpoint->product;
+
+        p = ngx_pnalloc(ctx->request->pool,
+                        sizeof("Subscription to  required") + product->len);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ctx->error.data = p;
+        ctx->error.len = ngx_sprintf(p, "Subscription to %V required",
+                                     product)
+                         - p;
+
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    if (ctx->params.status) {
+        ctx->error = ctx->params.error;
+        return ctx->params.status;
+    }
+
+    ctx->step = NGX_SF_STEP_FETCH;
+
+    return NGX_OK;
+}

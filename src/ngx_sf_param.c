@@ -1,0 +1,976 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Parameters: the only place where outside text becomes values of statements.
+ *
+ * The query string is read once.  Of a repeated key the first occurrence
+ * wins; names and values are percent-decoded, "+" is a blank, bytes that are
+ * not UTF-8 become U+FFFD.  Then each row of the endpoint's table is read by
+ * the function of its type, in the order of the table, and the first error is
+ * kept: it is not told before the principal is known.
+ *
+ * Values are bounded here, so that nothing absurd reaches the pool: texts by
+ * NGX_SF_PARAM_MAX_TEXT, ids by PostgreSQL's integer, pages by the number of
+ * rows that a table with such ids can have.
+ */
+
+
+#include "ngx_sf.h"
+
+
+#define NGX_SF_PARAM_MAX_ARGS    16384    /* bytes of a query string */
+#define NGX_SF_PARAM_MAX_TEXT    1024     /* bytes of a decoded text */
+#define NGX_SF_PARAM_MAX_ITEMS   64       /* of a list */
+#define NGX_SF_PARAM_MAX_ROWS    NGX_MAX_INT32_VALUE
+#define NGX_SF_PARAM_SEARCH_MIN  2        /* code points of a keyword */
+#define NGX_SF_PARAM_SEARCH_MAX  100
+
+#define NGX_SF_SECONDS_A_DAY     86400
+#define NGX_SF_DAYS_IN_ERA       146097   /* 400 years */
+#define NGX_SF_MARCH_FIRST       719468   /* days of year 0 from March on,
+                                             until 1970-01-01 */
+#define NGX_SF_FIRST_DAY         -719162  /* 0001-01-01, from 1970-01-01 */
+
+
+typedef struct {
+    ngx_pool_t                 *pool;
+    const ngx_sf_param_t       *rows;
+    const ngx_str_t            *raw;      /* by row: decoded, or data NULL */
+    const ngx_str_t            *alias;
+    const ngx_sf_param_env_t   *env;
+    ngx_sf_params_t            *params;
+} ngx_sf_param_reader_t;
+
+
+/* NGX_OK, or NGX_ERROR when memory is short; errors in the input are kept */
+
+typedef ngx_int_t (*ngx_sf_param_read_pt)(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+
+
+static ngx_int_t ngx_sf_param_read_id(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_string(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_list(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_int(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_int_default(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_int_strict(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_text(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_choice(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_date(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_search(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_page(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_page_size(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
+
+static ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
+    const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
+static ngx_int_t ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last,
+    ngx_str_t *out);
+static ngx_int_t ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text);
+static ngx_uint_t ngx_sf_param_text_ok(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i, const ngx_str_t *text);
+static ngx_int_t ngx_sf_param_set_number(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i, int64_t number);
+static ngx_int_t ngx_sf_param_error(ngx_sf_param_reader_t *rd,
+    ngx_uint_t status, const char *before, const char *name,
+    const char *after);
+static size_t ngx_sf_param_code_points(const ngx_str_t *text);
+static ngx_int_t ngx_sf_param_iso_date(const ngx_str_t *text, int64_t *day);
+static ngx_int_t ngx_sf_param_search_pattern(ngx_pool_t *pool,
+    const ngx_str_t *text, ngx_str_t *out);
+
+
+static const ngx_sf_param_read_pt  ngx_sf_param_readers[] = {
+    /* END */          NULL,
+    /* ID */           ngx_sf_param_read_id,
+    /* STRING */       ngx_sf_param_read_string,
+    /* LIST */         ngx_sf_param_read_list,
+    /* INT */          ngx_sf_param_read_int,
+    /* INT_DEFAULT */  ngx_sf_param_read_int_default,
+    /* INT_STRICT */   ngx_sf_param_read_int_strict,
+    /* TEXT */         ngx_sf_param_read_text,
+    /* CHOICE */       ngx_sf_param_read_choice,
+    /* DATE */         ngx_sf_param_read_date,
+    /* SEARCH */       ngx_sf_param_read_search,
+    /* PAGE */         ngx_sf_param_read_page,
+    /* PAGE_SIZE */    ngx_sf_param_read_page_size
+};
+
+
+/*
+ * What the original refuses in a keyword as SQL-looking: a quote before OR or
+ * AND and a later "=", a second command, UNION SELECT, a comment.
+ */
+
+static const char  ngx_sf_param_sql_like[] =
+    "(?m)['\"]\\s*(?:or|and)\\s.*="
+    "|;\\s*(?:drop|delete|update|insert|alter|create)\\s"
+    "|union\\s+(?:all\\s+)?select"
+    "|--\\s*$"
+    "|/\\*(?s:.*?)\\*/";
+
+
+ngx_int_t
+ngx_sf_param_env_init(ngx_conf_t *cf, ngx_sf_param_env_t *env)
+{
+    u_char               errstr[NGX_MAX_CONF_ERRSTR];
+    ngx_regex_compile_t  rc;
+
+    ngx_memzero(&rc, sizeof(ngx_regex_compile_t));
+
+    rc.pattern.data = (u_char *) ngx_sf_param_sql_like;
+    rc.pattern.len = sizeof(ngx_sf_param_sql_like) - 1;
+    rc.options = NGX_REGEX_CASELESS;
+    rc.pool = cf->pool;
+    rc.err.len = NGX_MAX_CONF_ERRSTR;
+    rc.err.data = errstr;
+
+    if (ngx_regex_compile(&rc) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "%V", &rc.err);
+        return NGX_ERROR;
+    }
+
+    env->sql_like = rc.regex;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
+    const ngx_str_t *id, const ngx_str_t *args,
+    const ngx_sf_param_env_t *env, ngx_sf_params_t *params)
+{
+    ngx_str_t              *raw;
+    ngx_uint_t              i, n;
+    ngx_sf_param_reader_t   rd;
+
+    ngx_memzero(params, sizeof(ngx_sf_params_t));
+
+    for (n = 0; rows[n].type != NGX_SF_PARAM_END; n++) { /* void */ }
+
+    raw = ngx_pcalloc(pool, 2 * n * sizeof(ngx_str_t) + 1);
+    params->values = ngx_pcalloc(pool, n * sizeof(ngx_sf_value_t) + 1);
+
+    if (raw == NULL || params->values == NULL) {
+        return NGX_ERROR;
+    }
+
+    rd.pool = pool;
+    rd.rows = rows;
+    rd.raw = raw;
+    rd.alias = raw + n;
+    rd.env = env;
+    rd.params = params;
+
+    if (args->len > NGX_SF_PARAM_MAX_ARGS) {
+        return ngx_sf_param_error(&rd, NGX_HTTP_BAD_REQUEST,
+                                  "Query string is too long", "", "");
+    }
+
+    if (ngx_sf_args_read(pool, args, rows, raw, raw + n) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (rows[i].type == NGX_SF_PARAM_ID) {
+            raw[i] = *id;
+        }
+
+        if (ngx_sf_param_readers[rows[i].type](&rd, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    /* a page that no table can reach has no rows */
+
+    if (params->page > 1
+        && params->page - 1 > NGX_SF_PARAM_MAX_ROWS / params->page_size)
+    {
+        return ngx_sf_param_error(&rd, NGX_HTTP_NOT_FOUND, "Not found", "",
+                                  "");
+    }
+
+    params->offset = (params->page - 1) * params->page_size;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_id(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    int64_t  number;
+
+    /* an id beyond integer is no error: the endpoint has no such row */
+
+    if (ngx_sf_number_parse_int(&rd->raw[i], &number) != NGX_OK
+        || number > NGX_MAX_INT32_VALUE)
+    {
+        rd->params->no_row = 1;
+        number = 0;
+    }
+
+    return ngx_sf_param_set_number(rd, i, number);
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_string(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    const ngx_str_t  *raw;
+
+    raw = &rd->raw[i];
+
+    if (raw->len == 0 || !ngx_sf_param_text_ok(rd, i, raw)) {
+        return NGX_OK;
+    }
+
+    rd->params->values[i].text = *raw;
+    rd->params->values[i].set = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Items are trimmed and empty ones dropped; when none is left the text itself
+ * is the only item, as in the original, and matches nothing.  The value is
+ * the text form of a PostgreSQL array, every item quoted.
+ */
+
+static ngx_int_t
+ngx_sf_param_read_list(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    u_char           *p, *last, *item, *end, *out;
+    ngx_str_t         raw;
+    ngx_uint_t        n;
+    ngx_sf_value_t   *value;
+
+    raw = rd->raw[i].data ? rd->raw[i] : rd->alias[i];
+
+    if (raw.len == 0 || !ngx_sf_param_text_ok(rd, i, &raw)) {
+        return NGX_OK;
+    }
+
+    /* at worst every byte is escaped, and "," becomes "\",\"" */
+
+    out = ngx_pnalloc(rd->pool, 3 * raw.len + sizeof("{\"\"}"));
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+
+    value = &rd->params->values[i];
+    value->text.data = out;
+    value->set = 1;
+
+    n = 0;
+    p = raw.data;
+    last = p + raw.len;
+    *out++ = '{';
+
+    while (p <= last) {
+        item = p;
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+
+        end = p++;
+
+        while (item < end && *item <= ' ') {
+            item++;
+        }
+
+        while (end > item && end[-1] <= ' ') {
+            end--;
+        }
+
+        if (p > last && n == 0 && item == end) {
+            item = raw.data;
+            end = last;
+        }
+
+        if (item == end) {
+            continue;
+        }
+
+        if (n++ == NGX_SF_PARAM_MAX_ITEMS) {
+            return ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST, "Too many ",
+                                      rd->rows[i].name, " values");
+        }
+
+        if (n > 1) {
+            *out++ = ',';
+        }
+
+        *out++ = '"';
+
+        while (item < end) {
+            if (*item == '"' || *item == '\\') {
+                *out++ = '\\';
+            }
+
+            *out++ = *item++;
+        }
+
+        *out++ = '"';
+    }
+
+    *out++ = '}';
+    *out = '\0';
+
+    value->text.len = out - value->text.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_int(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    int64_t  number;
+
+    if (ngx_sf_number_parse_int(&rd->raw[i], &number) != NGX_OK
+        || number == 0)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_sf_param_set_number(rd, i, number);
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_int_default(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    int64_t  number;
+
+    if (ngx_sf_number_parse_int(&rd->raw[i], &number) != NGX_OK) {
+        number = rd->rows[i].def;
+    }
+
+    return ngx_sf_param_set_number(rd, i, number);
+}
+
+
+/* the number counts, the text is echoed as it came */
+
+static ngx_int_t
+ngx_sf_param_read_int_strict(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    int64_t                number;
+    const ngx_str_t       *raw;
+    const ngx_sf_param_t  *row;
+
+    row = &rd->rows[i];
+    raw = &rd->raw[i];
+
+    if (raw->data == NULL) {
+        return ngx_sf_param_set_number(rd, i, row->def);
+    }
+
+    if (ngx_sf_number_parse_int(raw, &number) != NGX_OK
+        || number < row->min || number > row->max)
+    {
+        return ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST, "Invalid ",
+                                  row->name, "");
+    }
+
+    if (!ngx_sf_param_text_ok(rd, i, raw)) {
+        return NGX_OK;
+    }
+
+    rd->params->values[i].echo = *raw;
+
+    return ngx_sf_param_set_number(rd, i, number);
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_text(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    ngx_sf_value_t  *value;
+
+    value = &rd->params->values[i];
+
+    if (rd->raw[i].data == NULL) {
+        value->text.data = (u_char *) rd->rows[i].text;
+        value->text.len = ngx_strlen(rd->rows[i].text);
+
+    } else {
+        if (!ngx_sf_param_text_ok(rd, i, &rd->raw[i])) {
+            return NGX_OK;
+        }
+
+        value->text = rd->raw[i];
+    }
+
+    value->echo = value->text;
+    value->set = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_choice(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    ngx_uint_t              n;
+    const ngx_str_t        *raw;
+    const ngx_sf_choice_t  *choice;
+
+    raw = &rd->raw[i];
+    choice = rd->rows[i].choices;
+
+    for (n = 0; choice[n].value; n++) {
+        if (ngx_strlen(choice[n].value) == raw->len
+            && ngx_memcmp(choice[n].value, raw->data, raw->len) == 0)
+        {
+            rd->params->values[i].number = n;
+        }
+    }
+
+    rd->params->values[i].set = 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The date part of an ISO date or datetime counts; what is missing or is no
+ * date becomes .def days before the parameter .since, or before today.  The
+ * row that .since names stands earlier in the table.
+ */
+
+static ngx_int_t
+ngx_sf_param_read_date(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    u_char                *text;
+    int64_t                day;
+    ngx_tm_t               tm;
+    ngx_str_t              raw;
+    ngx_uint_t             n;
+    ngx_sf_value_t        *value;
+    const ngx_sf_param_t  *row;
+
+    row = &rd->rows[i];
+    raw = rd->raw[i].data ? rd->raw[i] : rd->alias[i];
+
+    if (ngx_sf_param_iso_date(&raw, &day) != NGX_OK) {
+        day = rd->env->now / NGX_SF_SECONDS_A_DAY;
+
+        for (n = 0; row->since && n < i; n++) {
+            if (ngx_strcmp(rd->rows[n].name, row->since) == 0) {
+                day = rd->params->values[n].number;
+            }
+        }
+
+        day -= row->def;
+    }
+
+    text = ngx_pnalloc(rd->pool, 3 * NGX_INT_T_LEN);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    day = ngx_max(day, NGX_SF_FIRST_DAY);
+
+    /* nginx knows no time before 1970, but 2000 years later days repeat */
+
+    ngx_gmtime((day + 5 * NGX_SF_DAYS_IN_ERA) * NGX_SF_SECONDS_A_DAY, &tm);
+
+    value = &rd->params->values[i];
+
+    value->text.data = text;
+    value->text.len = ngx_sprintf(text, "%04d-%02d-%02d",
+                                  tm.ngx_tm_year - 2000, tm.ngx_tm_mon,
+                                  tm.ngx_tm_mday)
+                      - text;
+    value->number = day;
+    value->set = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_search(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    size_t           n;
+    ngx_str_t        text;
+    ngx_sf_value_t  *value;
+
+    value = &rd->params->values[i];
+    text = ngx_sf_number_strip(&rd->raw[i]);
+    n = ngx_sf_param_code_points(&text);
+
+    if (n < NGX_SF_PARAM_SEARCH_MIN) {
+        return ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST,
+                  "Search keyword must be at least 2 characters", "", "");
+    }
+
+    if (n > NGX_SF_PARAM_SEARCH_MAX) {
+        return ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST,
+                  "Search keyword must be 100 characters or less", "", "");
+    }
+
+    if (ngx_regex_exec(rd->env->sql_like, &text, NULL, 0) >= 0) {
+        return ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST,
+                                  "Invalid search keyword", "", "");
+    }
+
+    if (!ngx_sf_param_text_ok(rd, i, &text)) {
+        return NGX_OK;
+    }
+
+    value->set = 1;
+
+    return ngx_sf_param_search_pattern(rd->pool, &text, &value->text);
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_page(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    int64_t  page;
+
+    if (ngx_sf_number_parse_int(&rd->raw[i], &page) != NGX_OK) {
+        page = 1;
+    }
+
+    if (page < 1) {
+        return ngx_sf_param_error(rd, NGX_HTTP_NOT_FOUND, "Not found", "",
+                                  "");
+    }
+
+    rd->params->page = page;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_param_read_page_size(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
+    int64_t                size;
+    const ngx_sf_param_t  *row;
+
+    row = &rd->rows[i];
+
+    if (ngx_sf_number_parse_int(&rd->raw[i], &size) != NGX_OK
+        && ngx_sf_number_parse_int(&rd->alias[i], &size) != NGX_OK)
+    {
+        size = row->def;
+    }
+
+    if (size < 1) {
+        return ngx_sf_param_error(rd, NGX_HTTP_NOT_FOUND, "Not found", "",
+                                  "");
+    }
+
+    if (row->max && size > row->max) {
+        size = row->max;
+    }
+
+    rd->params->page_size = ngx_min(size, rd->env->max_page_size);
+    rd->params->first = rd->params->page == 1
+                        && rd->params->page_size == row->def;
+
+    return NGX_OK;
+}
+
+
+/* rows' names and aliases are few: a linear look at each key is enough */
+
+static ngx_int_t
+ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
+    const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias)
+{
+    u_char      *p, *last, *end, *eq;
+    ngx_str_t    key, *slot;
+    ngx_uint_t   i;
+
+    p = args->data;
+    last = p + args->len;
+
+    for ( /* void */ ; p < last; p = end + 1) {
+
+        end = ngx_strlchr(p, last, '&');
+
+        if (end == NULL) {
+            end = last;
+        }
+
+        eq = ngx_strlchr(p, end, '=');
+
+        if (eq == NULL) {
+            eq = end;
+        }
+
+        if (ngx_sf_args_decode(pool, p, eq, &key) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; rows[i].type != NGX_SF_PARAM_END; i++) {
+
+            if (rows[i].type == NGX_SF_PARAM_ID) {
+                continue;
+            }
+
+            if (ngx_strlen(rows[i].name) == key.len
+                && ngx_memcmp(rows[i].name, key.data, key.len) == 0)
+            {
+                slot = &raw[i];
+
+            } else if (rows[i].alias
+                       && ngx_strlen(rows[i].alias) == key.len
+                       && ngx_memcmp(rows[i].alias, key.data, key.len) == 0)
+            {
+                slot = &alias[i];
+
+            } else {
+                continue;
+            }
+
+            if (slot->data) {
+                continue;
+            }
+
+            if (ngx_sf_args_decode(pool, eq < end ? eq + 1 : end, end, slot)
+                != NGX_OK
+                || ngx_sf_args_utf8(pool, slot) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* text that needs no decoding is not copied */
+
+static ngx_int_t
+ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last, ngx_str_t *out)
+{
+    u_char     *dst;
+    ngx_int_t   high, low;
+
+    out->data = p;
+    out->len = last - p;
+
+    while (p < last && *p != '%' && *p != '+') {
+        p++;
+    }
+
+    if (p == last) {
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(pool, out->len + 1);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = out->data;
+    out->data = dst;
+
+    while (p < last) {
+        if (*p == '+') {
+            *dst++ = ' ';
+            p++;
+            continue;
+        }
+
+        if (*p == '%' && last - p > 2) {
+            high = ngx_hextoi(p + 1, 1);
+            low = ngx_hextoi(p + 2, 1);
+
+            if (high != NGX_ERROR && low != NGX_ERROR) {
+                *dst++ = (u_char) (high * 16 + low);
+                p += 3;
+                continue;
+            }
+        }
+
+        *dst++ = *p++;
+    }
+
+    out->len = dst - out->data;
+
+    return NGX_OK;
+}
+
+
+/* what is no UTF-8 becomes U+FFFD, a byte at a time */
+
+static ngx_int_t
+ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text)
+{
+    u_char    *p, *last, *next, *dst;
+    uint32_t   code;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last && *p < 0x80) {
+        p++;
+    }
+
+    if (p == last) {
+        return NGX_OK;
+    }
+
+    dst = ngx_pnalloc(pool, 3 * text->len);
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = text->data;
+    text->data = dst;
+
+    while (p < last) {
+        next = p;
+        code = ngx_utf8_decode(&next, last - p);
+
+        if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+            dst = ngx_cpymem(dst, "\xef\xbf\xbd", 3);
+            p++;
+            continue;
+        }
+
+        dst = ngx_cpymem(dst, p, next - p);
+        p = next;
+    }
+
+    text->len = dst - text->data;
+
+    return NGX_OK;
+}
+
+
+/* PostgreSQL's text has no NUL, and no column is longer than the bound */
+
+static ngx_uint_t
+ngx_sf_param_text_ok(ngx_sf_param_reader_t *rd, ngx_uint_t i,
+    const ngx_str_t *text)
+{
+    if (text->len <= NGX_SF_PARAM_MAX_TEXT
+        && ngx_strlchr(text->data, text->data + text->len, '\0') == NULL)
+    {
+        return 1;
+    }
+
+    (void) ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST, "Invalid ",
+                              rd->rows[i].name, "");
+
+    return 0;
+}
+
+
+static ngx_int_t
+ngx_sf_param_set_number(ngx_sf_param_reader_t *rd, ngx_uint_t i,
+    int64_t number)
+{
+    u_char          *text;
+    ngx_sf_value_t  *value;
+
+    text = ngx_pnalloc(rd->pool, NGX_INT64_LEN + 1);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    value = &rd->params->values[i];
+
+    value->number = number;
+    value->set = 1;
+    value->text.data = text;
+    value->text.len = ngx_sprintf(text, "%L", number) - text;
+
+    if (value->echo.data == NULL) {
+        value->echo = value->text;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the first error counts; NGX_ERROR only when memory is short */
+
+static ngx_int_t
+ngx_sf_param_error(ngx_sf_param_reader_t *rd, ngx_uint_t status,
+    const char *before, const char *name, const char *after)
+{
+    u_char           *p;
+    ngx_sf_params_t  *params;
+
+    params = rd->params;
+
+    if (params->status) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(rd->pool, ngx_strlen(before) + ngx_strlen(name)
+                              + ngx_strlen(after) + 1);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    params->status = status;
+    params->error.data = p;
+    params->error.len = ngx_sprintf(p, "%s%s%s", before, name, after) - p;
+
+    return NGX_OK;
+}
+
+
+static size_t
+ngx_sf_param_code_points(const ngx_str_t *text)
+{
+    size_t  i, n;
+
+    n = 0;
+
+    for (i = 0; i < text->len; i++) {
+        n += (text->data[i] & 0xc0) != 0x80;
+    }
+
+    return n;
+}
+
+
+/* YYYY-MM-DD or YYYYMMDD, alone or before a separator and a time */
+
+static ngx_int_t
+ngx_sf_param_iso_date(const ngx_str_t *text, int64_t *day)
+{
+    u_char     *p;
+    ngx_int_t   year, month, mday, era, yoe, doy, leap;
+
+    static const u_char  days[] = { 31, 28, 31, 30, 31, 30,
+                                    31, 31, 30, 31, 30, 31 };
+
+    p = text->data;
+
+    if (text->len >= 10 && p[4] == '-' && p[7] == '-') {
+        month = ngx_atoi(p + 5, 2);
+        mday = ngx_atoi(p + 8, 2);
+
+    } else if (text->len == 8 || (text->len > 8 && p[8] == 'T')) {
+        month = ngx_atoi(p + 4, 2);
+        mday = ngx_atoi(p + 6, 2);
+
+    } else {
+        return NGX_DECLINED;
+    }
+
+    year = ngx_atoi(p, 4);
+
+    if (year < 1 || month < 1 || month > 12 || mday < 1) {
+        return NGX_DECLINED;
+    }
+
+    leap = month == 2 && year % 4 == 0 && (year % 100 || year % 400 == 0);
+
+    if (mday > days[month - 1] + leap) {
+        return NGX_DECLINED;
+    }
+
+    /* days since 1970-01-01: years begin in March, eras are 400 years */
+
+    if (month <= 2) {
+        year--;
+        month += 12;
+    }
+
+    era = year / 400;
+    yoe = year % 400;
+    doy = (153 * (month - 3) + 2) / 5 + mday - 1;
+
+    *day = era * NGX_SF_DAYS_IN_ERA + yoe * 365 + yoe / 4 - yoe / 100 + doy
+           - NGX_SF_MARCH_FIRST;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The stored texts are HTML-escaped, so the keyword is escaped likewise; then
+ * LIKE's wildcards lose their meaning.  A backslash keeps its own, as in the
+ * original.
+ */
+
+static ngx_int_t
+ngx_sf_param_search_pattern(ngx_pool_t *pool, const ngx_str_t *text,
+    ngx_str_t *out)
+{
+    u_char  *p, *last, *dst;
+
+    dst = ngx_pnalloc(pool, 6 * text->len + sizeof("%%"));
+    if (dst == NULL) {
+        return NGX_ERROR;
+    }
+
+    out->data = dst;
+    *dst++ = '%';
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        switch (*p) {
+
+        case '&':
+            dst = ngx_cpymem(dst, "&amp;", 5);
+            break;
+
+        case '<':
+            dst = ngx_cpymem(dst, "&lt;", 4);
+            break;
+
+        case '>':
+            dst = ngx_cpymem(dst, "&gt;", 4);
+            break;
+
+        case '"':
+            dst = ngx_cpymem(dst, "&quot;", 6);
+            break;
+
+        case '\'':
+            dst = ngx_cpymem(dst, "&#x27;", 6);
+            break;
+
+        case '%':
+        case '_':
+            *dst++ = '\\';
+            /* fall through */
+
+        default:
+            *dst++ = *p;
+        }
+    }
+
+    *dst++ = '%';
+    *dst = '\0';
+
+    out->len = dst - out->data;
+
+    return NGX_OK;
+}

@@ -1,0 +1,388 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+#ifndef _NGX_SF_PG_H_INCLUDED_
+#define _NGX_SF_PG_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <libpq-fe.h>
+
+
+/*
+ * The pool: how statements reach PostgreSQL and how results come back.
+ *
+ * Configuration (ngx_sf_pg_conf_t) is made once and never written again.
+ * Everything else here belongs to one worker.  A pool serves one upstream; it
+ * has three lanes of connections to each of its servers.  A query waits in
+ * its lane until a connection takes it, then stands in that connection's FIFO
+ * until its result arrives; its handler is called exactly once.
+ */
+
+typedef struct ngx_sf_pg_pool_s    ngx_sf_pg_pool_t;
+typedef struct ngx_sf_pg_lane_s    ngx_sf_pg_lane_t;
+typedef struct ngx_sf_pg_server_s  ngx_sf_pg_server_t;
+typedef struct ngx_sf_pg_conn_s    ngx_sf_pg_conn_t;
+typedef struct ngx_sf_pg_query_s   ngx_sf_pg_query_t;
+
+
+typedef enum {
+    NGX_SF_PG_READ = 0,         /* fast reads, pipelined */
+    NGX_SF_PG_HEAVY,            /* aggregates and totals, pipelined apart */
+    NGX_SF_PG_WRITE,            /* one transaction at a time */
+    NGX_SF_PG_LANES
+} ngx_sf_pg_lane_e;
+
+
+/* one `server` line of the upstream */
+
+typedef struct {
+    ngx_str_t                   name;     /* as written, for the log */
+    ngx_str_t                   host;     /* as written, or a directory */
+    ngx_str_t                   port;
+    ngx_array_t                 addrs;    /* of ngx_str_t, numeric; empty for
+                                             a Unix socket */
+    ngx_uint_t                  weight;
+    ngx_uint_t                  max_fails;
+    ngx_msec_t                  fail_timeout;
+    unsigned                    backup:1;
+    unsigned                    down:1;
+    unsigned                    resolve:1;  /* host is a name */
+} ngx_sf_pg_server_conf_t;
+
+
+typedef struct {
+    ngx_str_t                   name;     /* of the upstream */
+    ngx_uint_t                  index;    /* of the pool in a worker */
+    ngx_array_t                 given;    /* of ngx_keyval_t: conninfo */
+    ngx_array_t                 options[NGX_SF_PG_LANES];
+                                          /* of ngx_keyval_t: conninfo of a
+                                             lane, texts end with NUL */
+    ngx_array_t                 servers;  /* of ngx_sf_pg_server_conf_t, those
+                                             marked backup last */
+    ngx_uint_t                  size[NGX_SF_PG_LANES];    /* per server */
+    ngx_msec_t                  timeout[NGX_SF_PG_LANES]; /* of a statement */
+    ngx_msec_t                  lock_timeout;     /* write lane */
+    ngx_msec_t                  connect_timeout;
+    ngx_msec_t                  lifetime;         /* of a connection */
+    ngx_msec_t                  wait;             /* in the queue, at most */
+    ngx_uint_t                  queue;            /* waiting, at most */
+    ngx_uint_t                  depth;            /* in flight, connection */
+    ngx_flag_t                  shared_sync;
+    ngx_flag_t                  prepare;
+
+    ngx_resolver_t             *resolver;         /* NULL: names stay */
+    ngx_msec_t                  resolver_timeout;
+
+    unsigned                    primary:1;  /* must accept writes */
+    unsigned                    replicas:1;
+} ngx_sf_pg_conf_t;
+
+
+/* a statement text; lives as long as the worker */
+
+typedef struct {
+    ngx_uint_t                  id;       /* dense: index of conn->prepared */
+    ngx_str_t                   name;     /* of the endpoint, for the log */
+    const char                 *text;
+    ngx_uint_t                  nvalues;
+    ngx_uint_t                  columns;  /* that every result must have */
+    ngx_msec_t                  failed_until; /* preparing failed: 503 */
+} ngx_sf_pg_statement_t;
+
+
+typedef enum {
+    NGX_SF_PG_OK = 0,
+    NGX_SF_PG_BUSY,             /* queue full */
+    NGX_SF_PG_EXPIRED,          /* waited too long */
+    NGX_SF_PG_UNAVAILABLE,      /* no connection, or it was lost */
+    NGX_SF_PG_TIMEOUT,          /* statement_timeout */
+    NGX_SF_PG_DENIED,           /* a privilege is missing */
+    NGX_SF_PG_INVALID,          /* a value does not fit its type */
+    NGX_SF_PG_CONFLICT,         /* serialization, deadlock, lock */
+    NGX_SF_PG_BROKEN,           /* the statement does not fit the schema */
+    NGX_SF_PG_FAILED            /* any other error of the server */
+} ngx_sf_pg_outcome_e;
+
+
+/*
+ * Called exactly once for a submitted query, unless it was cancelled.  On
+ * NGX_SF_PG_OK the result is handed over: the handler, or whoever it gives it
+ * to, calls ngx_sf_pg_result_free().  On any other outcome it is NULL.  The
+ * handler may submit and cancel queries; the query is no longer the pool's.
+ */
+typedef void (*ngx_sf_pg_handler_pt)(ngx_sf_pg_query_t *q,
+    ngx_sf_pg_outcome_e outcome, PGresult *res);
+
+
+struct ngx_sf_pg_query_s {
+    ngx_queue_t                 queue;    /* lane->waiting */
+    ngx_sf_pg_statement_t      *statement;
+    const char                **values;   /* text format, NULL is NULL */
+    ngx_uint_t                  lane;
+    ngx_sf_pg_handler_pt        handler;
+    void                       *data;
+
+    /* the pool's own */
+    ngx_sf_pg_pool_t           *pool;
+    ngx_sf_pg_conn_t           *conn;     /* while in a FIFO */
+    ngx_msec_t                  queued;   /* ngx_current_msec */
+    uint64_t                    submitted;  /* microseconds, monotonic */
+    uint64_t                    sent;
+    uint64_t                    done;
+    char                        sqlstate[6];
+
+    unsigned                    waiting:1;
+    unsigned                    retried:1;
+    unsigned                    alone:1;  /* under a Sync of its own */
+};
+
+
+/*
+ * States of a connection; each is a list of its lane, and
+ * ngx_sf_pg_conn_set_state() is the only function that moves one.
+ */
+typedef enum {
+    NGX_SF_PG_CONN_CLOSED = 0,  /* a slot without a connection */
+    NGX_SF_PG_CONN_CONNECTING,
+    NGX_SF_PG_CONN_READY,       /* takes statements up to depth */
+    NGX_SF_PG_CONN_DRAINING,    /* takes none, closes when empty */
+    NGX_SF_PG_CONN_STATES
+} ngx_sf_pg_conn_state_e;
+
+
+typedef enum {
+    NGX_SF_PG_SLOT_PREPARE = 0,
+    NGX_SF_PG_SLOT_EXECUTE,
+    NGX_SF_PG_SLOT_SYNC
+} ngx_sf_pg_slot_e;
+
+
+/* why a connection is closed; text and log level of each in .c */
+
+typedef enum {
+    NGX_SF_PG_CLOSE_EXIT = 0,   /* the worker exits: nobody is answered */
+    NGX_SF_PG_CLOSE_RETIRED,
+    NGX_SF_PG_CLOSE_CONNECT,
+    NGX_SF_PG_CLOSE_CONNECT_TIMEOUT,
+    NGX_SF_PG_CLOSE_NO_SLOT,
+    NGX_SF_PG_CLOSE_STANDBY,
+    NGX_SF_PG_CLOSE_VERSION,
+    NGX_SF_PG_CLOSE_ENCODING,
+    NGX_SF_PG_CLOSE_LOST,
+    NGX_SF_PG_CLOSE_SEND,
+    NGX_SF_PG_CLOSE_TIMEOUT,
+    NGX_SF_PG_CLOSE_MISMATCH
+} ngx_sf_pg_close_e;
+
+
+/* what the server owes us next: an entry of a connection's FIFO */
+
+typedef struct {
+    ngx_sf_pg_slot_e            kind;
+    ngx_sf_pg_statement_t      *statement;
+    ngx_sf_pg_query_t          *query;    /* NULL: drained and dropped */
+    PGresult                   *res;      /* exclusive lanes: kept until the
+                                             Sync says it is committed */
+} ngx_sf_pg_slot_t;
+
+
+struct ngx_sf_pg_conn_s {
+    ngx_queue_t                 queue;    /* lane->conns[state] */
+    ngx_sf_pg_conn_state_e      state;
+    ngx_sf_pg_lane_t           *lane;
+    ngx_sf_pg_server_t         *server;
+
+    PGconn                     *pg;
+    ngx_connection_t           *c;
+    ngx_str_t                   addr;     /* numeric, of this attempt */
+    u_char                      addr_text[NGX_SOCKADDR_STRLEN + 1];
+    ngx_event_t                 timer;    /* connect, then head of the FIFO */
+    ngx_msec_t                  expires;  /* lifetime, ngx_current_msec */
+
+    ngx_sf_pg_slot_t           *fifo;     /* ring of nfifo slots */
+    ngx_uint_t                  nfifo;
+    ngx_uint_t                  head;
+    ngx_uint_t                  count;
+    ngx_uint_t                  outstanding;  /* EXECUTE slots in the FIFO */
+    uint32_t                   *prepared; /* by statement id: number in its
+                                             name there, 0: not prepared */
+    uint32_t                    nprepares;  /* on this connection so far */
+
+    unsigned                    unsynced:1; /* statements sent since a Sync */
+    unsigned                    answered:1; /* head has had its result */
+};
+
+
+struct ngx_sf_pg_lane_s {
+    ngx_sf_pg_pool_t           *pool;
+    ngx_uint_t                  kind;     /* ngx_sf_pg_lane_e */
+    ngx_queue_t                 conns[NGX_SF_PG_CONN_STATES];
+    ngx_uint_t                  nconns[NGX_SF_PG_CONN_STATES];
+    ngx_queue_t                 waiting;  /* of ngx_sf_pg_query_t */
+    ngx_uint_t                  nwaiting;
+    ngx_event_t                 timer;    /* wait of the first one waiting */
+};
+
+
+struct ngx_sf_pg_server_s {
+    ngx_sf_pg_server_conf_t    *conf;
+    ngx_sf_pg_pool_t           *pool;
+    ngx_str_t                  *addrs;    /* malloc'd with their text */
+    ngx_uint_t                  naddrs;
+    ngx_uint_t                  next;     /* address of the next attempt */
+    ngx_uint_t                  fails;    /* connects failed in a row */
+    ngx_msec_t                  retry_at; /* ngx_current_msec */
+    ngx_int_t                   current_weight;
+    ngx_event_t                 resolve;
+    unsigned                    backoff:1;  /* until retry_at */
+};
+
+
+struct ngx_sf_pg_pool_s {
+    ngx_sf_pg_conf_t           *conf;
+    ngx_log_t                  *log;
+    ngx_uint_t                  nstatements;
+    ngx_sf_pg_server_t         *servers;
+    ngx_uint_t                  nservers;
+    ngx_sf_pg_server_t         *active;   /* of a primary */
+    ngx_sf_pg_lane_t            lanes[NGX_SF_PG_LANES];
+    ngx_event_t                 dispatch; /* posted, once a turn */
+    ngx_msec_t                  log_at;   /* next line of log allowed */
+    ngx_uint_t                  log_skipped;
+};
+
+
+/* --- ngx_sf_pg_pool.c: queries and connections of one upstream --- */
+
+/*
+ * Makes the worker's pool and starts to connect its read lane.  nstatements
+ * bounds the statement ids.  Memory is the cycle's; NULL when it is short.
+ */
+ngx_sf_pg_pool_t *ngx_sf_pg_pool_create(ngx_cycle_t *cycle,
+    ngx_sf_pg_conf_t *conf, ngx_uint_t nstatements);
+
+/* closes every connection; queries still there are forgotten, not answered */
+void ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool);
+
+/*
+ * Queues a query.  NGX_SF_PG_OK: the handler will be called, not from inside
+ * this call.  Otherwise the reason, and the handler will not be called.
+ */
+ngx_sf_pg_outcome_e ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool,
+    ngx_sf_pg_query_t *q);
+
+/* forgets a query: unsent it is dropped, sent its result is drained */
+void ngx_sf_pg_cancel(ngx_sf_pg_query_t *q);
+
+/* seconds until it is worth asking a pool again that was unavailable, >= 1 */
+ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
+
+/* whether a query of this lane would be refused now for want of a server */
+ngx_uint_t ngx_sf_pg_unavailable(ngx_sf_pg_pool_t *pool, ngx_uint_t lane);
+
+/* for ngx_sf_pg_conn.c and ngx_sf_pg_server.c */
+void ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_conn_state_e state);
+void ngx_sf_pg_pool_post_dispatch(ngx_sf_pg_pool_t *pool);
+void ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q);
+void ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
+    PGresult *res);
+
+/*
+ * Log of the pool, at most a line a second and worker; text from the server
+ * is made one line.  err may be NULL.
+ */
+void ngx_sf_pg_log(ngx_sf_pg_pool_t *pool, ngx_uint_t level,
+    const ngx_str_t *subject, const char *what, const char *err);
+
+
+/* --- ngx_sf_pg_server.c: where a pool may connect to --- */
+
+ngx_int_t ngx_sf_pg_servers_create(ngx_cycle_t *cycle,
+    ngx_sf_pg_pool_t *pool);
+void ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool);
+
+/* the server that a new connection of this lane goes to, NULL: none now */
+ngx_sf_pg_server_t *ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane);
+
+/* the server, with a ready connection, that the next read goes to */
+ngx_sf_pg_server_t *ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane);
+
+/* a connect failed: back off with jitter; or it succeeded */
+void ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server);
+void ngx_sf_pg_server_connected(ngx_sf_pg_server_t *server);
+
+/* it takes no writes any more: its connections are drained */
+void ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server);
+
+/* the address of the next attempt, empty for a Unix socket */
+ngx_str_t ngx_sf_pg_server_address(ngx_sf_pg_server_t *server);
+
+
+/* --- ngx_sf_pg_conn.c: one libpq connection and its pipeline --- */
+
+/* starts to connect; on failure the server has been told */
+void ngx_sf_pg_conn_open(ngx_sf_pg_conn_t *pgc);
+
+/*
+ * Appends a query (and its prepare at first use) to the pipeline.  NGX_ERROR:
+ * the connection has been closed and the query is still the caller's.
+ */
+ngx_int_t ngx_sf_pg_conn_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q);
+
+/* ends the unit of statements sent since the last Sync and flushes */
+void ngx_sf_pg_conn_sync(ngx_sf_pg_conn_t *pgc);
+
+/* takes no more statements; closed when the last result is in */
+void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
+
+/*
+ * The only exit.  Queries in the FIFO go back to the pool: reads are sent
+ * once more, writes end with an unknown outcome.
+ */
+void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
+
+
+/* --- ngx_sf_pg_result.c: what a result says --- */
+
+typedef enum {
+    NGX_SF_PG_ANSWER = 0,       /* tell the request */
+    NGX_SF_PG_RETRY,            /* a read is sent once more */
+    NGX_SF_PG_REPREPARE,        /* prepare again, then as RETRY */
+    NGX_SF_PG_LOST,             /* the connection is of no use any more */
+    NGX_SF_PG_DEMOTED           /* the server takes no writes any more */
+} ngx_sf_pg_action_e;
+
+typedef struct {
+    const char                 *sqlstate; /* five characters or a class */
+    ngx_sf_pg_outcome_e         outcome;
+    ngx_sf_pg_action_e          action;
+} ngx_sf_pg_sqlstate_t;
+
+/*
+ * The row of a SQLSTATE (PostgreSQL manual, appendix A); NULL or an unknown
+ * code is NGX_SF_PG_FAILED.
+ */
+const ngx_sf_pg_sqlstate_t *ngx_sf_pg_sqlstate(const char *sqlstate);
+
+ngx_uint_t ngx_sf_pg_result_rows(const PGresult *res);
+
+/* a cell as text that lives as long as the result; NULL is {0, NULL} */
+ngx_str_t ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row,
+    ngx_uint_t column);
+
+/* a cell of SQL type boolean; NULL is 0 */
+ngx_uint_t ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row,
+    ngx_uint_t column);
+
+/* frees a result; memory of a large one goes back to the system */
+void ngx_sf_pg_result_free(PGresult *res);
+
+
+#endif /* _NGX_SF_PG_H_INCLUDED_ */

@@ -1,0 +1,948 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Directives of a PostgreSQL upstream, and what libpq is given for each lane.
+ *
+ * Where to connect comes from the `server` lines, how from softfactory_pg.
+ * Some keywords of libpq are refused, each for a reason of its own: they name
+ * hosts, look things up in files or directories at every connect, or make
+ * libpq change its socket behind the event loop's back.
+ */
+
+
+#include "ngx_sf.h"
+
+#include <sys/stat.h>
+#include <pwd.h>
+
+
+#define NGX_SF_PG_SOCKET  ".s.PGSQL."
+
+
+typedef struct {
+    const char                 *keyword;
+    const char                 *why;
+} ngx_sf_pg_refused_t;
+
+
+typedef struct {
+    const char                 *keyword;
+    const char                 *value;
+} ngx_sf_pg_default_t;
+
+
+typedef struct {
+    const char                 *name;
+    const char                 *options;  /* of the server, beside timeouts */
+} ngx_sf_pg_lane_conf_t;
+
+
+typedef enum {
+    NGX_SF_PG_POOL_NUMBER = 0,
+    NGX_SF_PG_POOL_TIME,
+    NGX_SF_PG_POOL_FLAG
+} ngx_sf_pg_pool_type_e;
+
+
+typedef struct {
+    const char                 *name;
+    ngx_sf_pg_pool_type_e       type;
+    size_t                      offset;
+    ngx_int_t                   min;
+    ngx_int_t                   max;
+} ngx_sf_pg_pool_param_t;
+
+
+static char *ngx_sf_pg_conninfo_check(ngx_conf_t *cf,
+    const PQconninfoOption *option);
+static ngx_int_t ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
+    const PQconninfoOption *option);
+static ngx_int_t ngx_sf_pg_init_upstream(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *us);
+static ngx_int_t ngx_sf_pg_init_peer(ngx_http_request_t *r,
+    ngx_http_upstream_srv_conf_t *us);
+static char *ngx_sf_pg_pool_param(ngx_conf_t *cf,
+    const ngx_sf_pg_pool_param_t *param, ngx_sf_pg_conf_t *pgcf,
+    ngx_str_t *value);
+static ngx_int_t ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_http_upstream_server_t *us);
+static ngx_int_t ngx_sf_pg_conf_socket(ngx_conf_t *cf,
+    ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us);
+static ngx_int_t ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us);
+static ngx_uint_t ngx_sf_pg_conf_is_local(ngx_addr_t *addrs, ngx_uint_t n);
+static ngx_int_t ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_uint_t lane);
+static ngx_int_t ngx_sf_pg_conf_startup(ngx_conf_t *cf,
+    ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane, ngx_array_t *options);
+static ngx_int_t ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
+static ngx_int_t ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv,
+    uid_t uid, gid_t gid);
+static ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf,
+    const char *keyword);
+static ngx_int_t ngx_sf_pg_conf_push(ngx_conf_t *cf, ngx_array_t *options,
+    const char *keyword, const u_char *value, size_t len);
+
+
+static const ngx_sf_pg_refused_t  ngx_sf_pg_refused[] = {
+    { "host", "name it in a \"server\" line" },
+    { "hostaddr", "name it in a \"server\" line" },
+    { "port", "name it in a \"server\" line" },
+    { "service", "service files are read at every connect" },
+    { "target_session_attrs", "the order of the \"server\" lines decides" },
+    { "connect_timeout", "use connect_timeout= of softfactory_pg_pool" },
+    { "gssencmode", "it is always \"disable\"" },
+    { "client_encoding", "it is always \"UTF8\"" },
+    { "replication", "statements need an ordinary connection" },
+    { NULL, NULL }
+};
+
+
+static const ngx_sf_pg_default_t  ngx_sf_pg_defaults[] = {
+    { "keepalives_idle", "30" },
+    { "keepalives_interval", "10" },
+    { "keepalives_count", "3" },
+    { "tcp_user_timeout", "10000" },
+    { "sslmode", "disable" },
+    { NULL, NULL }
+};
+
+
+/* files that libpq reads as the workers' user */
+
+static const char *const  ngx_sf_pg_files[] = {
+    "passfile", "sslkey", "sslcert", "sslrootcert", "sslcrl", NULL
+};
+
+
+static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
+    { "read", " -c default_transaction_read_only=on" },
+    { "heavy", " -c default_transaction_read_only=on" },
+    { "write", "" }
+};
+
+
+static const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
+    { "connections", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_READ]), 1, 1024 },
+    { "heavy", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_HEAVY]), 1, 1024 },
+    { "write", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_WRITE]), 1, 1024 },
+    { "depth", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, depth), 1, 1024 },
+    { "queue", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, queue), 1, 1000000 },
+    { "wait", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, wait), 1, 3600000 },
+    { "timeout", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, timeout[NGX_SF_PG_READ]), 1, 3600000 },
+    { "heavy_timeout", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, timeout[NGX_SF_PG_HEAVY]), 1, 3600000 },
+    { "write_timeout", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, timeout[NGX_SF_PG_WRITE]), 1, 3600000 },
+    { "lock_timeout", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, lock_timeout), 1, 3600000 },
+    { "connect_timeout", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, connect_timeout), 1, 3600000 },
+    { "lifetime", NGX_SF_PG_POOL_TIME,
+      offsetof(ngx_sf_pg_conf_t, lifetime), 0, NGX_MAX_INT32_VALUE },
+    { "shared_sync", NGX_SF_PG_POOL_FLAG,
+      offsetof(ngx_sf_pg_conf_t, shared_sync), 0, 0 },
+    { "prepare", NGX_SF_PG_POOL_FLAG,
+      offsetof(ngx_sf_pg_conf_t, prepare), 0, 0 },
+    { NULL, 0, 0, 0, 0 }
+};
+
+
+void *
+ngx_sf_pg_create_conf(ngx_conf_t *cf)
+{
+    ngx_sf_pg_conf_t  *pgcf;
+
+    pgcf = ngx_pcalloc(cf->pool, sizeof(ngx_sf_pg_conf_t));
+    if (pgcf == NULL) {
+        return NULL;
+    }
+
+    pgcf->size[NGX_SF_PG_READ] = 2;
+    pgcf->size[NGX_SF_PG_HEAVY] = 1;
+    pgcf->size[NGX_SF_PG_WRITE] = 2;
+
+    pgcf->timeout[NGX_SF_PG_READ] = 5000;
+    pgcf->timeout[NGX_SF_PG_HEAVY] = 30000;
+    pgcf->timeout[NGX_SF_PG_WRITE] = 5000;
+
+    pgcf->lock_timeout = 2000;
+    pgcf->connect_timeout = 3000;
+    pgcf->lifetime = 1800000;
+    pgcf->wait = 2000;
+    pgcf->queue = 1024;
+    pgcf->depth = 16;
+    pgcf->shared_sync = 1;
+    pgcf->prepare = 1;
+
+    return pgcf;
+}
+
+
+char *
+ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_pg_conf_t  *pgcf = conf;
+
+    char                          *rv, *err;
+    ngx_str_t                     *value;
+    PQconninfoOption              *options, *option;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    if (pgcf->given.elts) {
+        return "is duplicate";
+    }
+
+    uscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_upstream_module);
+
+    if (uscf->peer.init_upstream) {
+        return "cannot be combined with a load balancing method";
+    }
+
+    uscf->peer.init_upstream = ngx_sf_pg_init_upstream;
+
+    if (ngx_array_init(&pgcf->given, cf->pool, 4, sizeof(ngx_keyval_t))
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    value = cf->args->elts;
+    err = NULL;
+
+    options = PQconninfoParse((char *) value[1].data, &err);
+
+    if (options == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid connection string: %s",
+                           err ? err : "no memory");
+        PQfreemem(err);
+        return NGX_CONF_ERROR;
+    }
+
+    rv = NGX_CONF_OK;
+
+    for (option = options; option->keyword; option++) {
+
+        if (option->val == NULL) {
+            continue;
+        }
+
+        rv = ngx_sf_pg_conninfo_check(cf, option);
+
+        if (rv == NGX_CONF_OK
+            && ngx_sf_pg_conninfo_keep(cf, &pgcf->given, option) != NGX_OK)
+        {
+            rv = NGX_CONF_ERROR;
+        }
+
+        if (rv != NGX_CONF_OK) {
+            break;
+        }
+    }
+
+    PQconninfoFree(options);
+
+    return rv;
+}
+
+
+static char *
+ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
+{
+    const ngx_sf_pg_refused_t  *refused;
+
+    for (refused = ngx_sf_pg_refused; refused->keyword; refused++) {
+        if (ngx_strcmp(option->keyword, refused->keyword) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%s\" is not allowed in softfactory_pg: %s",
+                               option->keyword, refused->why);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    if (ngx_strcmp(option->keyword, "sslmode") == 0
+        && (ngx_strcmp(option->val, "prefer") == 0
+            || ngx_strcmp(option->val, "allow") == 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "sslmode \"%s\" makes libpq connect twice, use "
+                           "\"disable\", \"require\", \"verify-ca\" or "
+                           "\"verify-full\"", option->val);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
+    const PQconninfoOption *option)
+{
+    size_t   len;
+    u_char  *keyword;
+
+    len = ngx_strlen(option->keyword);
+
+    keyword = ngx_pnalloc(cf->pool, len + 1);
+    if (keyword == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_cpystrn(keyword, (u_char *) option->keyword, len + 1);
+
+    return ngx_sf_pg_conf_push(cf, given, (char *) keyword,
+                               (u_char *) option->val,
+                               ngx_strlen(option->val));
+}
+
+
+/* nothing for nginx's own balancer here: see ngx_sf_pg_server.c */
+
+static ngx_int_t
+ngx_sf_pg_init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
+{
+    us->peer.init = ngx_sf_pg_init_peer;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
+{
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "upstream \"%V\" is a PostgreSQL upstream, "
+                  "use softfactory_pass", &us->host);
+
+    return NGX_ERROR;
+}
+
+
+char *
+ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_pg_conf_t  *pgcf = conf;
+
+    char                          *rv;
+    size_t                         len;
+    ngx_str_t                     *value, v;
+    ngx_uint_t                     i;
+    const ngx_sf_pg_pool_param_t  *param;
+
+    value = cf->args->elts;
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        for (param = ngx_sf_pg_pool_params; param->name; param++) {
+            len = ngx_strlen(param->name);
+
+            if (value[i].len > len && value[i].data[len] == '='
+                && ngx_strncmp(value[i].data, param->name, len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (param->name == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "unknown parameter \"%V\", there are "
+                               "connections= heavy= write= depth= queue= "
+                               "wait= timeout= heavy_timeout= "
+                               "write_timeout= lock_timeout= "
+                               "connect_timeout= lifetime= shared_sync= "
+                               "prepare=", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        v.data = value[i].data + len + 1;
+        v.len = value[i].len - len - 1;
+
+        rv = ngx_sf_pg_pool_param(cf, param, pgcf, &v);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_sf_pg_pool_param(ngx_conf_t *cf, const ngx_sf_pg_pool_param_t *param,
+    ngx_sf_pg_conf_t *pgcf, ngx_str_t *value)
+{
+    void       *field;
+    ngx_int_t   n;
+
+    field = (char *) pgcf + param->offset;
+
+    switch (param->type) {
+
+    case NGX_SF_PG_POOL_FLAG:
+        if (value->len == 2 && ngx_strncmp(value->data, "on", 2) == 0) {
+            *(ngx_flag_t *) field = 1;
+            return NGX_CONF_OK;
+        }
+
+        if (value->len == 3 && ngx_strncmp(value->data, "off", 3) == 0) {
+            *(ngx_flag_t *) field = 0;
+            return NGX_CONF_OK;
+        }
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s=\"%V\" must be \"on\" or \"off\"",
+                           param->name, value);
+        return NGX_CONF_ERROR;
+
+    case NGX_SF_PG_POOL_TIME:
+        n = ngx_parse_time(value, 0);
+        break;
+
+    default: /* NGX_SF_PG_POOL_NUMBER */
+        n = ngx_atoi(value->data, value->len);
+    }
+
+    if (n == NGX_ERROR || n < param->min || n > param->max) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s=\"%V\" must be between %i%s and %i%s",
+                           param->name, value, param->min,
+                           param->type == NGX_SF_PG_POOL_TIME ? "ms" : "",
+                           param->max,
+                           param->type == NGX_SF_PG_POOL_TIME ? "ms" : "");
+        return NGX_CONF_ERROR;
+    }
+
+    *(ngx_uint_t *) field = n;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
+    ngx_sf_pg_conf_t *pgcf)
+{
+    ngx_uint_t                   i, backup, lane;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_upstream_server_t  *us;
+
+    pgcf->name = uscf->host;
+
+    if (uscf->peer.init_upstream != ngx_sf_pg_init_upstream) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "upstream \"%V\" in %s:%ui has softfactory_pg: "
+                      "load balancing methods and keepalive cannot be used "
+                      "in it", &uscf->host, uscf->file_name, uscf->line);
+        return NGX_ERROR;
+    }
+
+    if (uscf->servers == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "no servers are inside upstream \"%V\" in %s:%ui",
+                      &uscf->host, uscf->file_name, uscf->line);
+        return NGX_ERROR;
+    }
+
+    if (ngx_array_init(&pgcf->servers, cf->pool, uscf->servers->nelts,
+                       sizeof(ngx_sf_pg_server_conf_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    us = uscf->servers->elts;
+
+    for (backup = 0; backup < 2; backup++) {
+        for (i = 0; i < uscf->servers->nelts; i++) {
+            if (us[i].backup == backup
+                && ngx_sf_pg_conf_server(cf, pgcf, &us[i]) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
+        if (ngx_sf_pg_conf_lane(cf, pgcf, lane) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->resolver && clcf->resolver->connections.nelts) {
+        pgcf->resolver = clcf->resolver;
+        pgcf->resolver_timeout = clcf->resolver_timeout;
+        ngx_conf_init_msec_value(pgcf->resolver_timeout, 30000);
+    }
+
+    return ngx_sf_pg_conf_files(cf, pgcf);
+}
+
+
+static ngx_int_t
+ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_http_upstream_server_t *us)
+{
+    ngx_sf_pg_server_conf_t  *server;
+
+    server = ngx_array_push(&pgcf->servers);
+    if (server == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(server, sizeof(ngx_sf_pg_server_conf_t));
+
+    server->name = us->name;
+    server->weight = us->weight;
+    server->max_fails = us->max_fails;
+    server->fail_timeout = us->fail_timeout * 1000;
+    server->backup = us->backup;
+    server->down = us->down;
+
+    if (ngx_array_init(&server->addrs, cf->pool, 1, sizeof(ngx_str_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (us->addrs[0].sockaddr->sa_family == AF_UNIX) {
+        return ngx_sf_pg_conf_socket(cf, server, us);
+    }
+
+    return ngx_sf_pg_conf_host(cf, pgcf, server, us);
+}
+
+
+/* libpq names a socket by its directory and the port in its name */
+
+static ngx_int_t
+ngx_sf_pg_conf_socket(ngx_conf_t *cf, ngx_sf_pg_server_conf_t *server,
+    ngx_http_upstream_server_t *us)
+{
+    u_char    *p, *last;
+    ngx_str_t  path;
+
+    path.data = us->name.data + sizeof("unix:") - 1;
+    path.len = us->name.len - (sizeof("unix:") - 1);
+
+    last = path.data + path.len;
+
+    for (p = last; p > path.data && p[-1] != '/'; p--) { /* void */ }
+
+    if (path.data[0] != '/'
+        || (size_t) (last - p) <= sizeof(NGX_SF_PG_SOCKET) - 1
+        || ngx_strncmp(p, NGX_SF_PG_SOCKET, sizeof(NGX_SF_PG_SOCKET) - 1)
+           != 0)
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "server \"%V\": a PostgreSQL socket is named "
+                      "unix:/directory/" NGX_SF_PG_SOCKET "port",
+                      &us->name);
+        return NGX_ERROR;
+    }
+
+    server->host.data = ngx_pnalloc(cf->pool, p - path.data + 1);
+    server->port.data = ngx_pnalloc(cf->pool, last - p + 1);
+
+    if (server->host.data == NULL || server->port.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    server->host.len = ngx_max(p - path.data - 1, 1);
+    ngx_cpystrn(server->host.data, path.data, server->host.len + 1);
+
+    p += sizeof(NGX_SF_PG_SOCKET) - 1;
+
+    server->port.len = last - p;
+    ngx_cpystrn(server->port.data, p, server->port.len + 1);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us)
+{
+    u_char     *p, *colon, *last;
+    ngx_str_t  *addr;
+    ngx_uint_t  i;
+
+    if (ngx_sf_pg_conf_given(pgcf, "sslmode") == NULL
+        && !ngx_sf_pg_conf_is_local(us->addrs, us->naddrs))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "server \"%V\" is another machine: softfactory_pg of "
+                      "upstream \"%V\" must say sslmode=verify-full, "
+                      "verify-ca, require or disable",
+                      &us->name, &pgcf->name);
+        return NGX_ERROR;
+    }
+
+    p = us->name.data;
+    last = p + us->name.len;
+
+    for (colon = last; colon > p && colon[-1] != ':' && colon[-1] != ']';
+         colon--)
+    {
+        /* void */
+    }
+
+    if (colon == p || colon[-1] != ':') {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "server \"%V\" needs a port, such as \"%V:5432\"",
+                      &us->name, &us->name);
+        return NGX_ERROR;
+    }
+
+    server->port.len = last - colon;
+    server->port.data = ngx_pnalloc(cf->pool, server->port.len + 1);
+    server->host.data = ngx_pnalloc(cf->pool, us->name.len + 1);
+
+    if (server->port.data == NULL || server->host.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_cpystrn(server->port.data, colon, server->port.len + 1);
+
+    if (*p == '[') {
+        p++;
+        colon--;
+    }
+
+    server->host.len = colon - 1 - p;
+    ngx_cpystrn(server->host.data, p, server->host.len + 1);
+
+    for (i = 0; i < us->naddrs; i++) {
+        addr = ngx_array_push(&server->addrs);
+        if (addr == NULL) {
+            return NGX_ERROR;
+        }
+
+        addr->data = ngx_pnalloc(cf->pool, NGX_SOCKADDR_STRLEN);
+        if (addr->data == NULL) {
+            return NGX_ERROR;
+        }
+
+        addr->len = ngx_sock_ntop(us->addrs[i].sockaddr, us->addrs[i].socklen,
+                                  addr->data, NGX_SOCKADDR_STRLEN, 0);
+    }
+
+    addr = server->addrs.elts;
+    server->resolve = addr->len != server->host.len
+                      || ngx_strncmp(addr->data, server->host.data, addr->len)
+                         != 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_sf_pg_conf_is_local(ngx_addr_t *addrs, ngx_uint_t n)
+{
+    ngx_uint_t            i;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    for (i = 0; i < n; i++) {
+
+        switch (addrs[i].sockaddr->sa_family) {
+
+#if (NGX_HAVE_INET6)
+        case AF_INET6:
+            sin6 = (struct sockaddr_in6 *) addrs[i].sockaddr;
+
+            if (!IN6_IS_ADDR_LOOPBACK(&sin6->sin6_addr)) {
+                return 0;
+            }
+
+            break;
+#endif
+
+        default: /* AF_INET */
+            sin = (struct sockaddr_in *) addrs[i].sockaddr;
+
+            if (ntohl(sin->sin_addr.s_addr) >> 24 != 127) {
+                return 0;
+            }
+        }
+    }
+
+    return 1;
+}
+
+
+/* the connection string of a lane: what is given, defaults, what is fixed */
+
+static ngx_int_t
+ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane)
+{
+    u_char                     *p, *name;
+    ngx_str_t                   prefix, *given;
+    ngx_uint_t                  i;
+    ngx_array_t                *options;
+    ngx_keyval_t               *kv, *copy;
+    const ngx_sf_pg_default_t  *def;
+
+    options = &pgcf->options[lane];
+
+    if (ngx_array_init(options, cf->pool, 16, sizeof(ngx_keyval_t))
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    kv = pgcf->given.elts;
+
+    for (i = 0; i < pgcf->given.nelts; i++) {
+        if (ngx_strcmp(kv[i].key.data, "options") == 0
+            || ngx_strcmp(kv[i].key.data, "application_name") == 0)
+        {
+            continue;
+        }
+
+        copy = ngx_array_push(options);
+        if (copy == NULL) {
+            return NGX_ERROR;
+        }
+
+        *copy = kv[i];
+    }
+
+    for (def = ngx_sf_pg_defaults; def->keyword; def++) {
+        if (ngx_sf_pg_conf_given(pgcf, def->keyword) == NULL
+            && ngx_sf_pg_conf_push(cf, options, def->keyword,
+                                   (u_char *) def->value,
+                                   ngx_strlen(def->value))
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_str_set(&prefix, "softfactory");
+    given = ngx_sf_pg_conf_given(pgcf, "application_name");
+
+    if (given) {
+        prefix = *given;
+    }
+
+    name = ngx_pnalloc(cf->pool, prefix.len + sizeof("/heavy"));
+    if (name == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(name, "%V/%s", &prefix, ngx_sf_pg_lanes[lane].name);
+
+    if (ngx_sf_pg_conf_push(cf, options, "application_name", name, p - name)
+        != NGX_OK
+        || ngx_sf_pg_conf_push(cf, options, "gssencmode",
+                               (u_char *) "disable", 7)
+           != NGX_OK
+        || ngx_sf_pg_conf_push(cf, options, "client_encoding",
+                               (u_char *) "UTF8", 4)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_pg_conf_startup(cf, pgcf, lane, options);
+}
+
+
+/* settings of the session; the user's own come last and so win */
+
+static ngx_int_t
+ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_uint_t lane, ngx_array_t *options)
+{
+    size_t      size;
+    u_char     *text, *p;
+    ngx_str_t  *given;
+
+    static const char  fixed[] =
+        "-c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1"
+        " -c IntervalStyle=postgres -c search_path=public -c jit=off"
+        " -c default_transaction_isolation=read\\ committed";
+
+    given = ngx_sf_pg_conf_given(pgcf, "options");
+    size = sizeof(fixed) + ngx_strlen(ngx_sf_pg_lanes[lane].options)
+           + sizeof(" -c statement_timeout= -c lock_timeout=")
+           + 2 * NGX_INT_T_LEN + (given ? given->len + 1 : 0);
+
+    text = ngx_pnalloc(cf->pool, size);
+    if (text == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(text, "%s%s -c statement_timeout=%M", fixed,
+                    ngx_sf_pg_lanes[lane].options, pgcf->timeout[lane]);
+
+    if (lane == NGX_SF_PG_WRITE) {
+        p = ngx_sprintf(p, " -c lock_timeout=%M", pgcf->lock_timeout);
+    }
+
+    if (given) {
+        p = ngx_sprintf(p, " %V", given);
+    }
+
+    return ngx_sf_pg_conf_push(cf, options, "options", text, p - text);
+}
+
+
+/* `user` is known when its directive stands before http{}, as it does */
+
+static ngx_int_t
+ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
+{
+    uid_t             uid;
+    gid_t             gid;
+    ngx_uint_t        i, n;
+    ngx_keyval_t     *kv;
+    struct passwd    *pw;
+    ngx_core_conf_t  *ccf;
+
+    uid = geteuid();
+    gid = getegid();
+
+    if (uid == 0) {
+        ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                               ngx_core_module);
+
+        if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
+            uid = ccf->user;
+            gid = ccf->group;
+
+        } else {
+            pw = getpwnam(NGX_USER);
+
+            if (pw) {
+                uid = pw->pw_uid;
+                gid = pw->pw_gid;
+            }
+        }
+    }
+
+    kv = pgcf->given.elts;
+
+    for (i = 0; i < pgcf->given.nelts; i++) {
+        for (n = 0; ngx_sf_pg_files[n]; n++) {
+            if (ngx_strcmp(kv[i].key.data, ngx_sf_pg_files[n]) == 0
+                && ngx_sf_pg_conf_file(cf, &kv[i], uid, gid) != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* the checks of libpq, which would only warn on stderr and go on without */
+
+static ngx_int_t
+ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
+{
+    mode_t       bit;
+    const char  *why;
+    struct stat  st;
+
+    if (stat((char *) kv->value.data, &st) == -1) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
+                      "softfactory_pg: %V \"%V\" cannot be read",
+                      &kv->key, &kv->value);
+        return NGX_ERROR;
+    }
+
+    bit = st.st_uid == uid ? S_IRUSR : st.st_gid == gid ? S_IRGRP : S_IROTH;
+    why = NULL;
+
+    if (!S_ISREG(st.st_mode)) {
+        why = "is not a file";
+
+    } else if (uid != 0 && !(st.st_mode & bit)) {
+        why = "cannot be read by the user of the workers";
+
+    } else if (ngx_strcmp(kv->key.data, "passfile") == 0
+               && (st.st_mode & (S_IRWXG|S_IRWXO)))
+    {
+        why = "must have mode 0600 or less, libpq ignores it otherwise";
+
+    } else if (ngx_strcmp(kv->key.data, "sslkey") == 0
+               && (st.st_mode & (S_IWGRP|S_IXGRP|S_IRWXO)))
+    {
+        why = "must have mode 0600, or 0640 when root owns it";
+    }
+
+    if (why) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_pg: %V \"%V\" %s (uid %d)",
+                      &kv->key, &kv->value, why, (int) uid);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_str_t *
+ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = pgcf->given.elts;
+
+    for (i = 0; i < pgcf->given.nelts; i++) {
+        if (ngx_strcmp(kv[i].key.data, keyword) == 0) {
+            return &kv[i].value;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* keyword is a constant; the value is copied and ended by NUL */
+
+static ngx_int_t
+ngx_sf_pg_conf_push(ngx_conf_t *cf, ngx_array_t *options,
+    const char *keyword, const u_char *value, size_t len)
+{
+    u_char        *copy;
+    ngx_keyval_t  *kv;
+
+    kv = ngx_array_push(options);
+    copy = ngx_pnalloc(cf->pool, len + 1);
+
+    if (kv == NULL || copy == NULL) {
+        return NGX_ERROR;
+    }
+
+    *ngx_cpymem(copy, value, len) = '\0';
+
+    kv->key.data = (u_char *) keyword;
+    kv->key.len = ngx_strlen(keyword);
+    kv->value.data = copy;
+    kv->value.len = len;
+
+    return NGX_OK;
+}

@@ -1,0 +1,130 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * What a result says: its cells, or the outcome that a SQLSTATE stands for.
+ *
+ * The table is the one place that decides what becomes of an error.  Codes
+ * are matched before classes: the first row that is a prefix wins.  It says
+ * two things: what the request is told (the HTTP status follows from the
+ * outcome in ngx_sf_response.c) and what the pool does with the connection
+ * and with the statement.  Actions that send again are taken at most once for
+ * a query, and never for a write.
+ */
+
+
+#include "ngx_sf_pg.h"
+
+#include <malloc.h>
+
+
+/* a result above this leaves holes in the heap that are worth giving back */
+
+#define NGX_SF_PG_RESULT_LARGE  (4 * 1024 * 1024)
+
+
+static const ngx_sf_pg_sqlstate_t  ngx_sf_pg_sqlstates[] = {
+
+    { "08",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
+    { "57P01", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
+    { "57P02", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
+    { "57P03", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
+    { "57P05", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
+    { "25P03", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
+    { "53",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_ANSWER },
+    { "28",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_ANSWER },
+    { "3D",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_ANSWER },
+
+    { "57014", NGX_SF_PG_TIMEOUT,     NGX_SF_PG_ANSWER },
+    { "40001", NGX_SF_PG_CONFLICT,    NGX_SF_PG_RETRY },
+    { "40P01", NGX_SF_PG_CONFLICT,    NGX_SF_PG_RETRY },
+    { "55P03", NGX_SF_PG_CONFLICT,    NGX_SF_PG_ANSWER },
+
+    { "26000", NGX_SF_PG_BROKEN,      NGX_SF_PG_REPREPARE },
+    { "0A000", NGX_SF_PG_BROKEN,      NGX_SF_PG_REPREPARE },
+    { "25006", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_DEMOTED },
+
+    { "42501", NGX_SF_PG_DENIED,      NGX_SF_PG_ANSWER },
+    { "42",    NGX_SF_PG_BROKEN,      NGX_SF_PG_ANSWER },
+    { "3F",    NGX_SF_PG_BROKEN,      NGX_SF_PG_ANSWER },
+    { "22",    NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
+
+    { "",      NGX_SF_PG_FAILED,      NGX_SF_PG_ANSWER }
+};
+
+
+const ngx_sf_pg_sqlstate_t *
+ngx_sf_pg_sqlstate(const char *sqlstate)
+{
+    const ngx_sf_pg_sqlstate_t  *row;
+
+    if (sqlstate == NULL) {
+        sqlstate = "";
+    }
+
+    for (row = ngx_sf_pg_sqlstates; row->sqlstate[0]; row++) {
+        if (ngx_strncmp(sqlstate, row->sqlstate, ngx_strlen(row->sqlstate))
+            == 0)
+        {
+            break;
+        }
+    }
+
+    return row;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_result_rows(const PGresult *res)
+{
+    return PQntuples(res);
+}
+
+
+ngx_str_t
+ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
+{
+    ngx_str_t  cell;
+
+    ngx_str_null(&cell);
+
+    if (!PQgetisnull(res, row, column)) {
+        cell.data = (u_char *) PQgetvalue(res, row, column);
+        cell.len = PQgetlength(res, row, column);
+    }
+
+    return cell;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
+{
+    ngx_str_t  cell;
+
+    cell = ngx_sf_pg_result_cell(res, row, column);
+
+    return cell.len == 1 && cell.data[0] == 't';
+}
+
+
+void
+ngx_sf_pg_result_free(PGresult *res)
+{
+    size_t  size;
+
+    if (res == NULL) {
+        return;
+    }
+
+    size = PQresultMemorySize(res);
+
+    PQclear(res);
+
+    if (size > NGX_SF_PG_RESULT_LARGE) {
+        (void) malloc_trim(0);
+    }
+}

@@ -1,0 +1,215 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Status and bytes -> HTTP.  Only this file calls header and body filters, so
+ * length, type, HEAD and the headers of an error are right in one place.  The
+ * body is one buffer that was written once; it is sent as it is.
+ */
+
+
+#include "ngx_sf.h"
+
+
+typedef struct {
+    ngx_uint_t                  method;
+    const char                 *names;
+} ngx_sf_method_t;
+
+
+static ngx_int_t ngx_sf_response_options(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_response_allow(ngx_sf_ctx_t *ctx);
+
+
+/* in alphabetical order, as the original lists them */
+
+static const ngx_sf_method_t  ngx_sf_response_methods[] = {
+    { NGX_HTTP_DELETE,  "DELETE, " },
+    { NGX_HTTP_GET,     "GET, HEAD, " },
+    { NGX_HTTP_OPTIONS, "OPTIONS, " },
+    { NGX_HTTP_POST,    "POST, " },
+    { NGX_HTTP_PUT,     "PUT, " },
+    { 0, NULL }
+};
+
+
+ngx_int_t
+ngx_sf_response_send(ngx_sf_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_buf_t           *b;
+    ngx_chain_t          out;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->preflight) {
+        return ngx_sf_response_options(ctx);
+    }
+
+    if (ctx->body.data == NULL
+        && ngx_sf_json_error(r->pool, &ctx->error, &ctx->body) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = ctx->status;
+    r->headers_out.content_length_n = ctx->body.len;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    if (ngx_sf_response_headers(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_ERROR;
+    }
+
+    b->pos = ctx->body.data;
+    b->last = ctx->body.data + ctx->body.len;
+    b->memory = 1;
+    b->last_buf = r == r->main;
+    b->last_in_chain = 1;
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+static ngx_int_t
+ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
+{
+    u_char      *p;
+    ngx_str_t    value;
+    ngx_uint_t   personal;
+
+    static const ngx_str_t  control[] = { ngx_string("public, no-cache"),
+                                          ngx_string("private, no-cache") };
+
+    personal = ctx->endpoint && ctx->endpoint->row->access == NGX_SF_USER;
+
+    if (ngx_sf_response_header(ctx->request, "Cache-Control",
+                               &control[personal])
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ctx->retry_after) {
+        p = ngx_pnalloc(ctx->request->pool, NGX_INT_T_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        value.data = p;
+        value.len = ngx_sprintf(p, "%ui", ctx->retry_after) - p;
+
+        if (ngx_sf_response_header(ctx->request, "Retry-After", &value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx->status == NGX_HTTP_NOT_ALLOWED
+        && ngx_sf_response_allow(ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_cors_headers(ctx->request, ctx->slcf->cors, 0);
+}
+
+
+static ngx_int_t
+ngx_sf_response_options(ngx_sf_ctx_t *ctx)
+{
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = 0;
+    r->header_only = 1;
+
+    if (ngx_sf_response_allow(ctx) != NGX_OK
+        || ngx_sf_cors_headers(r, ctx->slcf->cors, 1) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_send_header(r);
+}
+
+
+/* the application's methods count only where it can be reached */
+
+static ngx_int_t
+ngx_sf_response_allow(ngx_sf_ctx_t *ctx)
+{
+    u_char                 *p;
+    ngx_str_t               value;
+    ngx_uint_t              methods;
+    const ngx_sf_method_t  *method;
+
+    methods = ctx->match.native | NGX_HTTP_OPTIONS;
+
+    if (ctx->slcf->fallback.len) {
+        methods |= ctx->match.app;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool,
+                    sizeof("DELETE, GET, HEAD, OPTIONS, POST, PUT, "));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+
+    for (method = ngx_sf_response_methods; method->method; method++) {
+        if (methods & method->method) {
+            p = ngx_sprintf(p, "%s", method->names);
+        }
+    }
+
+    value.len = p - value.data - (sizeof(", ") - 1);
+
+    return ngx_sf_response_header(ctx->request, "Allow", &value);
+}
+
+
+ngx_int_t
+ngx_sf_response_header(ngx_http_request_t *r, const char *name,
+    const ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+
+    return NGX_OK;
+}

@@ -1,0 +1,622 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Statements: templates of SQL and the texts that are sent.
+ *
+ * A template is SQL with names in place of $1, $2:
+ *
+ *   $name       a parameter of the endpoint, bound; a CHOICE stands for the
+ *               SQL of the value chosen
+ *   $user       the principal's id, bound
+ *   $page       LIMIT and OFFSET; a literal LIMIT on the first page of
+ *               default size, since the planner takes an unknown LIMIT for a
+ *               tenth of the table
+ *   [[ … ]]     left out unless the first parameter inside it is set
+ *
+ * A filter that is not applied is thus not in the text, and each combination
+ * is a prepared statement with a plan of its own.  The combinations of a
+ * template are counted at configuration, which gives every text a dense id;
+ * the text is composed in the worker when it is first needed.
+ *
+ * Values from outside are only ever bound.
+ */
+
+
+#include "ngx_sf.h"
+
+
+#define NGX_SF_STATEMENT_SWITCHES  8
+#define NGX_SF_STATEMENT_BINDS     16
+
+
+typedef enum {
+    NGX_SF_SEGMENT_TEXT = 0,
+    NGX_SF_SEGMENT_PARAM,
+    NGX_SF_SEGMENT_CHOICE,
+    NGX_SF_SEGMENT_USER,
+    NGX_SF_SEGMENT_PAGE,
+    NGX_SF_SEGMENT_OPEN,
+    NGX_SF_SEGMENT_CLOSE
+} ngx_sf_segment_e;
+
+
+typedef struct {
+    ngx_sf_segment_e            kind;
+    ngx_str_t                   text;     /* TEXT */
+    ngx_uint_t                  param;    /* PARAM, CHOICE, OPEN */
+} ngx_sf_segment_t;
+
+
+/* what distinguishes one text of a template from another */
+
+typedef struct {
+    ngx_sf_segment_e            kind;     /* OPEN, CHOICE or PAGE */
+    ngx_uint_t                  param;
+    ngx_uint_t                  radix;
+} ngx_sf_switch_t;
+
+
+/* what stands behind $1, $2, … */
+
+typedef enum {
+    NGX_SF_BIND_PARAM = 0,
+    NGX_SF_BIND_USER,
+    NGX_SF_BIND_LIMIT,
+    NGX_SF_BIND_OFFSET
+} ngx_sf_bind_e;
+
+
+typedef struct {
+    ngx_sf_bind_e               kind;
+    ngx_uint_t                  param;
+} ngx_sf_bind_t;
+
+
+typedef struct {
+    ngx_uint_t                  n;
+    ngx_sf_bind_t               bind[NGX_SF_STATEMENT_BINDS];
+} ngx_sf_binds_t;
+
+
+/* a text; the pool sees its first member */
+
+typedef struct {
+    ngx_sf_pg_statement_t       pg;
+    ngx_sf_binds_t              binds;
+} ngx_sf_variant_t;
+
+
+struct ngx_sf_statement_s {
+    ngx_str_t                   name;
+    const ngx_sf_param_t       *params;
+    int64_t                     page_size;    /* default, for a literal */
+    ngx_array_t                 segments; /* of ngx_sf_segment_t */
+    ngx_uint_t                  nswitches;
+    ngx_sf_switch_t             switches[NGX_SF_STATEMENT_SWITCHES];
+    ngx_uint_t                  columns;
+    ngx_uint_t                  id;       /* of the first variant */
+    size_t                      size;     /* that no text exceeds */
+};
+
+
+static ngx_int_t ngx_sf_statement_parse(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const char *sql);
+static ngx_int_t ngx_sf_statement_parse_name(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const ngx_str_t *name, ngx_sf_segment_t *open);
+static ngx_int_t ngx_sf_statement_add_switch(ngx_sf_statement_t *st,
+    ngx_sf_segment_e kind, ngx_uint_t param, ngx_uint_t radix);
+static ngx_sf_segment_t *ngx_sf_statement_add(ngx_sf_statement_t *st,
+    ngx_sf_segment_e kind);
+static size_t ngx_sf_statement_bound(ngx_sf_statement_t *st);
+static void ngx_sf_statement_compose(ngx_sf_statement_t *st,
+    const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p);
+static u_char *ngx_sf_statement_compose_page(ngx_sf_statement_t *st,
+    const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p);
+static ngx_uint_t ngx_sf_statement_bind_number(ngx_sf_binds_t *binds,
+    ngx_sf_bind_e kind, ngx_uint_t param);
+static const char *ngx_sf_statement_text(ngx_pool_t *pool,
+    const ngx_str_t *value);
+static const char *ngx_sf_statement_number(ngx_pool_t *pool, int64_t value);
+
+
+ngx_sf_statement_t *
+ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_str_t *name,
+    const ngx_sf_param_t *params, const char *sql, ngx_uint_t columns,
+    ngx_uint_t *next_id)
+{
+    ngx_uint_t           i, n;
+    ngx_sf_statement_t  *st;
+
+    st = ngx_pcalloc(cf->pool, sizeof(ngx_sf_statement_t));
+    if (st == NULL) {
+        return NULL;
+    }
+
+    st->name = *name;
+    st->params = params;
+    st->columns = columns;
+    st->id = *next_id;
+
+    for (i = 0; params && params[i].type != NGX_SF_PARAM_END; i++) {
+        if (params[i].type == NGX_SF_PARAM_PAGE_SIZE) {
+            st->page_size = params[i].def;
+        }
+    }
+
+    if (ngx_array_init(&st->segments, cf->pool, 16, sizeof(ngx_sf_segment_t))
+        != NGX_OK
+        || ngx_sf_statement_parse(cf, st, sql) != NGX_OK)
+    {
+        return NULL;
+    }
+
+    st->size = ngx_sf_statement_bound(st);
+
+    n = 1;
+
+    for (i = 0; i < st->nswitches; i++) {
+        n *= st->switches[i].radix;
+    }
+
+    *next_id += n;
+
+    return st;
+}
+
+
+static ngx_int_t
+ngx_sf_statement_parse(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const char *sql)
+{
+    u_char            *p, *start;
+    ngx_str_t          name;
+    ngx_uint_t         open;
+    ngx_sf_segment_t  *seg;
+
+    p = (u_char *) sql;
+    open = 0;
+
+    while (*p) {
+        start = p;
+
+        while (*p && *p != '$'
+               && !(p[0] == '[' && p[1] == '[')
+               && !(p[0] == ']' && p[1] == ']'))
+        {
+            p++;
+        }
+
+        if (p > start) {
+            seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_TEXT);
+            if (seg == NULL) {
+                return NGX_ERROR;
+            }
+
+            seg->text.data = start;
+            seg->text.len = p - start;
+        }
+
+        if (*p == '[' || *p == ']') {
+            seg = ngx_sf_statement_add(st, *p == '['
+                                           ? NGX_SF_SEGMENT_OPEN
+                                           : NGX_SF_SEGMENT_CLOSE);
+            if (seg == NULL) {
+                return NGX_ERROR;
+            }
+
+            seg->param = NGX_CONF_UNSET_UINT;
+            open = *p == '[' ? st->segments.nelts : 0;
+            p += 2;
+
+        } else if (*p == '$') {
+            name.data = ++p;
+
+            while ((*p >= 'a' && *p <= 'z') || *p == '_') {
+                p++;
+            }
+
+            name.len = p - name.data;
+            seg = st->segments.elts;
+
+            if (ngx_sf_statement_parse_name(cf, st, &name,
+                                            open ? &seg[open - 1] : NULL)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* open: the group that the name stands in, or NULL */
+
+static ngx_int_t
+ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const ngx_str_t *name, ngx_sf_segment_t *open)
+{
+    ngx_uint_t             i, n;
+    ngx_sf_segment_t      *seg;
+    const ngx_sf_param_t  *param;
+
+    if (name->len == 4 && ngx_memcmp(name->data, "user", 4) == 0) {
+        return ngx_sf_statement_add(st, NGX_SF_SEGMENT_USER) ? NGX_OK
+                                                             : NGX_ERROR;
+    }
+
+    if (name->len == 4 && ngx_memcmp(name->data, "page", 4) == 0) {
+        return ngx_sf_statement_add(st, NGX_SF_SEGMENT_PAGE)
+               ? ngx_sf_statement_add_switch(st, NGX_SF_SEGMENT_PAGE, 0, 2)
+               : NGX_ERROR;
+    }
+
+    for (i = 0; st->params; i++) {
+        param = &st->params[i];
+
+        if (param->type == NGX_SF_PARAM_END) {
+            break;
+        }
+
+        if (ngx_strlen(param->name) != name->len
+            || ngx_memcmp(param->name, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (open && open->param == NGX_CONF_UNSET_UINT) {
+            open->param = i;
+
+            if (ngx_sf_statement_add_switch(st, NGX_SF_SEGMENT_OPEN, i, 2)
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+
+        if (param->type != NGX_SF_PARAM_CHOICE) {
+            seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_PARAM);
+            if (seg == NULL) {
+                return NGX_ERROR;
+            }
+
+            seg->param = i;
+            return NGX_OK;
+        }
+
+        for (n = 0; param->choices[n].value; n++) { /* void */ }
+
+        seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_CHOICE);
+        if (seg == NULL) {
+            return NGX_ERROR;
+        }
+
+        seg->param = i;
+
+        return ngx_sf_statement_add_switch(st, NGX_SF_SEGMENT_CHOICE, i, n);
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "statement of endpoint \"%V\" names \"$%V\", "
+                       "which is no parameter of it", &st->name, name);
+
+    return NGX_ERROR;
+}
+
+
+/* the same switch in two places is one */
+
+static ngx_int_t
+ngx_sf_statement_add_switch(ngx_sf_statement_t *st, ngx_sf_segment_e kind,
+    ngx_uint_t param, ngx_uint_t radix)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < st->nswitches; i++) {
+        if (st->switches[i].kind == kind && st->switches[i].param == param) {
+            return NGX_OK;
+        }
+    }
+
+    if (st->nswitches == NGX_SF_STATEMENT_SWITCHES) {
+        return NGX_ERROR;
+    }
+
+    st->switches[i].kind = kind;
+    st->switches[i].param = param;
+    st->switches[i].radix = radix;
+    st->nswitches++;
+
+    return NGX_OK;
+}
+
+
+static ngx_sf_segment_t *
+ngx_sf_statement_add(ngx_sf_statement_t *st, ngx_sf_segment_e kind)
+{
+    ngx_sf_segment_t  *seg;
+
+    seg = ngx_array_push(&st->segments);
+    if (seg == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(seg, sizeof(ngx_sf_segment_t));
+    seg->kind = kind;
+
+    return seg;
+}
+
+
+ngx_sf_pg_statement_t *
+ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
+    const ngx_sf_bind_source_t *source)
+{
+    u_char            *p;
+    ngx_uint_t         i, n, digit;
+    ngx_sf_switch_t   *sw;
+    ngx_sf_variant_t  *variant;
+
+    n = 0;
+
+    for (i = 0; i < st->nswitches; i++) {
+        sw = &st->switches[i];
+
+        if (sw->kind == NGX_SF_SEGMENT_PAGE) {
+            digit = source->first;
+
+        } else if (sw->kind == NGX_SF_SEGMENT_OPEN) {
+            digit = source->values[sw->param].set;
+
+        } else {
+            digit = source->values[sw->param].number;
+        }
+
+        n = n * sw->radix + digit;
+    }
+
+    n += st->id;
+
+    if (worker->statements[n]) {
+        return worker->statements[n];
+    }
+
+    variant = ngx_pcalloc(worker->cycle->pool,
+                          sizeof(ngx_sf_variant_t) + st->size);
+    if (variant == NULL) {
+        return NULL;
+    }
+
+    p = (u_char *) (variant + 1);
+    ngx_sf_statement_compose(st, source, &variant->binds, p);
+
+    variant->pg.id = n;
+    variant->pg.name = st->name;
+    variant->pg.text = (char *) p;
+    variant->pg.nvalues = variant->binds.n;
+    variant->pg.columns = st->columns;
+
+    worker->statements[n] = &variant->pg;
+
+    return &variant->pg;
+}
+
+
+/*
+ * Room for any text of the template: what is not text becomes at most the
+ * longest choice, or " LIMIT $NN OFFSET $NN".
+ */
+
+static size_t
+ngx_sf_statement_bound(ngx_sf_statement_t *st)
+{
+    size_t                  size, longest;
+    ngx_uint_t              i, n;
+    ngx_sf_segment_t       *seg;
+    const ngx_sf_choice_t  *choices;
+
+    size = 1;
+    seg = st->segments.elts;
+
+    for (i = 0; i < st->segments.nelts; i++) {
+        longest = sizeof("LIMIT  OFFSET ") + 2 * NGX_INT64_LEN;
+
+        if (seg[i].kind == NGX_SF_SEGMENT_CHOICE) {
+            choices = st->params[seg[i].param].choices;
+
+            for (n = 0; choices[n].value; n++) {
+                longest = ngx_max(longest, ngx_strlen(choices[n].sql));
+            }
+        }
+
+        size += seg[i].kind == NGX_SF_SEGMENT_TEXT ? seg[i].text.len
+                                                   : longest;
+    }
+
+    return size;
+}
+
+
+static void
+ngx_sf_statement_compose(ngx_sf_statement_t *st,
+    const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p)
+{
+    size_t                  len;
+    ngx_uint_t              i, skip;
+    ngx_sf_segment_t       *seg;
+    const ngx_sf_choice_t  *choices;
+
+    binds->n = 0;
+    skip = 0;
+    seg = st->segments.elts;
+
+    for (i = 0; i < st->segments.nelts; i++) {
+
+        if (seg[i].kind == NGX_SF_SEGMENT_CLOSE) {
+            skip = 0;
+            continue;
+        }
+
+        if (skip) {
+            continue;
+        }
+
+        switch (seg[i].kind) {
+
+        case NGX_SF_SEGMENT_OPEN:
+            skip = !source->values[seg[i].param].set;
+            break;
+
+        case NGX_SF_SEGMENT_TEXT:
+            p = ngx_cpymem(p, seg[i].text.data, seg[i].text.len);
+            break;
+
+        case NGX_SF_SEGMENT_CHOICE:
+            choices = st->params[seg[i].param].choices;
+            choices += source->values[seg[i].param].number;
+            len = ngx_strlen(choices->sql);
+            p = ngx_cpymem(p, choices->sql, len);
+            break;
+
+        case NGX_SF_SEGMENT_PAGE:
+            p = ngx_sf_statement_compose_page(st, source, binds, p);
+            break;
+
+        case NGX_SF_SEGMENT_USER:
+            p = ngx_sprintf(p, "$%ui",
+                            ngx_sf_statement_bind_number(binds,
+                                                 NGX_SF_BIND_USER, 0));
+            break;
+
+        default: /* NGX_SF_SEGMENT_PARAM */
+            p = ngx_sprintf(p, "$%ui",
+                            ngx_sf_statement_bind_number(binds,
+                                                 NGX_SF_BIND_PARAM,
+                                                 seg[i].param));
+        }
+    }
+
+    *p = '\0';
+}
+
+
+static u_char *
+ngx_sf_statement_compose_page(ngx_sf_statement_t *st,
+    const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p)
+{
+    ngx_uint_t  limit, offset;
+
+    if (source->first) {
+        return ngx_sprintf(p, "LIMIT %L", st->page_size);
+    }
+
+    limit = ngx_sf_statement_bind_number(binds, NGX_SF_BIND_LIMIT, 0);
+    offset = ngx_sf_statement_bind_number(binds, NGX_SF_BIND_OFFSET, 0);
+
+    return ngx_sprintf(p, "LIMIT $%ui OFFSET $%ui", limit, offset);
+}
+
+
+/* a value that is named twice is bound once; numbers start at 1 */
+
+static ngx_uint_t
+ngx_sf_statement_bind_number(ngx_sf_binds_t *binds, ngx_sf_bind_e kind,
+    ngx_uint_t param)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < binds->n; i++) {
+        if (binds->bind[i].kind == kind && binds->bind[i].param == param) {
+            return i + 1;
+        }
+    }
+
+    binds->bind[i].kind = kind;
+    binds->bind[i].param = param;
+
+    return ++binds->n;
+}
+
+
+const char **
+ngx_sf_statement_bind(ngx_pool_t *pool, const ngx_sf_pg_statement_t *statement,
+    const ngx_sf_bind_source_t *source)
+{
+    ngx_uint_t             i;
+    const char           **values;
+    const ngx_sf_bind_t   *bind;
+
+    values = ngx_palloc(pool, (statement->nvalues + 1) * sizeof(char *));
+    if (values == NULL) {
+        return NULL;
+    }
+
+    bind = ((const ngx_sf_variant_t *) statement)->binds.bind;
+
+    for (i = 0; i < statement->nvalues; i++) {
+
+        switch (bind[i].kind) {
+
+        case NGX_SF_BIND_PARAM:
+            values[i] = ngx_sf_statement_text(pool,
+                                       &source->values[bind[i].param].text);
+            break;
+
+        case NGX_SF_BIND_USER:
+            values[i] = ngx_sf_statement_number(pool, source->user);
+            break;
+
+        case NGX_SF_BIND_LIMIT:
+            values[i] = ngx_sf_statement_number(pool, source->page_size);
+            break;
+
+        default: /* NGX_SF_BIND_OFFSET */
+            values[i] = ngx_sf_statement_number(pool, source->offset);
+        }
+
+        if (values[i] == NULL) {
+            return NULL;
+        }
+    }
+
+    return values;
+}
+
+
+/* copied: the flight may outlive the request that brought the value */
+
+static const char *
+ngx_sf_statement_text(ngx_pool_t *pool, const ngx_str_t *value)
+{
+    u_char  *text;
+
+    text = ngx_pnalloc(pool, value->len + 1);
+    if (text == NULL) {
+        return NULL;
+    }
+
+    *ngx_cpymem(text, value->data, value->len) = '\0';
+
+    return (char *) text;
+}
+
+
+static const char *
+ngx_sf_statement_number(ngx_pool_t *pool, int64_t value)
+{
+    u_char  *text;
+
+    text = ngx_pnalloc(pool, NGX_INT64_LEN + 1);
+    if (text == NULL) {
+        return NULL;
+    }
+
+    *ngx_sprintf(text, "%L", value) = '\0';
+
+    return (char *) text;
+}
