@@ -26,9 +26,11 @@ args=(--builddir="$OUT" --prefix="$OUT/prefix" --sbin-path="$OUT/nginx"
       --with-http_stub_status_module --with-http_realip_module
       --with-http_auth_request_module
       --with-cc-opt="-O1 -g $SAN -DNGX_DEBUG_PALLOC=1"
-      --with-ld-opt="$SAN" --add-module="$TOP")
+      --with-ld-opt="$SAN" --add-module="$TOP"
+      --add-module="$TOP/t/modules")
 
-stamp=$(printf '%s\n' "$SOURCE" "${args[@]}"; cat "$TOP/config")
+stamp=$(printf '%s\n' "$SOURCE" "${args[@]}"
+        cat "$TOP/config" "$TOP/t/modules/config")
 
 cd "$SOURCE"
 

@@ -24,10 +24,11 @@ LDFLAGS="-fPIC -Wl,-z,relro -Wl,-z,now"
 
 args=("${NGX_CONF_FLAGS[@]}"
       --with-cc-opt="$CFLAGS ${CC_OPT:-}" --with-ld-opt="$LDFLAGS ${LD_OPT:-}"
-      --add-dynamic-module="$TOP" --builddir="$OUT")
+      --add-dynamic-module="$TOP" --add-dynamic-module="$TOP/t/modules"
+      --builddir="$OUT")
 
 stamp=$(printf '%s\n' "${args[@]}"
-        cat "$TOP/config" "$SOURCE/src/core/nginx.h")
+        cat "$TOP/config" "$TOP/t/modules/config" "$SOURCE/src/core/nginx.h")
 
 cd "$SOURCE"
 

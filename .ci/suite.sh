@@ -4,6 +4,7 @@
 # sourced by test.sh and valgrind.sh after lib.sh.
 
 TEST=$BUILD/test
+TEST_MODULE=$BUILD/mod/ngx_http_softfactory_test_module.so
 
 
 # suite_database: a new PostgreSQL with small demo data, for this run
@@ -29,7 +30,7 @@ suite() {
     [ $# -gt 0 ] || set -- t/*.t
 
     export TEST_NGINX_SERVROOT=$TEST/servroot
-    TEST_NGINX_PORT=$(free_port 1984)
+    TEST_NGINX_PORT=$(free_port $((2000 + RANDOM % 8000)))
     export TEST_NGINX_PORT
 
     rm -rf "$SF_REPORTS" "$TEST_NGINX_SERVROOT"

@@ -83,12 +83,16 @@ export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export TEST_NGINX_BINARY=$TOP/.ci/nginx-keep-log.sh
 
 export SF_NGINX=/usr/sbin/nginx SF_REPORTS=$TEST/reports SF_TEST_SANITIZED=
-export TEST_NGINX_LOAD_MODULES=$BUILD/$NAME.so
+TEST_NGINX_LOAD_MODULES="$BUILD/$NAME.so $TEST_MODULE"
+export TEST_NGINX_LOAD_MODULES
 suite nginx "$@"
 
 # Test::Nginx wants commas between these options
 
-echo "leak:ngx_event_process_init" > "$TEST/lsan.suppress"
+# nginx itself keeps its events, and a context of its regular expressions
+
+printf 'leak:%s\n' ngx_event_process_init ngx_regex_malloc \
+    > "$TEST/lsan.suppress"
 export LSAN_OPTIONS=suppressions=$TEST/lsan.suppress:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1,log_path=$TEST/reports-asan/asan

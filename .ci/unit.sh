@@ -14,12 +14,13 @@ OUT=$BUILD/unit
 SOURCE=${NGX_SOURCE:-$(echo "$BUILD"/src/nginx-*/)}
 OBJS=${NGX_OBJS:-$BUILD/asan}
 
-[ -d "$SOURCE/src/core" ] && [ -f "$OBJS/src/core/nginx.o" ] ||
+if [ ! -d "$SOURCE/src/core" ] || [ ! -f "$OBJS/src/core/nginx.o" ]; then
     die "no nginx in build/src and build/asan: run .ci/asan.sh first"
+fi
 
 CC=${CC:-gcc}
 CFLAGS=(-g -O1 -W -Wall -Wpointer-arith -Wno-unused-parameter -Werror -Wshadow
-        -fsanitize=address,undefined -fno-sanitize-recover=undefined
+        "-fsanitize=address,undefined" -fno-sanitize-recover=undefined
         -fno-sanitize=nonnull-attribute -fno-omit-frame-pointer
         -DNGX_DEBUG_PALLOC=1)
 
@@ -53,17 +54,16 @@ core() {
 }
 
 
-# object FILE.c: compiles a file of the module; prints nothing
+# object FILE.c: compiles a file of the module when it or any header is newer
 
 object() {
     local src=$1 obj=$OUT/obj/${1//\//_}.o
 
-    if [ "$src" -nt "$obj" ] ||
-       [ -n "$(find src t/unit .ci/unit.sh ./*.h -newer "$obj" \
-               \( -name '*.h' -o -name '*.sh' \) 2> /dev/null)" ]
+    if [ "$src" -nt "$obj" ] || [ "$OUT/flags" -nt "$obj" ] ||
+       [ -n "$(find src -name '*.h' -newer "$obj")" ]
     then
         rm -f "$obj"
-        "$CC" "${CFLAGS[@]}" -c "$src" -o "$obj"
+        "$CC" "@$OUT/flags" -c "$src" -o "$obj"
     fi
 }
 
@@ -118,24 +118,37 @@ cd "$TOP"
 
 core
 
-# a file that does not compile fails the run, but only tests that need it
+if changed "$OUT/flags" "${CFLAGS[*]}"; then
+    echo "${CFLAGS[*]}" > "$OUT/flags"
+fi
+
+# a file that does not compile fails the run, but only the tests that need it
 
 passed=0
 failed=0
-rm -f "$OUT/libmodule.a"
 
+mapfile -t sources < <(ls src/*.c ./*.c 2> /dev/null)
+
+export -f object
 export OUT CC
 
-for src in src/*.c ./*.c; do
-    [ -f "$src" ] || continue
+printf '%s\n' "${sources[@]}" |
+    xargs -P "$(nproc)" -I{} bash -c 'object {}' || true
 
-    if ! object "$src"; then
+objects=()
+
+for src in "${sources[@]}"; do
+    objects+=("$OUT/obj/${src//\//_}.o")
+
+    if [ ! -f "${objects[-1]}" ]; then
+        unset 'objects[-1]'
         printf 'not ok - %s does not compile\n' "$src"
         failed=$((failed + 1))
     fi
 done
 
-ar rcs "$OUT/libmodule.a" "$OUT"/obj/*.o
+rm -f "$OUT/libmodule.a"
+ar rcs "$OUT/libmodule.a" "${objects[@]}"
 
 if [ $# = 0 ]; then
     mapfile -t nouns < <(grep -lE '^main\(' t/unit/*.c |

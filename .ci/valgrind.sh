@@ -22,7 +22,8 @@ suite_database
 export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export SF_TEST_SANITIZED=1 SF_REPORTS=$TEST/reports-valgrind
 export TEST_NGINX_BINARY=/usr/sbin/nginx
-export TEST_NGINX_LOAD_MODULES=$BUILD/$NAME.so
+TEST_NGINX_LOAD_MODULES="$BUILD/$NAME.so $TEST_MODULE"
+export TEST_NGINX_LOAD_MODULES
 export TEST_NGINX_USE_VALGRIND="-q --keep-debuginfo=yes --leak-check=full \
 --show-leak-kinds=definite,indirect \
 --errors-for-leak-kinds=definite,indirect \

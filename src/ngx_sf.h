@@ -51,6 +51,8 @@ typedef enum {
     NGX_SF_PARAM_ID,            /* digits of the path */
     NGX_SF_PARAM_STRING,        /* filter, applied when not empty */
     NGX_SF_PARAM_LIST,          /* filter, comma separated */
+    NGX_SF_PARAM_LIST_ONE,      /* stands after a LIST: set instead of it when
+                                   it has a single item */
     NGX_SF_PARAM_INT,           /* filter, applied when not 0 */
     NGX_SF_PARAM_INT_DEFAULT,   /* integer, else the default */
     NGX_SF_PARAM_INT_STRICT,    /* integer, else 400; text kept as given */

@@ -222,6 +222,7 @@ static const ngx_sf_json_field_t  ngx_sf_campaign_applications_shape[] = {
 
 #define NGX_SF_LISTING_FILTERS                                                \
     "[[ AND category = $category]]"                                           \
+    "[[ AND source_platform = $platform_one]]"                                \
     "[[ AND source_platform = ANY ($platform::text[])]]"                      \
     "[[ AND reward_type = $reward_type]]"                                     \
     "[[ AND reward_value >= $min_reward::bigint]]"                            \
@@ -247,6 +248,7 @@ static const ngx_sf_param_t  ngx_sf_listings_params[] = {
     P_PAGES("limit", 20, 0),
     P("category", STRING),
     P_ALIAS("platform", LIST, "source_platform"),
+    P("platform_one", LIST_ONE),
     P("reward_type", STRING),
     P("min_reward", INT),
     P("max_reward", INT),
@@ -485,17 +487,17 @@ static const ngx_sf_param_t  ngx_sf_analytics_params[] = {
 
 static const char  ngx_sf_analytics_sql[] =
     "/* sns_analytics */ "
-    "WITH days AS (SELECT s.platform, "
-    "coalesce(a.total_engagement, 0) AS engagement, "
-    "coalesce(a.total_reach, 0) AS reach, "
-    "coalesce(a.total_impressions, 0) AS impressions, "
-    "CASE WHEN row_number() OVER (PARTITION BY a.account_id "
-    "ORDER BY a.date DESC, a.id DESC) = 1 "
-    "THEN coalesce(a.followers, 0) ELSE 0 END AS followers, 0 AS posts "
-    "FROM sns_analytics a JOIN sns_accounts s ON s.id = a.account_id "
-    "WHERE a.user_id = $user "
-    "AND a.date BETWEEN $start_date::date AND $end_date::date"
-    "[[ AND s.platform = $platform]] "
+    "WITH accounts AS (SELECT a.account_id, "
+    "sum(a.total_engagement) AS engagement, sum(a.total_reach) AS reach, "
+    "sum(a.total_impressions) AS impressions, "
+    "(array_agg(a.followers ORDER BY a.date DESC, a.id DESC))[1] AS followers "
+    "FROM sns_analytics a WHERE a.user_id = $user "
+    "AND a.date BETWEEN $start_date::date AND $end_date::date "
+    "GROUP BY a.account_id), "
+    "parts AS (SELECT s.platform, a.engagement, a.reach, a.impressions, "
+    "a.followers, 0 AS posts "
+    "FROM accounts a JOIN sns_accounts s ON s.id = a.account_id"
+    "[[ WHERE s.platform = $platform]] "
     "UNION ALL SELECT p.platform, 0, 0, 0, 0, count(*) FROM sns_posts p "
     "WHERE p.user_id = $user AND p.created_at >= $start_date::date "
     "AND p.created_at < $end_date::date + 1"
@@ -505,7 +507,7 @@ static const char  ngx_sf_analytics_sql[] =
     "coalesce(sum(followers), 0) AS followers, "
     "coalesce(sum(impressions), 0) AS impressions, "
     "coalesce(sum(posts), 0) AS posts, coalesce(sum(reach), 0) AS reach "
-    "FROM days GROUP BY GROUPING SETS ((platform), ())) "
+    "FROM parts GROUP BY GROUPING SETS ((platform), ())) "
     "SELECT platform, engagement, followers, impressions, posts, reach, "
     "engagement::float8 / greatest(reach, 1)::float8 * 100, "
     "$start_date::date, $end_date::date "

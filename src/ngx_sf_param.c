@@ -58,6 +58,8 @@ static ngx_int_t ngx_sf_param_read_string(ngx_sf_param_reader_t *rd,
     ngx_uint_t i);
 static ngx_int_t ngx_sf_param_read_list(ngx_sf_param_reader_t *rd,
     ngx_uint_t i);
+static ngx_int_t ngx_sf_param_read_list_one(ngx_sf_param_reader_t *rd,
+    ngx_uint_t i);
 static ngx_int_t ngx_sf_param_read_int(ngx_sf_param_reader_t *rd,
     ngx_uint_t i);
 static ngx_int_t ngx_sf_param_read_int_default(ngx_sf_param_reader_t *rd,
@@ -84,6 +86,7 @@ static ngx_int_t ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last,
 static ngx_int_t ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text);
 static ngx_uint_t ngx_sf_param_text_ok(ngx_sf_param_reader_t *rd,
     ngx_uint_t i, const ngx_str_t *text);
+static u_char *ngx_sf_param_quote(u_char *out, const ngx_str_t *item);
 static ngx_int_t ngx_sf_param_set_number(ngx_sf_param_reader_t *rd,
     ngx_uint_t i, int64_t number);
 static ngx_int_t ngx_sf_param_error(ngx_sf_param_reader_t *rd,
@@ -100,6 +103,7 @@ static const ngx_sf_param_read_pt  ngx_sf_param_readers[] = {
     /* ID */           ngx_sf_param_read_id,
     /* STRING */       ngx_sf_param_read_string,
     /* LIST */         ngx_sf_param_read_list,
+    /* LIST_ONE */     ngx_sf_param_read_list_one,
     /* INT */          ngx_sf_param_read_int,
     /* INT_DEFAULT */  ngx_sf_param_read_int_default,
     /* INT_STRICT */   ngx_sf_param_read_int_strict,
@@ -257,8 +261,8 @@ ngx_sf_param_read_string(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 static ngx_int_t
 ngx_sf_param_read_list(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
-    u_char           *p, *last, *item, *end, *out;
-    ngx_str_t         raw;
+    u_char           *out, *p, *last;
+    ngx_str_t         raw, item, only;
     ngx_uint_t        n;
     ngx_sf_value_t   *value;
 
@@ -277,36 +281,21 @@ ngx_sf_param_read_list(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 
     value = &rd->params->values[i];
     value->text.data = out;
-    value->set = 1;
 
     n = 0;
+    only = raw;
     p = raw.data;
     last = p + raw.len;
-    *out++ = '{';
 
-    while (p <= last) {
-        item = p;
+    while (p < last) {
+        item.data = p;
+        p = ngx_strlchr(p, last, ',');
+        item.len = (p ? p : last) - item.data;
+        p = p ? p + 1 : last;
 
-        while (p < last && *p != ',') {
-            p++;
-        }
+        item = ngx_sf_number_strip(&item);
 
-        end = p++;
-
-        while (item < end && *item <= ' ') {
-            item++;
-        }
-
-        while (end > item && end[-1] <= ' ') {
-            end--;
-        }
-
-        if (p > last && n == 0 && item == end) {
-            item = raw.data;
-            end = last;
-        }
-
-        if (item == end) {
+        if (item.len == 0) {
             continue;
         }
 
@@ -315,28 +304,54 @@ ngx_sf_param_read_list(ngx_sf_param_reader_t *rd, ngx_uint_t i)
                                       rd->rows[i].name, " values");
         }
 
-        if (n > 1) {
-            *out++ = ',';
-        }
+        only = item;
+        *out++ = n == 1 ? '{' : ',';
+        out = ngx_sf_param_quote(out, &item);
+    }
 
-        *out++ = '"';
-
-        while (item < end) {
-            if (*item == '"' || *item == '\\') {
-                *out++ = '\\';
-            }
-
-            *out++ = *item++;
-        }
-
-        *out++ = '"';
+    if (n < 2) {
+        rd->params->values[i + 1].text = only;
+        rd->params->values[i + 1].set = 1;
+        return NGX_OK;
     }
 
     *out++ = '}';
-    *out = '\0';
 
     value->text.len = out - value->text.data;
+    value->set = 1;
 
+    return NGX_OK;
+}
+
+
+/* an item of an array's text form */
+
+static u_char *
+ngx_sf_param_quote(u_char *out, const ngx_str_t *item)
+{
+    size_t  i;
+
+    *out++ = '"';
+
+    for (i = 0; i < item->len; i++) {
+        if (item->data[i] == '"' || item->data[i] == '\\') {
+            *out++ = '\\';
+        }
+
+        *out++ = item->data[i];
+    }
+
+    *out++ = '"';
+
+    return out;
+}
+
+
+/* the LIST before it has done the work */
+
+static ngx_int_t
+ngx_sf_param_read_list_one(ngx_sf_param_reader_t *rd, ngx_uint_t i)
+{
     return NGX_OK;
 }
 
@@ -629,7 +644,9 @@ ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
 
         for (i = 0; rows[i].type != NGX_SF_PARAM_END; i++) {
 
-            if (rows[i].type == NGX_SF_PARAM_ID) {
+            if (rows[i].type == NGX_SF_PARAM_ID
+                || rows[i].type == NGX_SF_PARAM_LIST_ONE)
+            {
                 continue;
             }
 

@@ -121,7 +121,8 @@ static const char *const  ngx_sf_pg_files[] = {
 
 static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
     { "read", " -c default_transaction_read_only=on" },
-    { "heavy", " -c default_transaction_read_only=on" },
+    { "heavy", " -c default_transaction_read_only=on"
+               " -c plan_cache_mode=force_custom_plan" },
     { "write", "" }
 };
 
@@ -779,7 +780,8 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     static const char  fixed[] =
         "-c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1"
-        " -c IntervalStyle=postgres -c search_path=public -c jit=off"
+        " -c IntervalStyle=postgres -c search_path=public"
+        " -c jit=off -c random_page_cost=1.1"
         " -c default_transaction_isolation=read\\ committed";
 
     given = ngx_sf_pg_conf_given(pgcf, "options");

@@ -839,7 +839,11 @@ ngx_sf_pg_conn_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         pgc->prepared[slot->statement->id] = 0;
     }
 
-    if (row->action == NGX_SF_PG_DEMOTED) {
+    /* a read lane is read-only by its own settings */
+
+    if (row->action == NGX_SF_PG_DEMOTED
+        && pgc->lane->kind == NGX_SF_PG_WRITE)
+    {
         ngx_sf_pg_server_demoted(pgc->server);
     }
 

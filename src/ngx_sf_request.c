@@ -28,6 +28,10 @@
 
 #define NGX_SF_REQUEST_TOTAL_KEPT  1000   /* ms */
 
+/* an offset walks all rows before it: from here on that is heavy */
+
+#define NGX_SF_REQUEST_DEEP        2000   /* rows */
+
 
 typedef ngx_int_t (*ngx_sf_step_pt)(ngx_sf_ctx_t *ctx);
 
@@ -318,16 +322,18 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_fetch(ngx_sf_ctx_t *ctx)
 {
+    ngx_uint_t          lane;
     ngx_sf_endpoint_t  *endpoint;
 
     endpoint = ctx->endpoint;
+    lane = ctx->params.offset < NGX_SF_REQUEST_DEEP ? endpoint->row->lane
+                                                    : NGX_SF_PG_HEAVY;
 
     if (ctx->waits[NGX_SF_WAIT_ROWS].flight == NULL) {
 
         if (endpoint->statement
             && ngx_sf_request_fetch_one(ctx, NGX_SF_WAIT_ROWS,
-                                        endpoint->statement,
-                                        endpoint->row->lane, 0)
+                                        endpoint->statement, lane, 0)
                != NGX_OK)
         {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;

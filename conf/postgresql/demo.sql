@@ -26,11 +26,12 @@
     \set size small
 \endif
 
+SET synchronous_commit = on;    -- else the VACUUM below marks nothing
+
 BEGIN;
 
 SET LOCAL client_min_messages = warning;
 SET LOCAL timezone = 'UTC';
-SET LOCAL synchronous_commit = on;      -- or VACUUM below marks nothing
 SET LOCAL work_mem = '64MB';
 SET LOCAL jit = off;
 
@@ -484,8 +485,8 @@ DROP FUNCTION pg_temp.moment, pg_temp.pick;
 COMMIT;
 
 -- Statistics, and the visibility map, without which no index-only scan is one.
--- Not possible inside the transaction, and pointless before its commit has
--- reached the disk.
+-- Not possible inside the transaction, and a page is marked only when the
+-- commits of its rows have reached the disk: hence synchronous_commit.
 
 VACUUM (ANALYZE) users, products, subscriptions, payments, campaigns,
                  campaign_applications, review_listings, review_bookmarks,

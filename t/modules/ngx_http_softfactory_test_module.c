@@ -1,0 +1,287 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * For the tests only: a location that sends a statement of its own over a
+ * lane of a pool and shows what became of it.
+ *
+ *     location /commit {
+ *         softfactory_test_statement primary write 1 "INSERT …";
+ *     }
+ *
+ * The statements of the API are read-only and well-formed, so what the pool
+ * does with errors, in which place of a pipeline, and with transactions can be
+ * shown only by statements like these.  $arg_v is bound as $1 when the
+ * statement has one.  The answer is a line with the outcome's number and the
+ * SQLSTATE, then a line with the cells of each row.
+ */
+
+
+#include "ngx_sf.h"
+
+
+typedef struct {
+    ngx_str_t                   upstream;
+    ngx_uint_t                  lane;
+    ngx_sf_pg_statement_t       statement;
+} ngx_sf_test_conf_t;
+
+
+typedef struct {
+    ngx_http_request_t         *request;
+    ngx_sf_pg_query_t           query;
+    unsigned                    pending:1;
+} ngx_sf_test_ctx_t;
+
+
+static char *ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static void *ngx_sf_test_create_conf(ngx_conf_t *cf);
+static ngx_int_t ngx_sf_test_handler(ngx_http_request_t *r);
+static ngx_sf_pg_pool_t *ngx_sf_test_pool(ngx_http_request_t *r,
+    ngx_str_t *upstream);
+static void ngx_sf_test_done(ngx_sf_pg_query_t *q,
+    ngx_sf_pg_outcome_e outcome, PGresult *res);
+static ngx_int_t ngx_sf_test_send(ngx_http_request_t *r,
+    ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome, PGresult *res);
+static void ngx_sf_test_cleanup(void *data);
+
+
+static const char *const  ngx_sf_test_lanes[] = {
+    "read", "heavy", "write"
+};
+
+
+static ngx_command_t  ngx_sf_test_commands[] = {
+
+    { ngx_string("softfactory_test_statement"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE4,
+      ngx_sf_test_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_sf_test_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    NULL,                                  /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_sf_test_create_conf,               /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_softfactory_test_module = {
+    NGX_MODULE_V1,
+    &ngx_sf_test_module_ctx,               /* module context */
+    ngx_sf_test_commands,                  /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static void *
+ngx_sf_test_create_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_sf_test_conf_t));
+}
+
+
+static char *
+ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_test_conf_t  *tcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_sf_main_conf_t        *smcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+    tcf->upstream = value[1];
+
+    while (ngx_strcmp(ngx_sf_test_lanes[tcf->lane], value[2].data) != 0) {
+        if (++tcf->lane == NGX_SF_PG_LANES) {
+            return "names no lane";
+        }
+    }
+
+    /* ids are dense: the pools are made after all of them are known */
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    tcf->statement.id = smcf->nstatements++;
+    ngx_str_set(&tcf->statement.name, "test");
+    tcf->statement.columns = ngx_atoi(value[3].data, value[3].len);
+    tcf->statement.text = (char *) value[4].data;
+    tcf->statement.nvalues = ngx_strstr(value[4].data, "$1") != NULL;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_sf_test_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_test_handler(ngx_http_request_t *r)
+{
+    u_char               *text;
+    ngx_str_t             v;
+    const char          **values;
+    ngx_sf_test_ctx_t    *ctx;
+    ngx_sf_test_conf_t   *tcf;
+    ngx_http_cleanup_t   *cln;
+    ngx_sf_pg_outcome_e   outcome;
+
+    tcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_test_module);
+
+    cln = ngx_http_cleanup_add(r, sizeof(ngx_sf_test_ctx_t));
+    values = ngx_pcalloc(r->pool, 2 * sizeof(char *));
+
+    if (cln == NULL || values == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_sf_test_ctx_t));
+    cln->handler = ngx_sf_test_cleanup;
+
+    if (ngx_http_arg(r, (u_char *) "v", 1, &v) == NGX_OK) {
+        text = ngx_pcalloc(r->pool, v.len + 1);
+        if (text == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_memcpy(text, v.data, v.len);
+        values[0] = (char *) text;
+    }
+
+    ctx->request = r;
+    ctx->query.statement = &tcf->statement;
+    ctx->query.values = values;
+    ctx->query.lane = tcf->lane;
+    ctx->query.handler = ngx_sf_test_done;
+    ctx->query.data = ctx;
+
+    outcome = ngx_sf_pg_submit(ngx_sf_test_pool(r, &tcf->upstream),
+                               &ctx->query);
+
+    if (outcome != NGX_SF_PG_OK) {
+        return ngx_sf_test_send(r, &ctx->query, outcome, NULL);
+    }
+
+    ctx->pending = 1;
+    r->main->count++;
+    r->read_event_handler = ngx_http_test_reading;
+
+    return NGX_DONE;
+}
+
+
+static ngx_sf_pg_pool_t *
+ngx_sf_test_pool(ngx_http_request_t *r, ngx_str_t *upstream)
+{
+    ngx_uint_t            i;
+    ngx_sf_pg_conf_t    **pgcf;
+    ngx_sf_main_conf_t   *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
+    pgcf = smcf->pools.elts;
+
+    for (i = 0; i < smcf->pools.nelts - 1; i++) {
+        if (ngx_strcmp(pgcf[i]->name.data, upstream->data) == 0) {
+            break;
+        }
+    }
+
+    return smcf->worker->pools[i];
+}
+
+
+static void
+ngx_sf_test_done(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
+    PGresult *res)
+{
+    ngx_connection_t    *c;
+    ngx_sf_test_ctx_t   *ctx;
+    ngx_http_request_t  *r;
+
+    ctx = q->data;
+    r = ctx->request;
+    c = r->connection;
+
+    ctx->pending = 0;
+
+    ngx_http_finalize_request(r, ngx_sf_test_send(r, q, outcome, res));
+    ngx_http_run_posted_requests(c);
+}
+
+
+static ngx_int_t
+ngx_sf_test_send(ngx_http_request_t *r, ngx_sf_pg_query_t *q,
+    ngx_sf_pg_outcome_e outcome, PGresult *res)
+{
+    u_char                    *p, *last;
+    ngx_str_t                  cell, text;
+    ngx_uint_t                 i, n;
+    ngx_http_complex_value_t   cv;
+
+    text.data = ngx_pnalloc(r->pool, 65536);
+    if (text.data == NULL) {
+        ngx_sf_pg_result_free(res);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    last = text.data + 65536;
+    p = ngx_sprintf(text.data, "outcome:%d sqlstate:%s retried:%d\n",
+                    outcome, q->sqlstate, q->retried);
+
+    for (i = 0; res && i < ngx_sf_pg_result_rows(res); i++) {
+        for (n = 0; n < q->statement->columns; n++) {
+            cell = ngx_sf_pg_result_cell(res, i, n);
+            p = ngx_slprintf(p, last, "%V|", &cell);
+        }
+
+        p = ngx_slprintf(p, last, "\n");
+    }
+
+    ngx_sf_pg_result_free(res);
+
+    text.len = p - text.data;
+
+    ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
+    cv.value = text;
+
+    return ngx_http_send_response(r, NGX_HTTP_OK, NULL, &cv);
+}
+
+
+static void
+ngx_sf_test_cleanup(void *data)
+{
+    ngx_sf_test_ctx_t  *ctx = data;
+
+    if (ctx->pending) {
+        ngx_sf_pg_cancel(&ctx->query);
+    }
+}
