@@ -12,34 +12,40 @@ set -euo pipefail
 PORT=${PORT:-9000}
 SIZE=${SIZE:-small}
 RUN=$BUILD/run
+TOKEN="softfactory_token demo_token user=1 products=all;"
 NGINX=
 
 
-# render FILE: the configuration; LISTEN, USER and the database are this run's
+# render DIR: conf/softfactory-minimal.conf for this run: its module, database
+# and port, a folder for nginx's files, and a token that needs no login
 
 render() {
-    local workers=www-data listen6="" socket
+    local workers=www-data listen="listen 127.0.0.1:$PORT;" socket
 
     reachable "$workers" "$RUN" || workers=root
     socket=$("$TOP/.ci/postgres.sh" env | sed -n 's/.*PG_SOCKET=//p')
 
     if grep -qs '^0*1 ' /proc/net/if_inet6; then
-        listen6="listen [::1]:$PORT;"
+        listen+=" listen [::1]:$PORT;"
     fi
 
-    cat > "$1" << CONF
-load_module $BUILD/$NAME.so;
+    [ -s "$1/softfactory.secret" ] ||
+        (umask 077 && openssl rand -hex 32 > "$1/softfactory.secret")
 
-$(is_root && echo "user $workers;")
+    {
+        is_root && echo "user $workers;"
+        cat << MAIN
 worker_processes 2;
 pid logs/nginx.pid;
 error_log logs/error.log info;
 
-events {
-    worker_connections 1024;
-}
-
-http {
+MAIN
+        sed -e "s|modules/$NAME|$BUILD/$NAME|" \
+            -e "s|server 127.0.0.1:5432;|server unix:$socket;|" \
+            -e "s|listen 9000;|$listen|" \
+            -e "s|^\( *\)softfactory_jwt_secret .*|&\n\1$TOKEN|" \
+            -e '/^http {/r /dev/stdin' \
+            "$TOP/conf/softfactory-minimal.conf" << HTTP
     client_body_temp_path tmp/body;
     proxy_temp_path tmp/proxy;
     fastcgi_temp_path tmp/fastcgi;
@@ -47,30 +53,8 @@ http {
     scgi_temp_path tmp/scgi;
     access_log logs/access.log;
 
-    upstream primary {
-        server unix:$socket;
-        softfactory_pg "dbname=softfactory user=app";
-    }
-
-    server {
-        listen 127.0.0.1:$PORT;
-        $listen6
-
-        location /api/ {
-            softfactory_pass primary;
-            softfactory_token demo_token user=1 products=all;
-        }
-
-        location = /health {
-            softfactory_pass primary;
-        }
-
-        location = /ready {
-            softfactory_pass primary;
-        }
-    }
-}
-CONF
+HTTP
+    } > "$1/nginx.conf"
 }
 
 
@@ -107,7 +91,7 @@ trap 'exit 0' INT TERM
 
 mkdir -p "$RUN/logs" "$RUN/tmp" "$RUN/conf"
 rm -f "$RUN"/logs/*
-render "$RUN/conf/nginx.conf"
+render "$RUN/conf"
 
 nginx=(/usr/sbin/nginx -p "$RUN/" -e logs/error.log -c conf/nginx.conf)
 "${nginx[@]}" -t -q

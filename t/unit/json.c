@@ -435,14 +435,14 @@ test_pages(void)
 
     source.page = 1;
     source.pages = INT64_MAX;
-    source.total = INT64_MIN;
+    source.total = -INT64_MAX;
     source.res = res = test_result(2, 2, cells);
 
     out = test_render(&test_page, &source);
     unit_is(&out, "{\"current_page\":1,\"pages\":9223372036854775807,"
             "\"posts\":[{\"id\":7,\"name\":\"x\\ny\"},"
             "{\"id\":8,\"name\":null}],"
-            "\"total\":-9223372036854775808}\n", "a page of two rows");
+            "\"total\":-9223372036854775807}\n", "a page of two rows");
 
     PQclear(res);
 
@@ -450,7 +450,7 @@ test_pages(void)
 
     out = test_render(&test_page, &source);
     unit_is(&out, "{\"current_page\":1,\"pages\":9223372036854775807,"
-            "\"posts\":[],\"total\":-9223372036854775808}\n",
+            "\"posts\":[],\"total\":-9223372036854775807}\n",
             "a page of no rows");
 
     PQclear(res);
@@ -741,6 +741,56 @@ test_many_rows(void)
 }
 
 
+/* values that fill their bounds to the last byte: nothing may be left out */
+
+static void
+test_tight(void)
+{
+    char          text[102];
+    ngx_str_t     out;
+    ngx_uint_t    i;
+    const char   *cells[36];
+
+    static const ngx_sf_json_field_t  fields[] = {
+        { "d", NGX_SF_JSON_DATE, 0, NULL, NULL, 0 },
+        { "f", NGX_SF_JSON_BOOL, 1, NULL, NULL, 0 },
+        { "i", NGX_SF_JSON_INT, 2, NULL, NULL, 0 },
+        { "s", NGX_SF_JSON_STRING, 3, NULL, NULL, 0 },
+        { "t", NGX_SF_JSON_TIME, 4, NULL, NULL, 0 },
+        { "x", NGX_SF_JSON_CUT100, 5, NULL, NULL, 0 },
+        { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }
+    };
+
+    static const ngx_sf_json_field_t  rows =
+        { NULL, NGX_SF_JSON_ROWS, -1, fields, NULL, 0 };
+
+    static const ngx_sf_json_field_t  string =
+        { NULL, NGX_SF_JSON_STRING, 0, NULL, NULL, 0 };
+
+    ngx_memset(text, 'x', 101);
+    text[101] = '\0';
+
+    for (i = 0; i < 36; i += 6) {
+        cells[i] = "2026-02-20";
+        cells[i + 1] = "f";
+        cells[i + 2] = "-9223372036854775808";
+        cells[i + 3] = NULL;
+        cells[i + 4] = "2026-02-20 10:00:00.1";
+        cells[i + 5] = text;
+    }
+
+    out = test_render_rows(&rows, 6, 6, cells);
+    unit_ok(out.len > 6 * 200, "rows of the longest values");
+
+    /* sixteen controls: two words, none counted twice */
+
+    cells[0] = "\x01\x02\x03\x04\x05\x06\x07\x0b"
+               "\x01\x02\x03\x04\x05\x06\x07\x0b";
+    out = test_render_rows(&string, 1, 1, cells);
+    unit_ok(out.len == 16 * 6 + 3, "a string of controls");
+}
+
+
 static void
 test_error(void)
 {
@@ -779,6 +829,7 @@ main(void)
     test_columns();
     test_refused();
     test_many_rows();
+    test_tight();
     test_error();
 
     return unit_done();
