@@ -49,7 +49,14 @@ check() {
 
     case $file in
 
-    src/ngx_sf_json.[ch] | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch])
+    src/ngx_sf_json.c | src/ngx_sf_json_value.[ch])
+        # the two that share ngx_sf_json_value.h
+        may_include "$file" \
+            "$CORE|$LIBRARY|$C|ngx_sf_(json|json_value|number)\.h"
+        may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
+        ;;
+
+    src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch])
         may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;
@@ -68,6 +75,10 @@ check() {
     src/ngx_sf_pg.h)
         may_include "$file" "ngx_(config|core|event|http)\.h|libpq-fe\.h|$C"
         may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
+        ;;
+
+    src/*.h)
+        may_include "$file" '(?!ngx_sf_json_value\.h).+'
         ;;
 
     *.c)

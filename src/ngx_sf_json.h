@@ -70,7 +70,8 @@ typedef struct ngx_sf_json_program_s  ngx_sf_json_program_t;
 
 typedef struct {
     const PGresult             *res;      /* NULL: the shape reads no cell */
-    const ngx_str_t            *params;   /* effective values, as text */
+    const ngx_str_t            *params;   /* effective values, as text; no
+                                             data: null */
     int64_t                     page;
     int64_t                     pages;
     int64_t                     total;

@@ -1,0 +1,624 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * How the values of a JSON document are written.  An encoder is a row of a
+ * table, one for each kind of field: where the value is found, how many bytes
+ * are always enough for it, what SQL NULL is, and up to two functions.  write()
+ * is for cells and parameters.  Strings have length() as well, which says how
+ * many bytes come on top of the bound and leaves in the cell what write() goes
+ * by; it is called once for each cell, before write().
+ *
+ *     kind      bound   length()             write()
+ *     INT       20      -                    17
+ *     TIME      28      -                    "2026-02-20T10:00:00"
+ *     STRING    4       bytes and escapes    "a \"quoted\" word"
+ *     PAGE      20      -                    -
+ *
+ * Only ngx_sf_json.c calls: it copies the encoder into an op when it compiles a
+ * shape, takes length() and write() from there when it renders, and escapes
+ * keys and error messages.  What has no write() it writes itself.
+ *
+ * An encoder never writes more than its bound, plus its length if it has one,
+ * whatever stands in the cell.  A cell that is not what its kind says becomes
+ * null, so the output is JSON in any case.  SQL NULL comes to length(), with
+ * no bytes, but not to write().  Text is UTF-8 and goes out as it is: neither
+ * PostgreSQL nor the caller lets other bytes in.  Nothing here allocates.
+ */
+
+
+#include "ngx_sf_json_value.h"
+#include "ngx_sf_number.h"
+
+
+/* eight characters of text at once: a constant of eight equal bytes */
+
+#define NGX_SF_JSON_WORD          sizeof(uint64_t)
+#define ngx_sf_json_word(ch)      (0x0101010101010101ull * (ch))
+
+/* the longest escape is \u00xx: what it adds to its one byte */
+
+#define NGX_SF_JSON_ESCAPE        5
+
+#define NGX_SF_JSON_DATE_LEN      (sizeof("2026-02-20") - 1)
+#define NGX_SF_JSON_TIME_LEN      (sizeof("2026-02-20 10:00:00") - 1)
+#define NGX_SF_JSON_FRACTION_LEN  (sizeof(".123456") - 1)
+
+/* of CUT100, in code points */
+
+#define NGX_SF_JSON_CUT           100
+
+
+static u_char *ngx_sf_json_write_null(u_char *p);
+static u_char *ngx_sf_json_write_int(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_float(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_round2(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static ngx_int_t ngx_sf_json_read_float(const ngx_sf_json_cell_t *cell,
+    double *value);
+static u_char *ngx_sf_json_write_bool(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_time(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_fraction(u_char *p, const u_char *text,
+    size_t len);
+static u_char *ngx_sf_json_write_date(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static size_t ngx_sf_json_length_string(ngx_sf_json_cell_t *cell);
+static size_t ngx_sf_json_length_cut(ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_string(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static size_t ngx_sf_json_cut(const u_char *text, size_t len);
+static size_t ngx_sf_json_specials(const u_char *text, size_t len);
+static u_char *ngx_sf_json_write_escape(u_char *p, u_char ch);
+
+
+/*
+ * One row per kind, in the order of ngx_sf_json_kind_e: from, bound, length,
+ * write, null, number.  A bound has room for null.
+ */
+
+static const ngx_sf_json_encoder_t  ngx_sf_json_encoders[] = {
+
+    /* END: the literal bytes after the last value */
+    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0 },
+
+    /* INT */
+    { NGX_SF_JSON_FROM_CELL, NGX_INT64_LEN,
+      NULL, ngx_sf_json_write_int, "null", 0 },
+
+    /* FLOAT, FLOAT_OR_0 */
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
+      NULL, ngx_sf_json_write_float, "null", 0 },
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
+      NULL, ngx_sf_json_write_float, "0", 0 },
+
+    /* ROUND2, ROUND2_OR_0 */
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
+      NULL, ngx_sf_json_write_round2, "null", 0 },
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
+      NULL, ngx_sf_json_write_round2, "0", 0 },
+
+    /* BOOL */
+    { NGX_SF_JSON_FROM_CELL, sizeof("false") - 1,
+      NULL, ngx_sf_json_write_bool, "null", 0 },
+
+    /* STRING, CUT100 */
+    { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1,
+      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0 },
+    { NGX_SF_JSON_FROM_CELL, sizeof("\"...\"") - 1,
+      ngx_sf_json_length_cut, ngx_sf_json_write_string, "null", 0 },
+
+    /* TIME, DATE */
+    { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20T10:00:00.123456\"") - 1,
+      NULL, ngx_sf_json_write_time, "null", 0 },
+    { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20\"") - 1,
+      NULL, ngx_sf_json_write_date, "null", 0 },
+
+    /* LITERAL: no op, its bytes stand before the next one */
+    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0 },
+
+    /* PARAM, PARAM_INT */
+    { NGX_SF_JSON_FROM_PARAM, sizeof("null") - 1,
+      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0 },
+    { NGX_SF_JSON_FROM_PARAM, NGX_INT64_LEN,
+      NULL, ngx_sf_json_write_int, "null", 0 },
+
+    /* PAGE, PAGES, TOTAL */
+    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
+      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, page) },
+    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
+      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, pages) },
+    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
+      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, total) },
+
+    /* OBJECT: no op either */
+    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0 },
+
+    /* ROWS, MAP */
+    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0 },
+    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0 }
+};
+
+
+const ngx_sf_json_encoder_t *
+ngx_sf_json_encoder(ngx_sf_json_kind_e kind)
+{
+    return &ngx_sf_json_encoders[kind];
+}
+
+
+/* a cell that is not what its kind says */
+
+static u_char *
+ngx_sf_json_write_null(u_char *p)
+{
+    return ngx_cpymem(p, "null", sizeof("null") - 1);
+}
+
+
+static u_char *
+ngx_sf_json_write_int(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    size_t         len;
+    u_char        *start;
+    const u_char  *text;
+
+    start = p;
+    text = cell->text;
+    len = cell->len;
+
+    if (len && *text == '-') {
+        *p++ = *text++;
+        len--;
+    }
+
+    if (len == 0 || len > NGX_INT64_LEN - 1 || (len > 1 && *text == '0')) {
+        return ngx_sf_json_write_null(start);
+    }
+
+    do {
+        if (*text < '0' || *text > '9') {
+            return ngx_sf_json_write_null(start);
+        }
+
+        *p++ = *text++;
+
+    } while (--len);
+
+    return p;
+}
+
+
+static u_char *
+ngx_sf_json_write_float(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    double  value;
+
+    if (ngx_sf_json_read_float(cell, &value) != NGX_OK) {
+        return ngx_sf_json_write_null(p);
+    }
+
+    return ngx_sf_number_write_float(p, value);
+}
+
+
+static u_char *
+ngx_sf_json_write_round2(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    double  value;
+
+    if (ngx_sf_json_read_float(cell, &value) != NGX_OK) {
+        return ngx_sf_json_write_null(p);
+    }
+
+    return ngx_sf_number_write_float(p, ngx_sf_number_round2(value));
+}
+
+
+/* strtod() stops at the NUL that libpq puts after each cell */
+
+static ngx_int_t
+ngx_sf_json_read_float(const ngx_sf_json_cell_t *cell, double *value)
+{
+    char  *end;
+
+    if (cell->len == 0) {
+        return NGX_DECLINED;
+    }
+
+    *value = strtod((const char *) cell->text, &end);
+
+    return (u_char *) end == cell->text + cell->len ? NGX_OK : NGX_DECLINED;
+}
+
+
+static u_char *
+ngx_sf_json_write_bool(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    if (cell->len == 1 && *cell->text == 't') {
+        return ngx_cpymem(p, "true", sizeof("true") - 1);
+    }
+
+    if (cell->len == 1 && *cell->text == 'f') {
+        return ngx_cpymem(p, "false", sizeof("false") - 1);
+    }
+
+    return ngx_sf_json_write_null(p);
+}
+
+
+/*
+ * Bits are set where eight characters differ from a form in which a zero
+ * stands for any digit; zeros of the form leave room for 0 to 9 in a byte
+ * before its high bit is reached, other characters for nothing.
+ */
+
+static ngx_inline uint64_t
+ngx_sf_json_misfit(const u_char *text, const char *form)
+{
+    uint64_t  word, like, digits, room;
+
+    ngx_memcpy(&word, text, NGX_SF_JSON_WORD);
+    ngx_memcpy(&like, form, NGX_SF_JSON_WORD);
+
+    digits = ~((like ^ ngx_sf_json_word('0')) + ngx_sf_json_word(0x7f))
+             & ngx_sf_json_word(0x80);
+    room = ngx_sf_json_word(0x7f) - (digits >> 7) * ('9' - '0');
+
+    word ^= like;
+
+    return (((word & ngx_sf_json_word(0x7f)) + room) | word)
+           & ngx_sf_json_word(0x80);
+}
+
+
+/*
+ * PostgreSQL drops trailing zeros of the fraction and the whole fraction when
+ * it is zero.  "infinity", years of five digits and "BC" do not fit: Python
+ * has no such time either.
+ */
+
+static u_char *
+ngx_sf_json_write_time(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    u_char        *last;
+    const u_char  *text;
+
+    text = cell->text;
+
+    if (cell->len < NGX_SF_JSON_TIME_LEN
+        || ngx_sf_json_misfit(text, "0000-00-")
+        || ngx_sf_json_misfit(text + 8, "00 00:00")
+        || ngx_sf_json_misfit(text + 11, "00:00:00"))
+    {
+        return ngx_sf_json_write_null(p);
+    }
+
+    last = p;
+
+    *last++ = '"';
+    last = ngx_cpymem(last, text, NGX_SF_JSON_TIME_LEN);
+    p[1 + NGX_SF_JSON_DATE_LEN] = 'T';
+
+    if (cell->len > NGX_SF_JSON_TIME_LEN) {
+
+        last = ngx_sf_json_write_fraction(last, text + NGX_SF_JSON_TIME_LEN,
+                                          cell->len - NGX_SF_JSON_TIME_LEN);
+        if (last == NULL) {
+            return ngx_sf_json_write_null(p);
+        }
+    }
+
+    *last++ = '"';
+
+    return last;
+}
+
+
+/* NULL: this is no point with one to six digits behind it */
+
+static u_char *
+ngx_sf_json_write_fraction(u_char *p, const u_char *text, size_t len)
+{
+    size_t  i;
+
+    if (*text != '.' || len < 2 || len > NGX_SF_JSON_FRACTION_LEN) {
+        return NULL;
+    }
+
+    *p++ = '.';
+
+    for (i = 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9') {
+            return NULL;
+        }
+
+        *p++ = text[i];
+    }
+
+    for ( /* void */ ; i < NGX_SF_JSON_FRACTION_LEN; i++) {
+        *p++ = '0';
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_sf_json_write_date(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    if (cell->len != NGX_SF_JSON_DATE_LEN
+        || ngx_sf_json_misfit(cell->text, "0000-00-")
+        || ngx_sf_json_misfit(cell->text + 2, "00-00-00"))
+    {
+        return ngx_sf_json_write_null(p);
+    }
+
+    *p++ = '"';
+    p = ngx_cpymem(p, cell->text, NGX_SF_JSON_DATE_LEN);
+    *p++ = '"';
+
+    return p;
+}
+
+
+/*
+ * The high bit of each byte that JSON wants escaped: controls, the quote, the
+ * backslash, DEL.  With the high bits off no sum carries into its neighbour,
+ * so the marks are exact, whatever the byte order.
+ */
+
+static ngx_inline uint64_t
+ngx_sf_json_marks(uint64_t word)
+{
+    uint64_t  low, plain;
+
+    low = word & ngx_sf_json_word(0x7f);
+
+    plain = (low + ngx_sf_json_word(0x80 - ' '))
+            & ((low ^ ngx_sf_json_word('"')) + ngx_sf_json_word(0x7f))
+            & ((low ^ ngx_sf_json_word('\\')) + ngx_sf_json_word(0x7f))
+            & ~(low + ngx_sf_json_word(0x80 - 0x7f));
+
+    return ~(plain | word) & ngx_sf_json_word(0x80);
+}
+
+
+/* how many of a word's high bits are set, of a word with no other bits */
+
+static ngx_inline size_t
+ngx_sf_json_count(uint64_t marks)
+{
+    return ((marks >> 7) * ngx_sf_json_word(1)) >> 56;
+}
+
+
+static ngx_inline ngx_uint_t
+ngx_sf_json_special(u_char ch)
+{
+    return ch < ' ' || ch == '"' || ch == '\\' || ch == 0x7f;
+}
+
+
+/* every escape is taken for one of the long ones */
+
+static size_t
+ngx_sf_json_length_string(ngx_sf_json_cell_t *cell)
+{
+    size_t  n;
+
+    n = ngx_sf_json_specials(cell->text, cell->len);
+
+    cell->cut = 0;
+    cell->plain = (n == 0);
+
+    return cell->len + n * NGX_SF_JSON_ESCAPE;
+}
+
+
+static size_t
+ngx_sf_json_length_cut(ngx_sf_json_cell_t *cell)
+{
+    size_t  len, size;
+
+    len = cell->len;
+    cell->len = ngx_sf_json_cut(cell->text, len);
+
+    size = ngx_sf_json_length_string(cell);
+    cell->cut = (cell->len != len);
+
+    return size;
+}
+
+
+static u_char *
+ngx_sf_json_write_string(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    *p++ = '"';
+
+    p = cell->plain ? ngx_cpymem(p, cell->text, cell->len)
+                    : ngx_sf_json_write_escaped(p, cell->text, cell->len);
+
+    if (cell->cut) {
+        p = ngx_cpymem(p, "...", sizeof("...") - 1);
+    }
+
+    *p++ = '"';
+
+    return p;
+}
+
+
+/* bytes of the first hundred code points; a byte 10xxxxxx begins none */
+
+static size_t
+ngx_sf_json_cut(const u_char *text, size_t len)
+{
+    size_t      i;
+    uint64_t    word;
+    ngx_uint_t  n;
+
+    if (len <= NGX_SF_JSON_CUT) {
+        return len;
+    }
+
+    n = 0;
+    i = 0;
+
+    while (n + NGX_SF_JSON_WORD <= NGX_SF_JSON_CUT
+           && i + NGX_SF_JSON_WORD <= len)
+    {
+        ngx_memcpy(&word, text + i, NGX_SF_JSON_WORD);
+        word &= ~(word << 1) & ngx_sf_json_word(0x80);
+
+        n += NGX_SF_JSON_WORD - ngx_sf_json_count(word);
+        i += NGX_SF_JSON_WORD;
+    }
+
+    for ( /* void */ ; i < len; i++) {
+        if ((text[i] & 0xc0) != 0x80 && n++ == NGX_SF_JSON_CUT) {
+            break;
+        }
+    }
+
+    return i;
+}
+
+
+/*
+ * How many bytes are special, at least: the last word is filled up with what
+ * stands before it, and the halves of a short text may overlap.
+ */
+
+static size_t
+ngx_sf_json_specials(const u_char *text, size_t len)
+{
+    size_t         n;
+    uint32_t       half[2];
+    uint64_t       word;
+    const u_char  *last;
+
+    n = 0;
+
+    if (len < sizeof(uint32_t)) {
+        while (len--) {
+            n += ngx_sf_json_special(*text++);
+        }
+
+        return n;
+    }
+
+    if (len < NGX_SF_JSON_WORD) {
+        ngx_memcpy(&half[0], text, sizeof(uint32_t));
+        ngx_memcpy(&half[1], text + len - sizeof(uint32_t), sizeof(uint32_t));
+        ngx_memcpy(&word, half, NGX_SF_JSON_WORD);
+
+        return ngx_sf_json_count(ngx_sf_json_marks(word));
+    }
+
+    last = text + len - NGX_SF_JSON_WORD;
+
+    for ( /* void */ ; text < last; text += NGX_SF_JSON_WORD) {
+        ngx_memcpy(&word, text, NGX_SF_JSON_WORD);
+        n += ngx_sf_json_count(ngx_sf_json_marks(word));
+    }
+
+    ngx_memcpy(&word, last, NGX_SF_JSON_WORD);
+
+    return n + ngx_sf_json_count(ngx_sf_json_marks(word));
+}
+
+
+size_t
+ngx_sf_json_length_escaped(const u_char *text, size_t len)
+{
+    return len + ngx_sf_json_specials(text, len) * NGX_SF_JSON_ESCAPE;
+}
+
+
+u_char *
+ngx_sf_json_write_escaped(u_char *p, const u_char *text, size_t len)
+{
+    uint64_t       word;
+    const u_char  *last, *stop;
+
+    last = text + len;
+
+    while (text != last) {
+
+        stop = last;
+
+        if (last - text >= (ssize_t) NGX_SF_JSON_WORD) {
+            ngx_memcpy(&word, text, NGX_SF_JSON_WORD);
+            stop = text + NGX_SF_JSON_WORD;
+
+            if (ngx_sf_json_marks(word) == 0) {
+                ngx_memcpy(p, &word, NGX_SF_JSON_WORD);
+                p += NGX_SF_JSON_WORD;
+                text = stop;
+                continue;
+            }
+        }
+
+        for ( /* void */ ; text != stop; text++) {
+            if (ngx_sf_json_special(*text)) {
+                p = ngx_sf_json_write_escape(p, *text);
+
+            } else {
+                *p++ = *text;
+            }
+        }
+    }
+
+    return p;
+}
+
+
+static u_char *
+ngx_sf_json_write_escape(u_char *p, u_char ch)
+{
+    static const u_char  hex[] = "0123456789abcdef";
+
+    *p++ = '\\';
+
+    switch (ch) {
+
+    case '"':
+    case '\\':
+        *p++ = ch;
+        return p;
+
+    case '\n':
+        *p++ = 'n';
+        return p;
+
+    case '\r':
+        *p++ = 'r';
+        return p;
+
+    case '\t':
+        *p++ = 't';
+        return p;
+
+    case '\b':
+        *p++ = 'b';
+        return p;
+
+    case '\f':
+        *p++ = 'f';
+        return p;
+    }
+
+    p = ngx_cpymem(p, "u00", sizeof("u00") - 1);
+
+    *p++ = hex[ch >> 4];
+    *p++ = hex[ch & 0xf];
+
+    return p;
+}
