@@ -366,7 +366,7 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 
         q->sent = ngx_sf_pg_now();
 
-        if (ngx_sf_pg_conn_send(pgc, q) == NGX_OK) {
+        if (ngx_sf_pg_pipeline_send(pgc, q) == NGX_OK) {
             continue;
         }
 
@@ -406,7 +406,7 @@ ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane)
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
         if (pgc->unsynced) {
-            ngx_sf_pg_conn_sync(pgc);
+            ngx_sf_pg_pipeline_sync(pgc);
         }
     }
 }
@@ -535,9 +535,25 @@ ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
 
 
 ngx_uint_t
-ngx_sf_pg_unavailable(ngx_sf_pg_pool_t *pool, ngx_uint_t lane)
+ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
 {
-    return ngx_sf_pg_lane_unavailable(&pool->lanes[lane]);
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SF_PG_LANES; i++) {
+        if (pool->lanes[i].nconns[NGX_SF_PG_CONN_READY]) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < pool->nservers; i++) {
+        if (!pool->servers[i].conf->down && pool->servers[i].fails == 0) {
+            return 0;
+        }
+    }
+
+    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ]);
+
+    return 1;
 }
 
 

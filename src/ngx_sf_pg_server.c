@@ -180,16 +180,7 @@ ngx_sf_pg_server_elect(ngx_sf_pg_pool_t *pool)
             continue;
         }
 
-        if (pool->active != server) {
-            if (pool->active) {
-                ngx_log_error(NGX_LOG_WARN, pool->log, 0,
-                              "softfactory upstream \"%V\": "
-                              "primary is now tried at %V",
-                              &pool->conf->name, &server->conf->name);
-            }
-
-            pool->active = server;
-        }
+        pool->active = server;
 
         return server;
     }
@@ -336,11 +327,22 @@ ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server)
 void
 ngx_sf_pg_server_connected(ngx_sf_pg_server_t *server)
 {
-    if (server->fails) {
-        ngx_log_error(NGX_LOG_NOTICE, server->pool->log, 0,
+    ngx_sf_pg_pool_t  *pool;
+
+    pool = server->pool;
+
+    if (pool->conf->primary && pool->connected && pool->connected != server) {
+        ngx_log_error(NGX_LOG_WARN, pool->log, 0,
+                      "softfactory upstream \"%V\": the primary is now %V",
+                      &pool->conf->name, &server->conf->name);
+
+    } else if (server->fails) {
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
                       "softfactory upstream \"%V\": connected to %V again",
-                      &server->pool->conf->name, &server->conf->name);
+                      &pool->conf->name, &server->conf->name);
     }
+
+    pool->connected = server;
 
     server->fails = 0;
     server->backoff = 0;
