@@ -443,6 +443,10 @@ char *ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* the softfactory_pass of a location holds in its `if` and `limit_except` */
+ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf);
+
 /* after all of http{}: the upstreams and the fallback that slcf names */
 ngx_int_t ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
 

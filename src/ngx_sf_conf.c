@@ -15,8 +15,13 @@
 #include "ngx_sf.h"
 
 
+#define NGX_SF_CONF_SECRET_MAX  4096      /* bytes of a file */
+
+
 static char *ngx_sf_conf_unknown_endpoint(ngx_conf_t *cf,
     ngx_str_t *name);
+static ngx_int_t ngx_sf_conf_add_location(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
 static char *ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *secret);
 static char *ngx_sf_conf_secret_file(ngx_conf_t *cf,
@@ -36,8 +41,6 @@ ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_sf_loc_conf_t  *slcf = conf;
 
     ngx_str_t                 *value;
-    ngx_sf_loc_conf_t        **slot;
-    ngx_sf_main_conf_t        *smcf;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (slcf->primary.len) {
@@ -61,16 +64,6 @@ ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         slcf->replicas.len = value[2].len - 9;
     }
 
-    smcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_softfactory_module);
-
-    slot = ngx_array_push(&smcf->locations);
-    if (slot == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    *slot = slcf;
-
     slcf->cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
     slcf->file = cf->conf_file->file.name.data;
     slcf->line = cf->conf_file->line;
@@ -78,7 +71,60 @@ ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_sf_handler;
 
-    return NGX_CONF_OK;
+    return ngx_sf_conf_add_location(cf, slcf) == NGX_OK ? NGX_CONF_OK
+                                                        : NGX_CONF_ERROR;
+}
+
+
+/* nginx runs the handler of the location with the configuration of the `if` */
+
+ngx_int_t
+ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((!clcf->noname && !clcf->lmt_excpt)
+        || conf->primary.len || prev->primary.len == 0)
+    {
+        return NGX_OK;
+    }
+
+    conf->primary = prev->primary;
+    conf->replicas = prev->replicas;
+    conf->cscf = prev->cscf;
+    conf->file = prev->file;
+    conf->line = prev->line;
+
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = ngx_sf_handler;
+    }
+
+    return ngx_sf_conf_add_location(cf, conf);
+}
+
+
+/* its names are looked up when all of http{} has been read */
+
+static ngx_int_t
+ngx_sf_conf_add_location(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_sf_loc_conf_t   **slot;
+    ngx_sf_main_conf_t   *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    slot = ngx_array_push(&smcf->locations);
+    if (slot == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slot = slcf;
+
+    return NGX_OK;
 }
 
 
@@ -309,12 +355,17 @@ ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
 
     rv = NGX_CONF_ERROR;
 
-    secret->data = ngx_pnalloc(cf->pool, 4096);
+    secret->data = ngx_pnalloc(cf->pool, NGX_SF_CONF_SECRET_MAX);
 
     if (secret->data) {
-        n = ngx_read_file(&file, secret->data, 4096, 0);
+        n = ngx_read_file(&file, secret->data, NGX_SF_CONF_SECRET_MAX, 0);
 
-        if (n != NGX_ERROR) {
+        if (n == NGX_SF_CONF_SECRET_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is longer than %d bytes", &path,
+                               NGX_SF_CONF_SECRET_MAX - 1);
+
+        } else if (n != NGX_ERROR) {
             secret->len = n;
             rv = NGX_CONF_OK;
         }

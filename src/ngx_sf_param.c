@@ -196,6 +196,10 @@ ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
         }
     }
 
+    if (params->page == 0 || params->page_size == 0) {
+        return NGX_OK;
+    }
+
     /* a page that no table can reach has no rows */
 
     if (params->page > 1

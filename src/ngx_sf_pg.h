@@ -92,7 +92,6 @@ typedef struct {
     const char                 *text;
     ngx_uint_t                  nvalues;
     ngx_uint_t                  columns;  /* that every result must have */
-    ngx_msec_t                  failed_until; /* preparing failed: 503 */
 } ngx_sf_pg_statement_t;
 
 
@@ -131,7 +130,7 @@ struct ngx_sf_pg_query_s {
     /* the pool's own */
     ngx_sf_pg_pool_t           *pool;
     ngx_sf_pg_conn_t           *conn;     /* while in a FIFO */
-    ngx_msec_t                  queued;   /* ngx_current_msec */
+    ngx_msec_t                  expires;  /* of waiting, ngx_current_msec */
     uint64_t                    submitted;  /* microseconds, monotonic */
     uint64_t                    sent;
     uint64_t                    done;
@@ -217,6 +216,7 @@ struct ngx_sf_pg_conn_s {
 
     unsigned                    unsynced:1; /* statements sent since a Sync */
     unsigned                    answered:1; /* head has had its result */
+    unsigned                    overdue:1;  /* what is expired was answered */
 };
 
 
@@ -249,12 +249,15 @@ struct ngx_sf_pg_pool_s {
     ngx_sf_pg_conf_t           *conf;
     ngx_log_t                  *log;
     ngx_uint_t                  nstatements;
+    ngx_msec_t                 *failed_until; /* by statement id: preparing
+                                                 it failed, 0: it did not */
     ngx_sf_pg_server_t         *servers;
     ngx_uint_t                  nservers;
     ngx_sf_pg_server_t         *active;   /* of a primary */
     ngx_sf_pg_server_t         *connected;    /* the last one that was */
     ngx_sf_pg_lane_t            lanes[NGX_SF_PG_LANES];
     ngx_event_t                 dispatch; /* posted, once a turn */
+    ngx_sf_pg_query_t          *sending;  /* neither waiting nor in a FIFO */
     ngx_msec_t                  log_at;   /* next line of log allowed */
     ngx_uint_t                  log_skipped;
 };
@@ -345,6 +348,9 @@ void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
 void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
 
 
+/* whether the server said last that it is in recovery */
+ngx_uint_t ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc);
+
 /* starts or ends the interest in an event; NGX_ERROR has been logged */
 ngx_int_t ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event,
     ngx_uint_t on);
@@ -369,6 +375,14 @@ void ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc);
 
 /* sends what libpq holds, and watches for room while it holds more */
 ngx_int_t ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
+
+/*
+ * The head of the FIFO has had its time.  A statement alone in its unit means
+ * a silent server, and the connection is closed; the answers of others may
+ * lie behind slower ones, so the server has time for all of the unit, but
+ * the queries that have waited too long are told so now.
+ */
+void ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 
 /* takes all results that have arrived, and answers their queries */
 ngx_int_t ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc);

@@ -276,16 +276,23 @@ ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc)
         return NGX_ERROR;
     }
 
-    value = PQparameterStatus(pgc->pg, "in_hot_standby");
-
-    if (pgc->lane->pool->conf->primary
-        && value && ngx_strcmp(value, "on") == 0)
-    {
+    if (pgc->lane->pool->conf->primary && ngx_sf_pg_conn_is_standby(pgc)) {
         ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_STANDBY);
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc)
+{
+    const char  *value;
+
+    value = PQparameterStatus(pgc->pg, "in_hot_standby");
+
+    return value && ngx_strcmp(value, "on") == 0;
 }
 
 
@@ -301,7 +308,7 @@ ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_TIMEOUT);
+    ngx_sf_pg_pipeline_overdue(pgc);
 }
 
 
@@ -440,6 +447,7 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pgc->outstanding = 0;
     pgc->unsynced = 0;
     pgc->answered = 0;
+    pgc->overdue = 0;
 
     ngx_sf_pg_pipeline_unwind(pgc, reason);
 

@@ -70,6 +70,7 @@ static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_e kind);
 static void ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc);
+static ngx_uint_t ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc);
 
 
 ngx_int_t
@@ -367,8 +368,8 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     pgc->prepared[slot->statement->id] = 0;
 
     if (row->outcome == NGX_SF_PG_BROKEN) {
-        slot->statement->failed_until = ngx_current_msec
-                                        + NGX_SF_PG_PREPARE_RETRY;
+        pgc->lane->pool->failed_until[slot->statement->id] =
+                                ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
     }
 
     /* the statement behind the prepare's Sync will find no plan */
@@ -432,7 +433,7 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     q = slot->query;
     slot->query = NULL;
-    slot->statement->failed_until = 0;
+    pgc->lane->pool->failed_until[slot->statement->id] = 0;
 
     if (q && pgc->lane->kind == NGX_SF_PG_WRITE) {
 
@@ -488,10 +489,11 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         pgc->prepared[slot->statement->id] = 0;
     }
 
-    /* a read lane is read-only by its own settings */
+    /* read-only may also be a setting of ours, or of a role */
 
     if (row->action == NGX_SF_PG_DEMOTED
-        && pgc->lane->kind == NGX_SF_PG_WRITE)
+        && pgc->lane->kind == NGX_SF_PG_WRITE
+        && ngx_sf_pg_conn_is_standby(pgc))
     {
         ngx_sf_pg_server_demoted(pgc->server);
     }
@@ -510,7 +512,7 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     ngx_cpystrn((u_char *) q->sqlstate, (u_char *) code, sizeof(q->sqlstate));
 
     if ((row->action == NGX_SF_PG_RETRY || row->action == NGX_SF_PG_REPREPARE)
-        && !q->retried && q->statement->failed_until == 0
+        && !q->retried
         && pgc->lane->kind != NGX_SF_PG_WRITE)
     {
         PQclear(res);
@@ -610,6 +612,7 @@ ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc)
     ngx_sf_pg_conf_t  *conf;
 
     conf = pgc->lane->pool->conf;
+    pgc->overdue = 0;
 
     ngx_add_timer(&pgc->timer, conf->timeout[pgc->lane->kind]
                                + NGX_SF_PG_ANSWER_GRACE);
@@ -663,4 +666,65 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     }
 
     pgc->head = 0;
+}
+
+
+void
+ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t          i, n;
+    ngx_msec_t          timeout;
+    ngx_sf_pg_slot_t   *slot;
+    ngx_sf_pg_query_t  *q;
+
+    n = ngx_sf_pg_pipeline_unit(pgc);
+
+    if (n < 2 || pgc->overdue) {
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_TIMEOUT);
+        return;
+    }
+
+    pgc->overdue = 1;
+    timeout = pgc->lane->pool->conf->timeout[pgc->lane->kind];
+    ngx_add_timer(&pgc->timer, (n - 1) * timeout);
+
+    if (pgc->state == NGX_SF_PG_CONN_READY) {
+        ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
+    }
+
+    /* a handler may cancel queries, but does not move the FIFO */
+
+    for (i = 0; i < pgc->count; i++) {
+        slot = &pgc->fifo[(pgc->head + i) % pgc->nfifo];
+        q = slot->query;
+
+        if (q) {
+            slot->query = NULL;
+            ngx_sf_pg_query_finish(q, NGX_SF_PG_TIMEOUT, NULL);
+        }
+    }
+}
+
+
+/* statements from the head to its Sync: their answers may come together */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t         i, n;
+    ngx_sf_pg_slot_t  *slot;
+
+    n = 0;
+
+    for (i = 0; i < pgc->count; i++) {
+        slot = &pgc->fifo[(pgc->head + i) % pgc->nfifo];
+
+        if (slot->kind == NGX_SF_PG_SLOT_SYNC) {
+            break;
+        }
+
+        n += slot->kind == NGX_SF_PG_SLOT_EXECUTE;
+    }
+
+    return n;
 }

@@ -113,7 +113,7 @@ ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool)
 ngx_sf_pg_server_t *
 ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t           i, n, least;
+    ngx_uint_t           i, n, least, main;
     ngx_sf_pg_pool_t    *pool;
     ngx_sf_pg_server_t  *server, *best;
 
@@ -127,24 +127,29 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
 
     best = NULL;
     least = NGX_MAX_INT_T_VALUE;
+    main = 0;
 
     for (i = 0; i < pool->nservers; i++) {
         server = &pool->servers[i];
 
-        if (!ngx_sf_pg_server_usable(server)
-            || !ngx_sf_pg_server_in_lane(server, lane,
-                                         NGX_SF_PG_CONN_CLOSED, 1))
+        if (!ngx_sf_pg_server_usable(server)) {
+            continue;
+        }
+
+        /* a backup server, which stands last, only when no other is usable */
+
+        if (server->conf->backup && main) {
+            break;
+        }
+
+        main |= !server->conf->backup;
+
+        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_CLOSED, 1))
         {
             continue;
         }
 
         n = ngx_sf_pg_server_connections(server);
-
-        /* a backup server only when no other one is usable */
-
-        if (server->conf->backup && best && !best->conf->backup) {
-            break;
-        }
 
         if (n < least) {
             least = n;
@@ -195,7 +200,7 @@ ngx_sf_pg_server_t *
 ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
 {
     ngx_int_t            total;
-    ngx_uint_t           i;
+    ngx_uint_t           i, main;
     ngx_sf_pg_pool_t    *pool;
     ngx_sf_pg_server_t  *server, *best;
 
@@ -207,9 +212,18 @@ ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
 
     best = NULL;
     total = 0;
+    main = 0;
 
     for (i = 0; i < pool->nservers; i++) {
         server = &pool->servers[i];
+
+        if (server->conf->backup && main) {
+            break;
+        }
+
+        main |= ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
+                                         NGX_MAX_INT_T_VALUE)
+                && !server->conf->backup;
 
         if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
                                       pool->conf->depth))

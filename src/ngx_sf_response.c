@@ -127,7 +127,10 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     static const ngx_str_t  control[] = { ngx_string("public, no-cache"),
                                           ngx_string("private, no-cache") };
 
-    personal = ctx->endpoint && ctx->endpoint->row->access == NGX_SF_USER;
+    personal = ctx->endpoint
+               && (ctx->endpoint->row->access == NGX_SF_USER
+                   || (ctx->endpoint->row->access == NGX_SF_ANONYMOUS
+                       && !ctx->slcf->anonymous));
 
     if (ngx_sf_header_add(ctx->request, "Cache-Control",
                                &control[personal])
