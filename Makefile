@@ -23,7 +23,7 @@ unit:       ## tests of the parts that need no nginx
 
 fuzz:       ## hostile bytes against the parsers [FUZZ_SECONDS=]
 	@.ci/install.sh build fuzz
-	@.ci/fuzz.sh
+	@.ci/fuzz.sh $(FUZZ_SECONDS)
 
 faults:     ## databases that stall, die and come back [FAULTS=short]
 	@.ci/install.sh build run faults

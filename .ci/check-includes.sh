@@ -88,7 +88,7 @@ check() {
     esac
 
     case $file in
-    src/ngx_sf_pg_conn.c)
+    src/ngx_sf_pg_pipeline.c)
         ;;
     src/ngx_sf_pg_*.c | src/ngx_sf_json.c)
         may_not_name "$file" 'PQgetResult\s*\('

@@ -274,7 +274,25 @@ ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
     const ngx_sf_param_env_t *env, ngx_sf_params_t *params);
 
 
+/* --- ngx_sf_args.c: query string -> raw values --- */
+
+/*
+ * Fills raw and alias, by row, with what the query string holds under the
+ * row's name and alias: decoded, valid UTF-8, data NULL when there is none.
+ * Both must be zeroed.  NGX_ERROR: memory is short.
+ */
+ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
+    const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
+
+
 /* --- ngx_sf_flight.c: one execution of one query for 1..n requests --- */
+
+typedef enum {
+    NGX_SF_WAIT_PRINCIPAL = 0,
+    NGX_SF_WAIT_ROWS,
+    NGX_SF_WAIT_TOTAL,
+    NGX_SF_WAITS
+} ngx_sf_wait_e;
 
 /* a request's place in a flight */
 
@@ -283,6 +301,8 @@ typedef struct {
     ngx_sf_flight_t            *flight;   /* NULL: not in one */
     ngx_sf_ctx_t               *ctx;
 } ngx_sf_wait_t;
+
+typedef void (*ngx_sf_landed_pt)(ngx_sf_wait_t *wait);
 
 typedef struct {
     ngx_rbtree_t                rbtree;   /* keyed flights */
@@ -307,24 +327,19 @@ struct ngx_sf_flight_s {
     unsigned                    linked:1; /* in flights */
 };
 
-typedef struct {
-    ngx_sf_pg_pool_t           *pool;
-    ngx_sf_statement_t         *statement;
-    const ngx_sf_bind_source_t *source;
-    ngx_uint_t                  lane;
-    ngx_msec_t                  keep;     /* 0: a flight of one's own */
-} ngx_sf_flight_order_t;
+/*
+ * Takes a place in a flight of a statement, which is sent to the primary or,
+ * while that is away, to the replicas.  With keep, ms, a flight of the same
+ * text and values is joined that is under way or landed less than keep ago.
+ * NGX_OK: landed, look at ->outcome; NGX_AGAIN: ctx->pending was raised and
+ * ctx->landed() will be called; NGX_ERROR: memory is short.
+ */
+ngx_int_t ngx_sf_flight_ask(ngx_sf_ctx_t *ctx, ngx_sf_wait_e which,
+    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source,
+    ngx_uint_t lane, ngx_msec_t keep);
 
 void ngx_sf_flights_init(ngx_sf_flights_t *flights);
 void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
-
-/*
- * Takes a place in a flight for the order: one that is under way or landed
- * less than keep ago, or a new one.  NGX_OK: landed, look at ->outcome;
- * NGX_AGAIN: ngx_sf_request_landed() will be called; NGX_ERROR: memory.
- */
-ngx_int_t ngx_sf_flight_join(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_flight_order_t *order);
 
 /* gives the place up; the last one to leave ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
@@ -343,13 +358,6 @@ typedef enum {
     NGX_SF_STEP_SEND
 } ngx_sf_step_e;
 
-typedef enum {
-    NGX_SF_WAIT_PRINCIPAL = 0,
-    NGX_SF_WAIT_ROWS,
-    NGX_SF_WAIT_TOTAL,
-    NGX_SF_WAITS
-} ngx_sf_wait_e;
-
 struct ngx_sf_ctx_s {
     ngx_http_request_t         *request;
     ngx_sf_loc_conf_t          *slcf;
@@ -364,6 +372,7 @@ struct ngx_sf_ctx_s {
 
     ngx_sf_wait_t               waits[NGX_SF_WAITS];
     ngx_uint_t                  pending;  /* waits not landed */
+    ngx_sf_landed_pt            landed;   /* called for each that lands */
 
     ngx_uint_t                  status;
     ngx_str_t                   error;    /* text of an error answer */
@@ -380,20 +389,6 @@ struct ngx_sf_ctx_s {
 
 /* content handler of softfactory_pass */
 ngx_int_t ngx_sf_handler(ngx_http_request_t *r);
-
-/* a flight that this request waits for has landed */
-void ngx_sf_request_landed(ngx_sf_wait_t *wait);
-
-/* the pool that serves this request: the primary's, else the replicas' */
-ngx_sf_pg_pool_t *ngx_sf_request_pool(ngx_sf_ctx_t *ctx, ngx_uint_t lane);
-
-/* sets the error of an answer; returns status, so that a step can return it */
-ngx_int_t ngx_sf_request_error(ngx_sf_ctx_t *ctx, ngx_uint_t status,
-    const char *error);
-
-/* the answer to a flight that brought no result */
-ngx_int_t ngx_sf_request_outcome(ngx_sf_ctx_t *ctx,
-    ngx_sf_pg_outcome_e outcome);
 
 
 /* --- ngx_sf_health.c: /health and /ready --- */
@@ -419,9 +414,41 @@ ngx_int_t ngx_sf_cors_headers(ngx_http_request_t *r,
  */
 ngx_int_t ngx_sf_response_send(ngx_sf_ctx_t *ctx);
 
+/* sets the error of an answer; returns status, so that a step can return it */
+ngx_int_t ngx_sf_response_error(ngx_sf_ctx_t *ctx, ngx_uint_t status,
+    const char *error);
+
+/* the same for a flight that brought no result */
+ngx_int_t ngx_sf_response_outcome(ngx_sf_ctx_t *ctx,
+    ngx_sf_pg_outcome_e outcome);
+
+
+/* --- ngx_sf_header.c: headers of requests and answers --- */
+
 /* adds a header; name is a constant, the value lives as long as r */
-ngx_int_t ngx_sf_response_header(ngx_http_request_t *r, const char *name,
+ngx_int_t ngx_sf_header_add(ngx_http_request_t *r, const char *name,
     const ngx_str_t *value);
+
+/* the first header of that name, in lower case; NULL when there is none */
+const ngx_str_t *ngx_sf_header_find(ngx_http_request_t *r, const char *name);
+
+
+/* --- ngx_sf_conf.c: setters of directives --- */
+
+char *ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* the softfactory_pass of a location holds in its `if` and `limit_except` */
+ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf);
+
+/* after all of http{}: the upstreams and the fallback that slcf names */
+ngx_int_t ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
 
 
 /* --- ngx_sf_pg_conf.c: directives of a PostgreSQL upstream --- */

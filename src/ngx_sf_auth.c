@@ -64,7 +64,7 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
     }
 
     if (ngx_sf_auth_bearer(r, &token) != NGX_OK) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_MISSING);
     }
 
@@ -82,12 +82,12 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "softfactory token refused: %s", reason);
 
-        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_INVALID);
     }
 
     if (claims.user == NGX_SF_JWT_USER_NONE) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_INACTIVE);
     }
 
@@ -192,7 +192,6 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
     ngx_int_t              rc;
     ngx_sf_wait_t         *wait;
     ngx_sf_bind_source_t   source;
-    ngx_sf_flight_order_t  order;
 
     if (ctx->principal || ctx->user == 0) {
         ctx->step = NGX_SF_STEP_GATE;
@@ -205,23 +204,12 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
         source.user = ctx->user;
 
-        order.pool = ngx_sf_request_pool(ctx, NGX_SF_PG_READ);
-        order.statement = ctx->worker->smcf->principal;
-        order.source = &source;
-        order.lane = NGX_SF_PG_READ;
-        order.keep = 0;
-
-        wait->ctx = ctx;
-
-        rc = ngx_sf_flight_join(ctx->worker, wait, &order);
-
-        if (rc == NGX_AGAIN) {
-            ctx->pending++;
-            return NGX_AGAIN;
-        }
+        rc = ngx_sf_flight_ask(ctx, NGX_SF_WAIT_PRINCIPAL,
+                               ctx->worker->smcf->principal, &source,
+                               NGX_SF_PG_READ, 0);
 
         if (rc != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+            return rc == NGX_AGAIN ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
 
@@ -234,7 +222,7 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
             return ctx->params.status;
         }
 
-        return ngx_sf_request_outcome(ctx, wait->flight->outcome);
+        return ngx_sf_response_outcome(ctx, wait->flight->outcome);
     }
 
     rc = ngx_sf_auth_row(ctx, wait->flight->res);
@@ -253,7 +241,7 @@ ngx_sf_auth_row(ngx_sf_ctx_t *ctx, const PGresult *res)
     if (ngx_sf_pg_result_rows(res) == 0
         || !ngx_sf_pg_result_bool(res, 0, NGX_SF_PRINCIPAL_ACTIVE))
     {
-        return ngx_sf_request_error(ctx, NGX_HTTP_UNAUTHORIZED,
+        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_INACTIVE);
     }
 

@@ -23,8 +23,6 @@ typedef struct {
 } ngx_sf_cors_header_t;
 
 
-static ngx_table_elt_t *ngx_sf_cors_request_header(ngx_http_request_t *r,
-    const char *name);
 static ngx_int_t ngx_sf_cors_add(ngx_http_request_t *r,
     const ngx_sf_cors_header_t *header);
 
@@ -53,7 +51,7 @@ ngx_sf_cors_headers(ngx_http_request_t *r, const ngx_array_t *origins,
 {
     ngx_str_t        *allowed;
     ngx_uint_t        i;
-    ngx_table_elt_t  *origin;
+    const ngx_str_t  *origin;
 
     static const ngx_str_t  vary = ngx_string("Origin");
 
@@ -61,11 +59,11 @@ ngx_sf_cors_headers(ngx_http_request_t *r, const ngx_array_t *origins,
         return NGX_OK;
     }
 
-    if (ngx_sf_response_header(r, "Vary", &vary) != NGX_OK) {
+    if (ngx_sf_header_add(r, "Vary", &vary) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    origin = ngx_sf_cors_request_header(r, "origin");
+    origin = ngx_sf_header_find(r, "origin");
 
     if (origin == NULL) {
         return NGX_OK;
@@ -74,15 +72,13 @@ ngx_sf_cors_headers(ngx_http_request_t *r, const ngx_array_t *origins,
     allowed = origins->elts;
 
     for (i = 0; i < origins->nelts; i++) {
-        if (allowed[i].len != origin->value.len
-            || ngx_memcmp(allowed[i].data, origin->value.data,
-                          allowed[i].len)
-               != 0)
+        if (allowed[i].len != origin->len
+            || ngx_memcmp(allowed[i].data, origin->data, origin->len) != 0)
         {
             continue;
         }
 
-        if (ngx_sf_response_header(r, "Access-Control-Allow-Origin",
+        if (ngx_sf_header_add(r, "Access-Control-Allow-Origin",
                                    &allowed[i])
             != NGX_OK)
         {
@@ -101,7 +97,7 @@ static ngx_int_t
 ngx_sf_cors_add(ngx_http_request_t *r, const ngx_sf_cors_header_t *header)
 {
     for ( /* void */ ; header->name; header++) {
-        if (ngx_sf_response_header(r, header->name, &header->value)
+        if (ngx_sf_header_add(r, header->name, &header->value)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -109,29 +105,4 @@ ngx_sf_cors_add(ngx_http_request_t *r, const ngx_sf_cors_header_t *header)
     }
 
     return NGX_OK;
-}
-
-
-/* nginx keeps no pointer to a header that it does not use itself */
-
-static ngx_table_elt_t *
-ngx_sf_cors_request_header(ngx_http_request_t *r, const char *name)
-{
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == ngx_strlen(name)
-                && ngx_strncmp(h[i].lowcase_key, name, h[i].key.len) == 0)
-            {
-                return &h[i];
-            }
-        }
-    }
-
-    return NULL;
 }

@@ -27,6 +27,18 @@
 #define NGX_SF_FLIGHTS_KEPT  1024
 
 
+typedef struct {
+    ngx_sf_pg_pool_t           *pool;
+    ngx_sf_statement_t         *statement;
+    const ngx_sf_bind_source_t *source;
+    ngx_uint_t                  lane;
+    ngx_msec_t                  keep;
+} ngx_sf_flight_order_t;
+
+
+static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_flight_join(ngx_sf_worker_t *worker,
+    ngx_sf_wait_t *wait, const ngx_sf_flight_order_t *order);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
     ngx_sf_pg_statement_t *statement, const ngx_sf_flight_order_t *order);
 static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
@@ -64,6 +76,51 @@ ngx_sf_flights_destroy(ngx_sf_flights_t *flights)
 
 
 ngx_int_t
+ngx_sf_flight_ask(ngx_sf_ctx_t *ctx, ngx_sf_wait_e which,
+    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source,
+    ngx_uint_t lane, ngx_msec_t keep)
+{
+    ngx_int_t              rc;
+    ngx_sf_flight_order_t  order;
+
+    order.pool = ngx_sf_flight_pool(ctx);
+    order.statement = statement;
+    order.source = source;
+    order.lane = lane;
+    order.keep = keep;
+
+    ctx->waits[which].ctx = ctx;
+
+    rc = ngx_sf_flight_join(ctx->worker, &ctx->waits[which], &order);
+
+    if (rc == NGX_AGAIN) {
+        ctx->pending++;
+    }
+
+    return rc;
+}
+
+
+/* the primary's pool; while it is away, the replicas' if they are there */
+
+static ngx_sf_pg_pool_t *
+ngx_sf_flight_pool(ngx_sf_ctx_t *ctx)
+{
+    ngx_sf_pg_pool_t  *primary, *replicas;
+
+    primary = ctx->worker->pools[ctx->slcf->primary_pg->index];
+
+    if (ctx->slcf->replicas_pg == NULL || !ngx_sf_pg_down(primary)) {
+        return primary;
+    }
+
+    replicas = ctx->worker->pools[ctx->slcf->replicas_pg->index];
+
+    return ngx_sf_pg_down(replicas) ? primary : replicas;
+}
+
+
+static ngx_int_t
 ngx_sf_flight_join(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     const ngx_sf_flight_order_t *order)
 {
@@ -271,7 +328,7 @@ ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
         wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
         wait->queue.next = NULL;
 
-        ngx_sf_request_landed(wait);
+        wait->ctx->landed(wait);
     }
 
     ngx_sf_flight_release(flight);

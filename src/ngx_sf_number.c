@@ -8,7 +8,7 @@
  * Numbers as Python reads and writes them.  The API this module stands in for
  * is a Python program, so "page=%D9%A3" is page 3, "1.5" is no integer, and a
  * sum of 12 goes out as 12.0.  ngx_sf_param.c reads query strings with it,
- * ngx_sf_jwt.c claims, ngx_sf_json.c writes with it.
+ * ngx_sf_jwt.c claims, ngx_sf_json_value.c writes with it.
  *
  * Reading folds the text to ASCII on the fly, the way CPython does it before
  * it parses: a decimal digit of any script becomes '0' to '9', white space

@@ -92,7 +92,6 @@ typedef struct {
     const char                 *text;
     ngx_uint_t                  nvalues;
     ngx_uint_t                  columns;  /* that every result must have */
-    ngx_msec_t                  failed_until; /* preparing failed: 503 */
 } ngx_sf_pg_statement_t;
 
 
@@ -131,7 +130,7 @@ struct ngx_sf_pg_query_s {
     /* the pool's own */
     ngx_sf_pg_pool_t           *pool;
     ngx_sf_pg_conn_t           *conn;     /* while in a FIFO */
-    ngx_msec_t                  queued;   /* ngx_current_msec */
+    ngx_msec_t                  expires;  /* of waiting, ngx_current_msec */
     uint64_t                    submitted;  /* microseconds, monotonic */
     uint64_t                    sent;
     uint64_t                    done;
@@ -189,6 +188,7 @@ typedef struct {
     ngx_sf_pg_query_t          *query;    /* NULL: drained and dropped */
     PGresult                   *res;      /* exclusive lanes: kept until the
                                              Sync says it is committed */
+    ngx_sf_pg_outcome_e         prepare;  /* of its own prepare, if it failed */
 } ngx_sf_pg_slot_t;
 
 
@@ -216,6 +216,7 @@ struct ngx_sf_pg_conn_s {
 
     unsigned                    unsynced:1; /* statements sent since a Sync */
     unsigned                    answered:1; /* head has had its result */
+    unsigned                    overdue:1;  /* what is expired was answered */
 };
 
 
@@ -248,11 +249,15 @@ struct ngx_sf_pg_pool_s {
     ngx_sf_pg_conf_t           *conf;
     ngx_log_t                  *log;
     ngx_uint_t                  nstatements;
+    ngx_msec_t                 *failed_until; /* by statement id: preparing
+                                                 it failed, 0: it did not */
     ngx_sf_pg_server_t         *servers;
     ngx_uint_t                  nservers;
     ngx_sf_pg_server_t         *active;   /* of a primary */
+    ngx_sf_pg_server_t         *connected;    /* the last one that was */
     ngx_sf_pg_lane_t            lanes[NGX_SF_PG_LANES];
     ngx_event_t                 dispatch; /* posted, once a turn */
+    ngx_sf_pg_query_t          *sending;  /* neither waiting nor in a FIFO */
     ngx_msec_t                  log_at;   /* next line of log allowed */
     ngx_uint_t                  log_skipped;
 };
@@ -283,8 +288,11 @@ void ngx_sf_pg_cancel(ngx_sf_pg_query_t *q);
 /* seconds until it is worth asking a pool again that was unavailable, >= 1 */
 ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
 
-/* whether a query of this lane would be refused now for want of a server */
-ngx_uint_t ngx_sf_pg_unavailable(ngx_sf_pg_pool_t *pool, ngx_uint_t lane);
+/*
+ * Whether the last attempts to reach any server failed and no connection is
+ * left.  Starts an attempt when one is due.
+ */
+ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
 
 /* for ngx_sf_pg_conn.c and ngx_sf_pg_server.c */
 void ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc,
@@ -330,15 +338,6 @@ ngx_str_t ngx_sf_pg_server_address(ngx_sf_pg_server_t *server);
 /* starts to connect; on failure the server has been told */
 void ngx_sf_pg_conn_open(ngx_sf_pg_conn_t *pgc);
 
-/*
- * Appends a query (and its prepare at first use) to the pipeline.  NGX_ERROR:
- * the connection has been closed and the query is still the caller's.
- */
-ngx_int_t ngx_sf_pg_conn_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q);
-
-/* ends the unit of statements sent since the last Sync and flushes */
-void ngx_sf_pg_conn_sync(ngx_sf_pg_conn_t *pgc);
-
 /* takes no more statements; closed when the last result is in */
 void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
 
@@ -347,6 +346,50 @@ void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
  * once more, writes end with an unknown outcome.
  */
 void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
+
+
+/* whether the server said last that it is in recovery */
+ngx_uint_t ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc);
+
+/* starts or ends the interest in an event; NGX_ERROR has been logged */
+ngx_int_t ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t on);
+
+/* copies text to buf without its line ends; buf ends with NUL */
+void ngx_sf_pg_conn_one_line(u_char *buf, size_t size, const char *text);
+
+
+/* --- ngx_sf_pg_pipeline.c: statements out, results back --- */
+
+/*
+ * Appends a query (and its prepare at first use) to the pipeline.  NGX_ERROR:
+ * the connection has been closed and the query is still the caller's.
+ */
+ngx_int_t ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_query_t *q);
+
+/* ends the unit of statements sent since the last Sync and flushes */
+void ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc);
+
+/* the next two return NGX_ERROR when they have closed the connection */
+
+/* sends what libpq holds, and watches for room while it holds more */
+ngx_int_t ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
+
+/*
+ * The head of the FIFO has had its time.  A statement alone in its unit means
+ * a silent server, and the connection is closed; the answers of others may
+ * lie behind slower ones, so the server has time for all of the unit, but
+ * the queries that have waited too long are told so now.
+ */
+void ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
+
+/* takes all results that have arrived, and answers their queries */
+ngx_int_t ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc);
+
+/* empties the FIFO of a connection that has been closed for reason */
+void ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_close_e reason);
 
 
 /* --- ngx_sf_pg_result.c: what a result says --- */

@@ -18,9 +18,11 @@
 
 #include <sys/stat.h>
 #include <pwd.h>
+#include <grp.h>
 
 
 #define NGX_SF_PG_SOCKET  ".s.PGSQL."
+#define NGX_SF_PG_GROUPS  128
 
 
 typedef struct {
@@ -82,6 +84,7 @@ static ngx_int_t ngx_sf_pg_conf_startup(ngx_conf_t *cf,
 static ngx_int_t ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
 static ngx_int_t ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv,
     uid_t uid, gid_t gid);
+static ngx_uint_t ngx_sf_pg_conf_in_group(uid_t uid, gid_t gid, gid_t group);
 static ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf,
     const char *keyword);
 static ngx_int_t ngx_sf_pg_conf_push(ngx_conf_t *cf, ngx_array_t *options,
@@ -508,6 +511,13 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     ngx_memzero(server, sizeof(ngx_sf_pg_server_conf_t));
 
+    if (us->max_conns) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "server \"%V\": max_conns cannot be used with "
+                      "softfactory_pg, use softfactory_pg_pool", &us->name);
+        return NGX_ERROR;
+    }
+
     server->name = us->name;
     server->weight = us->weight;
     server->max_fails = us->max_fails;
@@ -874,7 +884,8 @@ ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
         return NGX_ERROR;
     }
 
-    bit = st.st_uid == uid ? S_IRUSR : st.st_gid == gid ? S_IRGRP : S_IROTH;
+    bit = st.st_uid == uid ? S_IRUSR
+          : ngx_sf_pg_conf_in_group(uid, gid, st.st_gid) ? S_IRGRP : S_IROTH;
     why = NULL;
 
     if (!S_ISREG(st.st_mode)) {
@@ -889,7 +900,8 @@ ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
         why = "must have mode 0600 or less, libpq ignores it otherwise";
 
     } else if (ngx_strcmp(kv->key.data, "sslkey") == 0
-               && (st.st_mode & (S_IWGRP|S_IXGRP|S_IRWXO)))
+               && (st.st_mode & (st.st_uid == 0 ? S_IWGRP|S_IXGRP|S_IRWXO
+                                                : S_IRWXG|S_IRWXO)))
     {
         why = "must have mode 0600, or 0640 when root owns it";
     }
@@ -902,6 +914,36 @@ ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
     }
 
     return NGX_OK;
+}
+
+
+/* also by a supplementary group: workers call initgroups() */
+
+static ngx_uint_t
+ngx_sf_pg_conf_in_group(uid_t uid, gid_t gid, gid_t group)
+{
+    int             i, n;
+    gid_t           groups[NGX_SF_PG_GROUPS];
+    struct passwd  *pw;
+
+    if (gid == group) {
+        return 1;
+    }
+
+    pw = getpwuid(uid);
+    n = NGX_SF_PG_GROUPS;
+
+    if (pw == NULL || getgrouplist(pw->pw_name, gid, groups, &n) == -1) {
+        return 0;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (groups[i] == group) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

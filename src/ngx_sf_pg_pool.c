@@ -39,11 +39,15 @@ static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane);
 static ngx_sf_pg_conn_t *ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_depth(ngx_sf_pg_lane_t *lane);
+static ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_outcome_e outcome);
 static void ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev);
+static void ngx_sf_pg_waiting_add(ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_query_t *q);
 static void ngx_sf_pg_waiting_remove(ngx_sf_pg_query_t *q);
+static ngx_sf_pg_query_t *ngx_sf_pg_waiting_first(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_waiting_arm(ngx_sf_pg_lane_t *lane);
 static uint64_t ngx_sf_pg_now(void);
 
@@ -63,6 +67,12 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     pool->conf = conf;
     pool->log = cycle->log;
     pool->nstatements = nstatements;
+
+    pool->failed_until = ngx_pcalloc(cycle->pool,
+                                     nstatements * sizeof(ngx_msec_t));
+    if (pool->failed_until == NULL) {
+        return NULL;
+    }
 
     pool->dispatch.handler = ngx_sf_pg_dispatch_handler;
     pool->dispatch.data = pool;
@@ -210,14 +220,13 @@ ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool)
 ngx_sf_pg_outcome_e
 ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 {
+    ngx_msec_t         failed;
     ngx_sf_pg_lane_t  *lane;
 
     lane = &pool->lanes[q->lane];
+    failed = pool->failed_until[q->statement->id];
 
-    if (q->statement->failed_until
-        && (ngx_msec_int_t) (q->statement->failed_until - ngx_current_msec)
-           > 0)
-    {
+    if (failed && (ngx_msec_int_t) (failed - ngx_current_msec) > 0) {
         return NGX_SF_PG_BROKEN;
     }
 
@@ -225,7 +234,9 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
         return NGX_SF_PG_UNAVAILABLE;
     }
 
-    if (lane->nwaiting >= pool->conf->queue) {
+    if (lane->nwaiting >= pool->conf->queue
+        && lane->nwaiting >= pool->conf->queue + ngx_sf_pg_lane_free(lane))
+    {
         return NGX_SF_PG_BUSY;
     }
 
@@ -238,16 +249,7 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     q->sent = 0;
     q->done = 0;
 
-    q->queued = ngx_current_msec;
-    q->waiting = 1;
-    ngx_queue_insert_tail(&lane->waiting, &q->queue);
-    lane->nwaiting++;
-
-    if (!lane->timer.timer_set) {
-        ngx_sf_pg_waiting_arm(lane);
-    }
-
-    ngx_sf_pg_pool_post_dispatch(pool);
+    ngx_sf_pg_waiting_add(lane, q);
 
     return NGX_SF_PG_OK;
 }
@@ -261,21 +263,9 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 void
 ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 {
-    ngx_sf_pg_lane_t  *lane;
-
-    lane = &pool->lanes[q->lane];
-
     q->conn = NULL;
-    q->queued = ngx_current_msec;
-    q->waiting = 1;
-    ngx_queue_insert_head(&lane->waiting, &q->queue);
-    lane->nwaiting++;
 
-    if (!lane->timer.timer_set) {
-        ngx_sf_pg_waiting_arm(lane);
-    }
-
-    ngx_sf_pg_pool_post_dispatch(pool);
+    ngx_sf_pg_waiting_add(&pool->lanes[q->lane], q);
 }
 
 
@@ -289,6 +279,10 @@ ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
     if (q->waiting) {
         ngx_sf_pg_waiting_remove(q);
         return;
+    }
+
+    if (q->pool->sending == q) {
+        q->pool->sending = NULL;
     }
 
     pgc = q->conn;
@@ -366,7 +360,13 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 
         q->sent = ngx_sf_pg_now();
 
-        if (ngx_sf_pg_conn_send(pgc, q) == NGX_OK) {
+        /* closing a connection may end the owner of the query in hand */
+
+        lane->pool->sending = q;
+
+        if (ngx_sf_pg_pipeline_send(pgc, q) == NGX_OK
+            || lane->pool->sending == NULL)
+        {
             continue;
         }
 
@@ -406,7 +406,7 @@ ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane)
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
         if (pgc->unsynced) {
-            ngx_sf_pg_conn_sync(pgc);
+            ngx_sf_pg_pipeline_sync(pgc);
         }
     }
 }
@@ -502,7 +502,9 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
             continue;
         }
 
-        if (pgc->server != server || pgc->outstanding >= depth) {
+        if (pgc->server != server || pgc->outstanding >= depth
+            || (lane->kind == NGX_SF_PG_WRITE && pgc->count))
+        {
             continue;
         }
 
@@ -524,6 +526,29 @@ ngx_sf_pg_lane_depth(ngx_sf_pg_lane_t *lane)
 }
 
 
+/* how many queries the ready connections of a lane can still take */
+
+static ngx_uint_t
+ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t         n, depth;
+    ngx_queue_t       *q, *head;
+    ngx_sf_pg_conn_t  *pgc;
+
+    n = 0;
+    depth = ngx_sf_pg_lane_depth(lane);
+    head = &lane->conns[NGX_SF_PG_CONN_READY];
+
+    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
+
+        n += depth - ngx_min(pgc->outstanding, depth);
+    }
+
+    return n;
+}
+
+
 static ngx_uint_t
 ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
 {
@@ -535,9 +560,25 @@ ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
 
 
 ngx_uint_t
-ngx_sf_pg_unavailable(ngx_sf_pg_pool_t *pool, ngx_uint_t lane)
+ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
 {
-    return ngx_sf_pg_lane_unavailable(&pool->lanes[lane]);
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SF_PG_LANES; i++) {
+        if (pool->lanes[i].nconns[NGX_SF_PG_CONN_READY]) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < pool->nservers; i++) {
+        if (!pool->servers[i].conf->down && pool->servers[i].fails == 0) {
+            return 0;
+        }
+    }
+
+    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ]);
+
+    return 1;
 }
 
 
@@ -586,24 +627,20 @@ ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane, ngx_sf_pg_outcome_e outcome)
 }
 
 
-/* those at the head have waited longest, but a requeued one starts anew */
-
 static void
 ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev)
 {
-    ngx_msec_int_t      waited;
     ngx_sf_pg_lane_t   *lane;
     ngx_sf_pg_query_t  *q;
 
     lane = ev->data;
 
-    while (!ngx_queue_empty(&lane->waiting)) {
-        q = ngx_queue_data(ngx_queue_head(&lane->waiting), ngx_sf_pg_query_t,
-                           queue);
+    for ( ;; ) {
+        q = ngx_sf_pg_waiting_first(lane);
 
-        waited = (ngx_msec_int_t) (ngx_current_msec - q->queued);
-
-        if (waited < (ngx_msec_int_t) lane->pool->conf->wait) {
+        if (q == NULL
+            || (ngx_msec_int_t) (q->expires - ngx_current_msec) > 0)
+        {
             break;
         }
 
@@ -611,9 +648,48 @@ ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev)
         ngx_sf_pg_query_finish(q, NGX_SF_PG_EXPIRED, NULL);
     }
 
+    ngx_sf_pg_waiting_arm(lane);
+}
+
+
+/*
+ * In the order of submission: what was sent already stands in front of what
+ * was not, so the walk is short.
+ */
+
+static void
+ngx_sf_pg_waiting_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
+{
+    ngx_queue_t        *next;
+    ngx_sf_pg_query_t  *other;
+
+    next = ngx_queue_head(&lane->waiting);
+
+    if (q->sent == 0) {
+        next = ngx_queue_sentinel(&lane->waiting);
+    }
+
+    while (next != ngx_queue_sentinel(&lane->waiting)) {
+        other = ngx_queue_data(next, ngx_sf_pg_query_t, queue);
+
+        if (other->sent == 0 || other->submitted > q->submitted) {
+            break;
+        }
+
+        next = ngx_queue_next(next);
+    }
+
+    ngx_queue_insert_tail(next, &q->queue);
+
+    q->waiting = 1;
+    q->expires = ngx_current_msec + lane->pool->conf->wait;
+    lane->nwaiting++;
+
     if (!lane->timer.timer_set) {
         ngx_sf_pg_waiting_arm(lane);
     }
+
+    ngx_sf_pg_pool_post_dispatch(lane->pool);
 }
 
 
@@ -634,23 +710,52 @@ ngx_sf_pg_waiting_remove(ngx_sf_pg_query_t *q)
 }
 
 
+/*
+ * The one that expires first: the first of those never sent, or one of those
+ * before it, whose time began anew.
+ */
+
+static ngx_sf_pg_query_t *
+ngx_sf_pg_waiting_first(ngx_sf_pg_lane_t *lane)
+{
+    ngx_queue_t        *node;
+    ngx_sf_pg_query_t  *q, *first;
+
+    first = NULL;
+
+    for (node = ngx_queue_head(&lane->waiting);
+         node != ngx_queue_sentinel(&lane->waiting);
+         node = ngx_queue_next(node))
+    {
+        q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
+
+        if (first == NULL
+            || (ngx_msec_int_t) (q->expires - first->expires) < 0)
+        {
+            first = q;
+        }
+
+        if (q->sent == 0) {
+            break;
+        }
+    }
+
+    return first;
+}
+
+
 static void
 ngx_sf_pg_waiting_arm(ngx_sf_pg_lane_t *lane)
 {
     ngx_msec_int_t      left;
     ngx_sf_pg_query_t  *q;
 
-    if (ngx_queue_empty(&lane->waiting)) {
-        return;
+    q = ngx_sf_pg_waiting_first(lane);
+
+    if (q) {
+        left = (ngx_msec_int_t) (q->expires - ngx_current_msec);
+        ngx_add_timer(&lane->timer, ngx_max(left, 1));
     }
-
-    q = ngx_queue_data(ngx_queue_head(&lane->waiting), ngx_sf_pg_query_t,
-                       queue);
-
-    left = (ngx_msec_int_t) (q->queued + lane->pool->conf->wait
-                             - ngx_current_msec);
-
-    ngx_add_timer(&lane->timer, ngx_max(left, 1));
 }
 
 

@@ -113,7 +113,7 @@ ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool)
 ngx_sf_pg_server_t *
 ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t           i, n, least;
+    ngx_uint_t           i, n, least, main;
     ngx_sf_pg_pool_t    *pool;
     ngx_sf_pg_server_t  *server, *best;
 
@@ -127,24 +127,29 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
 
     best = NULL;
     least = NGX_MAX_INT_T_VALUE;
+    main = 0;
 
     for (i = 0; i < pool->nservers; i++) {
         server = &pool->servers[i];
 
-        if (!ngx_sf_pg_server_usable(server)
-            || !ngx_sf_pg_server_in_lane(server, lane,
-                                         NGX_SF_PG_CONN_CLOSED, 1))
+        if (!ngx_sf_pg_server_usable(server)) {
+            continue;
+        }
+
+        /* a backup server, which stands last, only when no other is usable */
+
+        if (server->conf->backup && main) {
+            break;
+        }
+
+        main |= !server->conf->backup;
+
+        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_CLOSED, 1))
         {
             continue;
         }
 
         n = ngx_sf_pg_server_connections(server);
-
-        /* a backup server only when no other one is usable */
-
-        if (server->conf->backup && best && !best->conf->backup) {
-            break;
-        }
 
         if (n < least) {
             least = n;
@@ -180,16 +185,7 @@ ngx_sf_pg_server_elect(ngx_sf_pg_pool_t *pool)
             continue;
         }
 
-        if (pool->active != server) {
-            if (pool->active) {
-                ngx_log_error(NGX_LOG_WARN, pool->log, 0,
-                              "softfactory upstream \"%V\": "
-                              "primary is now tried at %V",
-                              &pool->conf->name, &server->conf->name);
-            }
-
-            pool->active = server;
-        }
+        pool->active = server;
 
         return server;
     }
@@ -204,7 +200,7 @@ ngx_sf_pg_server_t *
 ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
 {
     ngx_int_t            total;
-    ngx_uint_t           i;
+    ngx_uint_t           i, main;
     ngx_sf_pg_pool_t    *pool;
     ngx_sf_pg_server_t  *server, *best;
 
@@ -216,9 +212,18 @@ ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
 
     best = NULL;
     total = 0;
+    main = 0;
 
     for (i = 0; i < pool->nservers; i++) {
         server = &pool->servers[i];
+
+        if (server->conf->backup && main) {
+            break;
+        }
+
+        main |= ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
+                                         NGX_MAX_INT_T_VALUE)
+                && !server->conf->backup;
 
         if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
                                       pool->conf->depth))
@@ -336,11 +341,22 @@ ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server)
 void
 ngx_sf_pg_server_connected(ngx_sf_pg_server_t *server)
 {
-    if (server->fails) {
-        ngx_log_error(NGX_LOG_NOTICE, server->pool->log, 0,
+    ngx_sf_pg_pool_t  *pool;
+
+    pool = server->pool;
+
+    if (pool->conf->primary && pool->connected && pool->connected != server) {
+        ngx_log_error(NGX_LOG_WARN, pool->log, 0,
+                      "softfactory upstream \"%V\": the primary is now %V",
+                      &pool->conf->name, &server->conf->name);
+
+    } else if (server->fails) {
+        ngx_log_error(NGX_LOG_NOTICE, pool->log, 0,
                       "softfactory upstream \"%V\": connected to %V again",
-                      &server->pool->conf->name, &server->conf->name);
+                      &pool->conf->name, &server->conf->name);
     }
+
+    pool->connected = server;
 
     server->fails = 0;
     server->backoff = 0;

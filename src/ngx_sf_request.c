@@ -12,7 +12,7 @@
  * A step does one thing and says how to go on:
  *
  *   NGX_OK          the next one is in ctx->step
- *   NGX_AGAIN       parked; ngx_sf_request_landed() will run the step again
+ *   NGX_AGAIN       parked; ngx_sf_request_landed() will go on with ctx->step
  *   NGX_DONE        somebody else answers (the fallback)
  *   a status        the answer is an error, its text in ctx->error
  *
@@ -36,21 +36,14 @@
 typedef ngx_int_t (*ngx_sf_step_pt)(ngx_sf_ctx_t *ctx);
 
 
-typedef struct {
-    ngx_uint_t                  status;
-    const char                 *error;
-} ngx_sf_answer_t;
-
-
 static ngx_int_t ngx_sf_request_run(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_landed(ngx_sf_wait_t *wait);
 static void ngx_sf_request_cleanup(void *data);
+static void ngx_sf_request_leave(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_route(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_fallback(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_params(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_fetch(ngx_sf_ctx_t *ctx);
-static ngx_int_t ngx_sf_request_fetch_one(ngx_sf_ctx_t *ctx,
-    ngx_sf_wait_e which, ngx_sf_statement_t *statement, ngx_uint_t lane,
-    ngx_msec_t keep);
 static ngx_int_t ngx_sf_request_render(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_check_rows(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_document(ngx_sf_ctx_t *ctx);
@@ -64,26 +57,6 @@ static const ngx_sf_step_pt  ngx_sf_request_steps[] = {
     /* GATE */       ngx_sf_auth_gate,
     /* FETCH */      ngx_sf_request_fetch,
     /* RENDER */     ngx_sf_request_render
-};
-
-
-/* what a request is told when a flight brings no result */
-
-static const ngx_sf_answer_t  ngx_sf_request_outcomes[] = {
-    /* OK */          { NGX_HTTP_INTERNAL_SERVER_ERROR,
-                        "Internal server error" },
-    /* BUSY */        { NGX_HTTP_SERVICE_UNAVAILABLE, "Server is busy" },
-    /* EXPIRED */     { NGX_HTTP_GATEWAY_TIME_OUT, "Database timeout" },
-    /* UNAVAILABLE */ { NGX_HTTP_SERVICE_UNAVAILABLE,
-                        "Database unavailable" },
-    /* TIMEOUT */     { NGX_HTTP_GATEWAY_TIME_OUT, "Database timeout" },
-    /* DENIED */      { NGX_HTTP_FORBIDDEN, "Forbidden" },
-    /* INVALID */     { NGX_HTTP_BAD_REQUEST, "Invalid parameter" },
-    /* CONFLICT */    { NGX_HTTP_SERVICE_UNAVAILABLE, "Conflict, try again" },
-    /* BROKEN */      { NGX_HTTP_SERVICE_UNAVAILABLE,
-                        "Endpoint unavailable" },
-    /* FAILED */      { NGX_HTTP_INTERNAL_SERVER_ERROR,
-                        "Internal server error" }
 };
 
 
@@ -110,6 +83,7 @@ ngx_sf_handler(ngx_http_request_t *r)
     ctx->worker = smcf->worker;
     ctx->slcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_module);
     ctx->status = NGX_HTTP_OK;
+    ctx->landed = ngx_sf_request_landed;
 
     ngx_http_set_ctx(r, ctx, ngx_http_softfactory_module);
 
@@ -158,9 +132,10 @@ ngx_sf_request_run(ngx_sf_ctx_t *ctx)
     }
 
     ctx->done = 1;
+    ngx_sf_request_leave(ctx);
 
     if (ctx->error.data == NULL && ctx->body.data == NULL) {
-        (void) ngx_sf_request_outcome(ctx, NGX_SF_PG_FAILED);
+        (void) ngx_sf_response_outcome(ctx, NGX_SF_PG_FAILED);
         rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -170,7 +145,9 @@ ngx_sf_request_run(ngx_sf_ctx_t *ctx)
 }
 
 
-void
+/* a flight that this request waits for has landed */
+
+static void
 ngx_sf_request_landed(ngx_sf_wait_t *wait)
 {
     ngx_int_t            rc;
@@ -208,14 +185,21 @@ ngx_sf_request_cleanup(void *data)
 {
     ngx_sf_ctx_t  *ctx = data;
 
+    ngx_sf_request_leave(ctx);
+
+    if (!ctx->done && ctx->request->headers_out.status == 0) {
+        ctx->request->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    }
+}
+
+
+static void
+ngx_sf_request_leave(ngx_sf_ctx_t *ctx)
+{
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_WAITS; i++) {
         ngx_sf_flight_leave(&ctx->waits[i]);
-    }
-
-    if (!ctx->done && ctx->request->headers_out.status == 0) {
-        ctx->request->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
     }
 }
 
@@ -242,12 +226,12 @@ ngx_sf_request_route(ngx_sf_ctx_t *ctx)
     }
 
     if (ngx_http_discard_request_body(r) != NGX_OK) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_BAD_REQUEST,
+        return ngx_sf_response_error(ctx, NGX_HTTP_BAD_REQUEST,
                                     "Invalid request body");
     }
 
     if (rc != NGX_OK) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_NOT_FOUND, "Not found");
+        return ngx_sf_response_error(ctx, NGX_HTTP_NOT_FOUND, "Not found");
     }
 
     if (method == NGX_HTTP_OPTIONS) {
@@ -257,7 +241,7 @@ ngx_sf_request_route(ngx_sf_ctx_t *ctx)
     }
 
     if (ctx->endpoint == NULL) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_NOT_ALLOWED,
+        return ngx_sf_response_error(ctx, NGX_HTTP_NOT_ALLOWED,
                                     "Method not allowed");
     }
 
@@ -322,51 +306,13 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_fetch(ngx_sf_ctx_t *ctx)
 {
-    ngx_uint_t          lane;
-    ngx_sf_endpoint_t  *endpoint;
+    ngx_uint_t             lane;
+    ngx_sf_endpoint_t     *endpoint;
+    ngx_sf_bind_source_t   source;
 
     endpoint = ctx->endpoint;
-    lane = ctx->params.offset < NGX_SF_REQUEST_DEEP ? endpoint->row->lane
-                                                    : NGX_SF_PG_HEAVY;
-
-    if (ctx->waits[NGX_SF_WAIT_ROWS].flight == NULL) {
-
-        if (endpoint->statement
-            && ngx_sf_request_fetch_one(ctx, NGX_SF_WAIT_ROWS,
-                                        endpoint->statement, lane, 0)
-               != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (endpoint->total
-            && ngx_sf_request_fetch_one(ctx, NGX_SF_WAIT_TOTAL,
-                                        endpoint->total, NGX_SF_PG_HEAVY,
-                                        NGX_SF_REQUEST_TOTAL_KEPT)
-               != NGX_OK)
-        {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        if (ctx->pending) {
-            return NGX_AGAIN;
-        }
-    }
 
     ctx->step = NGX_SF_STEP_RENDER;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_sf_request_fetch_one(ngx_sf_ctx_t *ctx, ngx_sf_wait_e which,
-    ngx_sf_statement_t *statement, ngx_uint_t lane, ngx_msec_t keep)
-{
-    ngx_int_t              rc;
-    ngx_sf_wait_t         *wait;
-    ngx_sf_bind_source_t   source;
-    ngx_sf_flight_order_t  order;
 
     source.values = ctx->params.values;
     source.user = ctx->principal ? ctx->principal->id : 0;
@@ -374,23 +320,27 @@ ngx_sf_request_fetch_one(ngx_sf_ctx_t *ctx, ngx_sf_wait_e which,
     source.offset = ctx->params.offset;
     source.first = ctx->params.first;
 
-    order.pool = ngx_sf_request_pool(ctx, lane);
-    order.statement = statement;
-    order.source = &source;
-    order.lane = lane;
-    order.keep = keep;
+    lane = ctx->params.offset < NGX_SF_REQUEST_DEEP ? endpoint->row->lane
+                                                    : NGX_SF_PG_HEAVY;
 
-    wait = &ctx->waits[which];
-    wait->ctx = ctx;
-
-    rc = ngx_sf_flight_join(ctx->worker, wait, &order);
-
-    if (rc == NGX_AGAIN) {
-        ctx->pending++;
-        return NGX_OK;
+    if (endpoint->statement
+        && ngx_sf_flight_ask(ctx, NGX_SF_WAIT_ROWS, endpoint->statement,
+                             &source, lane, 0)
+           == NGX_ERROR)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return rc;
+    if (endpoint->total
+        && ngx_sf_flight_ask(ctx, NGX_SF_WAIT_TOTAL, endpoint->total,
+                             &source, NGX_SF_PG_HEAVY,
+                             NGX_SF_REQUEST_TOTAL_KEPT)
+           == NGX_ERROR)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ctx->pending ? NGX_AGAIN : NGX_OK;
 }
 
 
@@ -457,8 +407,7 @@ ngx_sf_request_render(ngx_sf_ctx_t *ctx)
     rc = ngx_sf_json_render(ctx->request->pool, endpoint->program, &source,
                             &ctx->body);
 
-    ngx_sf_flight_leave(&ctx->waits[NGX_SF_WAIT_ROWS]);
-    ngx_sf_flight_leave(&ctx->waits[NGX_SF_WAIT_TOTAL]);
+    ngx_sf_request_leave(ctx);
 
     return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
@@ -478,7 +427,7 @@ ngx_sf_request_check_rows(ngx_sf_ctx_t *ctx)
         flight = ctx->waits[i].flight;
 
         if (flight && flight->outcome != NGX_SF_PG_OK) {
-            return ngx_sf_request_outcome(ctx, flight->outcome);
+            return ngx_sf_response_outcome(ctx, flight->outcome);
         }
     }
 
@@ -487,15 +436,15 @@ ngx_sf_request_check_rows(ngx_sf_ctx_t *ctx)
     rows = ngx_sf_pg_result_rows(res);
 
     if (rows == 0 && row->missing) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_NOT_FOUND, row->missing);
+        return ngx_sf_response_error(ctx, NGX_HTTP_NOT_FOUND, row->missing);
     }
 
     if (rows == 0 && ctx->params.page > 1) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_NOT_FOUND, "Not found");
+        return ngx_sf_response_error(ctx, NGX_HTTP_NOT_FOUND, "Not found");
     }
 
     if (row->forbidden && !ngx_sf_pg_result_bool(res, 0, 0)) {
-        return ngx_sf_request_error(ctx, NGX_HTTP_FORBIDDEN, row->forbidden);
+        return ngx_sf_response_error(ctx, NGX_HTTP_FORBIDDEN, row->forbidden);
     }
 
     return NGX_OK;
@@ -514,51 +463,4 @@ ngx_sf_request_document(ngx_sf_ctx_t *ctx)
     }
 
     return up ? NGX_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
-}
-
-
-ngx_sf_pg_pool_t *
-ngx_sf_request_pool(ngx_sf_ctx_t *ctx, ngx_uint_t lane)
-{
-    ngx_sf_pg_pool_t  *primary, *replicas;
-
-    primary = ctx->worker->pools[ctx->slcf->primary_pg->index];
-
-    if (ctx->slcf->replicas_pg == NULL
-        || !ngx_sf_pg_unavailable(primary, lane))
-    {
-        return primary;
-    }
-
-    replicas = ctx->worker->pools[ctx->slcf->replicas_pg->index];
-
-    return ngx_sf_pg_unavailable(replicas, lane) ? primary : replicas;
-}
-
-
-ngx_int_t
-ngx_sf_request_error(ngx_sf_ctx_t *ctx, ngx_uint_t status, const char *error)
-{
-    ctx->error.data = (u_char *) error;
-    ctx->error.len = ngx_strlen(error);
-
-    return status;
-}
-
-
-ngx_int_t
-ngx_sf_request_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
-{
-    const ngx_sf_answer_t  *answer;
-
-    answer = &ngx_sf_request_outcomes[outcome];
-
-    if (answer->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
-        ctx->retry_after = outcome == NGX_SF_PG_UNAVAILABLE
-                   ? ngx_sf_pg_retry_after(
-                           ctx->worker->pools[ctx->slcf->primary_pg->index])
-                   : 1;
-    }
-
-    return ngx_sf_request_error(ctx, answer->status, answer->error);
 }

@@ -20,6 +20,12 @@ typedef struct {
 } ngx_sf_method_t;
 
 
+typedef struct {
+    ngx_uint_t                  status;
+    const char                 *error;
+} ngx_sf_answer_t;
+
+
 static ngx_int_t ngx_sf_response_options(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_allow(ngx_sf_ctx_t *ctx);
@@ -34,6 +40,26 @@ static const ngx_sf_method_t  ngx_sf_response_methods[] = {
     { NGX_HTTP_POST,    "POST, " },
     { NGX_HTTP_PUT,     "PUT, " },
     { 0, NULL }
+};
+
+
+/* what a request is told when a flight brings no result */
+
+static const ngx_sf_answer_t  ngx_sf_response_outcomes[] = {
+    /* OK */          { NGX_HTTP_INTERNAL_SERVER_ERROR,
+                        "Internal server error" },
+    /* BUSY */        { NGX_HTTP_SERVICE_UNAVAILABLE, "Server is busy" },
+    /* EXPIRED */     { NGX_HTTP_GATEWAY_TIME_OUT, "Database timeout" },
+    /* UNAVAILABLE */ { NGX_HTTP_SERVICE_UNAVAILABLE,
+                        "Database unavailable" },
+    /* TIMEOUT */     { NGX_HTTP_GATEWAY_TIME_OUT, "Database timeout" },
+    /* DENIED */      { NGX_HTTP_FORBIDDEN, "Forbidden" },
+    /* INVALID */     { NGX_HTTP_BAD_REQUEST, "Invalid parameter" },
+    /* CONFLICT */    { NGX_HTTP_SERVICE_UNAVAILABLE, "Conflict, try again" },
+    /* BROKEN */      { NGX_HTTP_SERVICE_UNAVAILABLE,
+                        "Endpoint unavailable" },
+    /* FAILED */      { NGX_HTTP_INTERNAL_SERVER_ERROR,
+                        "Internal server error" }
 };
 
 
@@ -101,9 +127,12 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     static const ngx_str_t  control[] = { ngx_string("public, no-cache"),
                                           ngx_string("private, no-cache") };
 
-    personal = ctx->endpoint && ctx->endpoint->row->access == NGX_SF_USER;
+    personal = ctx->endpoint
+               && (ctx->endpoint->row->access == NGX_SF_USER
+                   || (ctx->endpoint->row->access == NGX_SF_ANONYMOUS
+                       && !ctx->slcf->anonymous));
 
-    if (ngx_sf_response_header(ctx->request, "Cache-Control",
+    if (ngx_sf_header_add(ctx->request, "Cache-Control",
                                &control[personal])
         != NGX_OK)
     {
@@ -119,7 +148,7 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
         value.data = p;
         value.len = ngx_sprintf(p, "%ui", ctx->retry_after) - p;
 
-        if (ngx_sf_response_header(ctx->request, "Retry-After", &value)
+        if (ngx_sf_header_add(ctx->request, "Retry-After", &value)
             != NGX_OK)
         {
             return NGX_ERROR;
@@ -189,27 +218,33 @@ ngx_sf_response_allow(ngx_sf_ctx_t *ctx)
 
     value.len = p - value.data - (sizeof(", ") - 1);
 
-    return ngx_sf_response_header(ctx->request, "Allow", &value);
+    return ngx_sf_header_add(ctx->request, "Allow", &value);
 }
 
 
 ngx_int_t
-ngx_sf_response_header(ngx_http_request_t *r, const char *name,
-    const ngx_str_t *value)
+ngx_sf_response_error(ngx_sf_ctx_t *ctx, ngx_uint_t status, const char *error)
 {
-    ngx_table_elt_t  *h;
+    ctx->error.data = (u_char *) error;
+    ctx->error.len = ngx_strlen(error);
 
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NGX_ERROR;
+    return status;
+}
+
+
+ngx_int_t
+ngx_sf_response_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
+{
+    const ngx_sf_answer_t  *answer;
+
+    answer = &ngx_sf_response_outcomes[outcome];
+
+    if (answer->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+        ctx->retry_after = outcome == NGX_SF_PG_UNAVAILABLE
+                   ? ngx_sf_pg_retry_after(
+                           ctx->worker->pools[ctx->slcf->primary_pg->index])
+                   : 1;
     }
 
-    ngx_memzero(h, sizeof(ngx_table_elt_t));
-
-    h->hash = 1;
-    h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
-    h->value = *value;
-
-    return NGX_OK;
+    return ngx_sf_response_error(ctx, answer->status, answer->error);
 }

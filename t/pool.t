@@ -118,7 +118,7 @@ GET /all
 --- response_body
 outcome:0 sqlstate: retried:0
 8|
-outcome:6 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
 outcome:0 sqlstate: retried:0
 4|
 outcome:0 sqlstate: retried:0
@@ -137,7 +137,7 @@ location = /all {
 --- request
 GET /all
 --- response_body
-outcome:6 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
 outcome:0 sqlstate: retried:0
 8|
 outcome:0 sqlstate: retried:0
@@ -157,11 +157,11 @@ location = /all {
 --- request
 GET /all
 --- response_body
-outcome:6 sqlstate:22012 retried:0
-outcome:6 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
 outcome:0 sqlstate: retried:0
 4|
-outcome:6 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
 
 
 === TEST 5: the same without a shared Sync
@@ -179,7 +179,7 @@ GET /all
 --- response_body
 outcome:0 sqlstate: retried:0
 8|
-outcome:6 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
 outcome:0 sqlstate: retried:0
 4|
 
@@ -199,7 +199,7 @@ GET /all
 --- response_body
 outcome:0 sqlstate: retried:0
 8|
-outcome:6 sqlstate:22012 retried:0
+outcome:9 sqlstate:22012 retried:0
 outcome:0 sqlstate: retried:0
 4|
 

@@ -1,0 +1,683 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Setters of directives whose values are more than a number or a word, and
+ * what can be checked only when all of http{} has been read.
+ *
+ * Every mistake ends in a line that says what is allowed.
+ */
+
+
+#include "ngx_sf.h"
+
+
+#define NGX_SF_CONF_SECRET_MAX  4096      /* bytes of a file */
+
+
+static char *ngx_sf_conf_unknown_endpoint(ngx_conf_t *cf,
+    ngx_str_t *name);
+static ngx_int_t ngx_sf_conf_add_location(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
+static char *ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *secret);
+static char *ngx_sf_conf_secret_file(ngx_conf_t *cf,
+    ngx_str_t *name, ngx_str_t *secret);
+static char *ngx_sf_conf_token_products(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_str_t *slugs, uint64_t *products);
+static ngx_int_t ngx_sf_conf_upstream(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf, ngx_str_t *name, ngx_uint_t replicas,
+    ngx_sf_pg_conf_t **pgcf);
+static ngx_int_t ngx_sf_conf_check_fallback(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
+
+
+char *
+ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (slcf->primary.len) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+    slcf->primary = value[1];
+
+    if (cf->args->nelts == 3) {
+        if (value[2].len <= 9
+            || ngx_strncmp(value[2].data, "replicas=", 9) != 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "unknown parameter \"%V\", there is "
+                               "replicas=upstream", &value[2]);
+            return NGX_CONF_ERROR;
+        }
+
+        slcf->replicas.data = value[2].data + 9;
+        slcf->replicas.len = value[2].len - 9;
+    }
+
+    slcf->cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+    slcf->file = cf->conf_file->file.name.data;
+    slcf->line = cf->conf_file->line;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_sf_handler;
+
+    return ngx_sf_conf_add_location(cf, slcf) == NGX_OK ? NGX_CONF_OK
+                                                        : NGX_CONF_ERROR;
+}
+
+
+/* nginx runs the handler of the location with the configuration of the `if` */
+
+ngx_int_t
+ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if ((!clcf->noname && !clcf->lmt_excpt)
+        || conf->primary.len || prev->primary.len == 0)
+    {
+        return NGX_OK;
+    }
+
+    conf->primary = prev->primary;
+    conf->replicas = prev->replicas;
+    conf->cscf = prev->cscf;
+    conf->file = prev->file;
+    conf->line = prev->line;
+
+    if (clcf->lmt_excpt && clcf->handler == NULL) {
+        clcf->handler = ngx_sf_handler;
+    }
+
+    return ngx_sf_conf_add_location(cf, conf);
+}
+
+
+/* its names are looked up when all of http{} has been read */
+
+static ngx_int_t
+ngx_sf_conf_add_location(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_sf_loc_conf_t   **slot;
+    ngx_sf_main_conf_t   *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    slot = ngx_array_push(&smcf->locations);
+    if (slot == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slot = slcf;
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    u_char               on;
+    ngx_str_t           *value, name;
+    ngx_uint_t           i, n;
+    ngx_sf_main_conf_t  *smcf;
+
+    if (slcf->enabled != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    value = cf->args->elts;
+
+    slcf->enabled = ngx_palloc(cf->pool, smcf->nendpoints);
+    if (slcf->enabled == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    /* a list that begins by taking away begins with all of them */
+
+    ngx_memset(slcf->enabled, value[1].data[0] == '-', smcf->nendpoints);
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        name = value[i];
+        on = 1;
+
+        if (name.len == 3 && ngx_strncmp(name.data, "all", 3) == 0) {
+            ngx_memset(slcf->enabled, 1, smcf->nendpoints);
+            continue;
+        }
+
+        if (name.len && name.data[0] == '-') {
+            name.data++;
+            name.len--;
+            on = 0;
+        }
+
+        for (n = 0; n < smcf->nendpoints; n++) {
+            if (smcf->endpoints[n].name.len == name.len
+                && ngx_strncmp(smcf->endpoints[n].name.data, name.data,
+                               name.len)
+                   == 0)
+            {
+                break;
+            }
+        }
+
+        if (n == smcf->nendpoints) {
+            return ngx_sf_conf_unknown_endpoint(cf, &name);
+        }
+
+        slcf->enabled[n] = on;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_sf_conf_unknown_endpoint(ngx_conf_t *cf, ngx_str_t *name)
+{
+    u_char               list[NGX_MAX_CONF_ERRSTR], *p;
+    ngx_uint_t           i;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    p = list;
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        p = ngx_slprintf(p, list + sizeof(list) - 1, " %V",
+                         &smcf->endpoints[i].name);
+    }
+
+    *p = '\0';
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown endpoint \"%V\", there are:%s", name, list);
+
+    return NGX_CONF_ERROR;
+}
+
+
+char *
+ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    char               *rv;
+    ngx_str_t          *value, secret;
+    ngx_sf_jwt_key_t  **key;
+
+    value = cf->args->elts;
+    secret = value[1];
+    rv = NGX_CONF_OK;
+
+    if (secret.len >= 4 && ngx_strncmp(secret.data, "env:", 4) == 0) {
+        rv = ngx_sf_conf_secret_env(cf, &value[1], &secret);
+
+    } else if (secret.len >= 5 && ngx_strncmp(secret.data, "file:", 5) == 0) {
+        rv = ngx_sf_conf_secret_file(cf, &value[1], &secret);
+    }
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    while (secret.len && isspace(secret.data[0])) {
+        secret.data++;
+        secret.len--;
+    }
+
+    while (secret.len && isspace(secret.data[secret.len - 1])) {
+        secret.len--;
+    }
+
+    if (secret.len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "secret \"%V\" is empty",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (slcf->keys == NGX_CONF_UNSET_PTR) {
+        slcf->keys = ngx_array_create(cf->pool, 1,
+                                      sizeof(ngx_sf_jwt_key_t *));
+        if (slcf->keys == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    key = ngx_array_push(slcf->keys);
+    if (key == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *key = ngx_sf_jwt_key_create(cf->pool, &secret);
+
+    return *key ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* a variable that no env directive keeps is gone after a binary upgrade */
+
+static char *
+ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *secret)
+{
+    char             *text;
+    ngx_str_t         var, *env;
+    ngx_uint_t        i;
+    ngx_core_conf_t  *ccf;
+
+    var.data = name->data + 4;
+    var.len = name->len - 4;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+    env = ccf->env.elts;
+
+    for (i = 0; i < ccf->env.nelts; i++) {
+
+        if (env[i].len < var.len
+            || ngx_strncmp(env[i].data, var.data, var.len) != 0)
+        {
+            continue;
+        }
+
+        if (env[i].len > var.len && env[i].data[var.len] == '=') {
+            secret->data = env[i].data + var.len + 1;
+            secret->len = env[i].len - var.len - 1;
+            return NGX_CONF_OK;
+        }
+
+        if (env[i].len == var.len) {
+            text = getenv((char *) var.data);
+
+            secret->data = (u_char *) (text ? text : "");
+            secret->len = ngx_strlen(secret->data);
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "the environment variable \"%V\" is not kept: add "
+                       "\"env %V;\" at the top of the configuration, "
+                       "before http", &var, &var);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *secret)
+{
+    char        *rv;
+    ssize_t      n;
+    ngx_str_t    path;
+    ngx_file_t   file;
+
+    path.data = name->data + 5;
+    path.len = name->len - 5;
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&file, sizeof(ngx_file_t));
+
+    file.name = path;
+    file.log = cf->log;
+    file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (file.fd == NGX_INVALID_FILE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           ngx_open_file_n " \"%V\" failed", &path);
+        return NGX_CONF_ERROR;
+    }
+
+    rv = NGX_CONF_ERROR;
+
+    secret->data = ngx_pnalloc(cf->pool, NGX_SF_CONF_SECRET_MAX);
+
+    if (secret->data) {
+        n = ngx_read_file(&file, secret->data, NGX_SF_CONF_SECRET_MAX, 0);
+
+        if (n == NGX_SF_CONF_SECRET_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is longer than %d bytes", &path,
+                               NGX_SF_CONF_SECRET_MAX - 1);
+
+        } else if (n != NGX_ERROR) {
+            secret->len = n;
+            rv = NGX_CONF_OK;
+        }
+    }
+
+    (void) ngx_close_file(file.fd);
+
+    return rv;
+}
+
+
+char *
+ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_int_t              id;
+    ngx_str_t             *value, slugs;
+    ngx_sf_main_conf_t    *smcf;
+    ngx_sf_fixed_token_t  *token;
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "has an empty token";
+    }
+
+    id = NGX_ERROR;
+
+    if (value[2].len > 5 && ngx_strncmp(value[2].data, "user=", 5) == 0) {
+        id = ngx_atoi(value[2].data + 5, value[2].len - 5);
+    }
+
+    if (id < 1 || id > NGX_MAX_INT32_VALUE) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must be user=id, with the id of a row of "
+                           "users", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (slcf->tokens == NGX_CONF_UNSET_PTR) {
+        slcf->tokens = ngx_array_create(cf->pool, 1,
+                                        sizeof(ngx_sf_fixed_token_t));
+        if (slcf->tokens == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    token = ngx_array_push(slcf->tokens);
+    if (token == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    token->token = value[1];
+    token->principal.id = id;
+    token->principal.products = 0;
+
+    if (cf->args->nelts == 3) {
+        return NGX_CONF_OK;
+    }
+
+    if (value[3].len <= 9 || ngx_strncmp(value[3].data, "products=", 9) != 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown parameter \"%V\", there is "
+                           "products=all or products=slug,…", &value[3]);
+        return NGX_CONF_ERROR;
+    }
+
+    slugs.data = value[3].data + 9;
+    slugs.len = value[3].len - 9;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    return ngx_sf_conf_token_products(cf, smcf, &slugs,
+                                               &token->principal.products);
+}
+
+
+static char *
+ngx_sf_conf_token_products(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_str_t *slugs, uint64_t *products)
+{
+    u_char      *p, *last, *comma;
+    ngx_str_t   *product;
+    ngx_uint_t   i;
+
+    if (slugs->len == 3 && ngx_strncmp(slugs->data, "all", 3) == 0) {
+        *products = (uint64_t) -1;
+        return NGX_CONF_OK;
+    }
+
+    product = smcf->products.elts;
+    last = slugs->data + slugs->len;
+
+    for (p = slugs->data; p < last; p = comma + 1) {
+        comma = ngx_strlchr(p, last, ',');
+
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        for (i = 0; i < smcf->products.nelts; i++) {
+            if (product[i].len == (size_t) (comma - p)
+                && ngx_strncmp(product[i].data, p, comma - p) == 0)
+            {
+                *products |= (uint64_t) 1 << i;
+                break;
+            }
+        }
+
+        if (i == smcf->products.nelts) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "no endpoint asks for a product of "
+                               "\"%V\", there are \"review\" and "
+                               "\"sns-auto\"", slugs);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_str_t  *value;
+
+    if (slcf->fallback.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len < 2
+        || (value[1].data[0] != '@' && value[1].data[0] != '/'))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must be a named location (\"@app\") or a "
+                           "URI (\"/app\")", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    slcf->fallback = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_str_t   *value, *origin;
+    ngx_uint_t   i;
+
+    value = cf->args->elts;
+
+    if (slcf->cors == NGX_CONF_UNSET_PTR) {
+        slcf->cors = ngx_array_create(cf->pool, 4, sizeof(ngx_str_t));
+        if (slcf->cors == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+
+        if ((ngx_strncmp(value[i].data, "http://", 7) != 0
+             && ngx_strncmp(value[i].data, "https://", 8) != 0)
+            || value[i].data[value[i].len - 1] == '/')
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is no origin, which is a scheme, a "
+                               "host and a port as in "
+                               "\"https://example.com:8443\"", &value[i]);
+            return NGX_CONF_ERROR;
+        }
+
+        origin = ngx_array_push(slcf->cors);
+        if (origin == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        *origin = value[i];
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    if (ngx_sf_conf_upstream(cf, slcf, &slcf->primary, 0, &slcf->primary_pg)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (slcf->replicas.len
+        && ngx_sf_conf_upstream(cf, slcf, &slcf->replicas, 1,
+                                &slcf->replicas_pg)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_conf_check_fallback(cf, slcf);
+}
+
+
+static ngx_int_t
+ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
+    ngx_str_t *name, ngx_uint_t replicas, ngx_sf_pg_conf_t **out)
+{
+    ngx_uint_t                       i;
+    ngx_sf_pg_conf_t                *pgcf, **pool;
+    ngx_sf_main_conf_t              *smcf;
+    ngx_http_upstream_srv_conf_t   **uscf;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+
+    uscf = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        if (uscf[i]->srv_conf && uscf[i]->host.len == name->len
+            && ngx_strncasecmp(uscf[i]->host.data, name->data, name->len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    pgcf = i == umcf->upstreams.nelts ? NULL
+           : ngx_http_conf_upstream_srv_conf(uscf[i],
+                                             ngx_http_softfactory_module);
+
+    if (pgcf == NULL || pgcf->given.elts == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_pass in %s:%ui names \"%V\": %s",
+                      slcf->file, slcf->line, name,
+                      pgcf ? "that upstream has no softfactory_pg"
+                           : "there is no such upstream");
+        return NGX_ERROR;
+    }
+
+    if (replicas ? pgcf->primary : pgcf->replicas) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_pass in %s:%ui: upstream \"%V\" cannot be "
+                      "a primary and replicas at once",
+                      slcf->file, slcf->line, name);
+        return NGX_ERROR;
+    }
+
+    *out = pgcf;
+
+    if (pgcf->primary || pgcf->replicas) {
+        return NGX_OK;
+    }
+
+    pgcf->primary = !replicas;
+    pgcf->replicas = replicas;
+    pgcf->index = smcf->pools.nelts;
+
+    pool = ngx_array_push(&smcf->pools);
+    if (pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    *pool = pgcf;
+
+    return ngx_sf_pg_conf_finish(cf, uscf[i], pgcf);
+}
+
+
+/* nginx itself would notice a missing named location at the first request */
+
+static ngx_int_t
+ngx_sf_conf_check_fallback(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_str_t                  *name;
+    ngx_http_core_loc_conf_t  **clcf;
+
+    name = &slcf->fallback;
+
+    if (name->len == 0 || name->data[0] != '@') {
+        return NGX_OK;
+    }
+
+    clcf = slcf->cscf->named_locations;
+
+    for ( /* void */ ; clcf && *clcf; clcf++) {
+        if ((*clcf)->name.len == name->len
+            && ngx_strncmp((*clcf)->name.data, name->data, name->len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "softfactory_pass in %s:%ui has the fallback \"%V\", but "
+                  "its server has no such location",
+                  slcf->file, slcf->line, name);
+
+    return NGX_ERROR;
+}

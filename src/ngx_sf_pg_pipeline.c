@@ -1,0 +1,730 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The pipeline of a connection: statements out, results back in their order.
+ *
+ * libpq gives results without names.  The FIFO holds what the server owes us,
+ * Syncs and prepares included; every result is checked against its head, and
+ * any doubt closes the connection, because a mix-up would hand one user the
+ * rows of another.
+ *
+ *   EXECUTE, PREPARE   one result, then NULL, then the slot is done
+ *   SYNC               PIPELINE_SYNC, without a NULL; an error that arrives
+ *                      here is the commit's, followed by NULL and then by
+ *                      PIPELINE_SYNC
+ *
+ * A prepare stands under a Sync of its own, so a text that does not fit the
+ * schema fails alone.  When a statement fails, those after it in its unit are
+ * ABORTED: they are read-only, so they are sent again, each by itself.  The
+ * statement of a write is answered by its Sync, which is its commit.
+ *
+ * PQgetResult() is called only when PQisBusy() says that it cannot block.
+ *
+ * (PostgreSQL manual, 34.5 Pipeline Mode.)
+ */
+
+
+#include "ngx_sf_pg.h"
+
+
+/* results above this make libpq keep a large buffer: the connection retires */
+
+#define NGX_SF_PG_OVERSIZED      (4 * 1024 * 1024)
+
+/* what the server is given beyond its own statement_timeout, in ms */
+
+#define NGX_SF_PG_ANSWER_GRACE   1000
+
+/* how long a statement that could not be prepared is not tried again, in ms */
+
+#define NGX_SF_PG_PREPARE_RETRY  1000
+
+
+static ngx_int_t ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_statement_t *statement);
+static ngx_int_t ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_query_t *q);
+static ngx_int_t ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_query_t *q);
+static ngx_int_t ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc,
+    PGresult *res);
+static ngx_int_t ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_int_t ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_int_t ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_int_t ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_int_t ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, PGresult *res);
+static void ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot);
+static void ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_statement_t *statement, const char *what, PGresult *res);
+static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_e kind);
+static void ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc);
+static void ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc);
+static ngx_uint_t ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc);
+
+
+ngx_int_t
+ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
+{
+    ngx_uint_t         alone;
+    ngx_sf_pg_conf_t  *conf;
+
+    conf = pgc->lane->pool->conf;
+    alone = q->alone || !conf->shared_sync
+            || pgc->lane->kind == NGX_SF_PG_WRITE;
+
+    if (conf->prepare && pgc->prepared[q->statement->id] == 0) {
+        if (ngx_sf_pg_pipeline_prepare(pgc, q->statement) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        alone = 1;
+    }
+
+    if (alone && pgc->unsynced
+        && ngx_sf_pg_pipeline_put_sync(pgc, NULL) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_sf_pg_pipeline_execute(pgc, q) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* from here on the query is in the FIFO, and closing takes care of it */
+
+    if (alone) {
+        (void) ngx_sf_pg_pipeline_put_sync(pgc, q);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_statement_t *statement)
+{
+    u_char             name[sizeof("s") + NGX_INT32_LEN];
+    ngx_sf_pg_slot_t  *slot;
+
+    if (pgc->unsynced && ngx_sf_pg_pipeline_put_sync(pgc, NULL) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(name, "s%uD%Z", ++pgc->nprepares);
+
+    if (PQsendPrepare(pgc->pg, (char *) name, statement->text, 0, NULL) != 1)
+    {
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
+        return NGX_ERROR;
+    }
+
+    pgc->prepared[statement->id] = pgc->nprepares;
+
+    slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_PREPARE);
+    slot->statement = statement;
+
+    return ngx_sf_pg_pipeline_put_sync(pgc, NULL);
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
+{
+    int                     rc;
+    u_char                  name[sizeof("s") + NGX_INT32_LEN];
+    ngx_sf_pg_slot_t       *slot;
+    ngx_sf_pg_statement_t  *st;
+
+    st = q->statement;
+
+    if (pgc->lane->pool->conf->prepare) {
+        ngx_sprintf(name, "s%uD%Z", pgc->prepared[st->id]);
+
+        rc = PQsendQueryPrepared(pgc->pg, (char *) name, st->nvalues,
+                                 q->values, NULL, NULL, 0);
+    } else {
+        rc = PQsendQueryParams(pgc->pg, st->text, st->nvalues, NULL,
+                               q->values, NULL, NULL, 0);
+    }
+
+    if (rc != 1) {
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
+        return NGX_ERROR;
+    }
+
+    slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_EXECUTE);
+    slot->statement = st;
+    slot->query = q;
+
+    q->conn = pgc;
+
+    pgc->outstanding++;
+    pgc->unsynced = 1;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc)
+{
+    (void) ngx_sf_pg_pipeline_put_sync(pgc, NULL);
+}
+
+
+/* q: the query of an exclusive lane, which is answered by this Sync */
+
+static ngx_int_t
+ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
+{
+    ngx_sf_pg_slot_t  *slot;
+
+    if (PQpipelineSync(pgc->pg) != 1) {
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
+        return NGX_ERROR;
+    }
+
+    slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_SYNC);
+
+    if (pgc->lane->kind == NGX_SF_PG_WRITE) {
+        slot->query = q;
+    }
+
+    pgc->unsynced = 0;
+
+    return ngx_sf_pg_pipeline_flush(pgc);
+}
+
+
+/* write interest exists only while libpq has bytes that the kernel refused */
+
+ngx_int_t
+ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc)
+{
+    int  rc;
+
+    rc = PQflush(pgc->pg);
+
+    if (rc >= 0
+        && ngx_sf_pg_conn_watch(pgc->c->write, NGX_WRITE_EVENT, rc == 1)
+           == NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
+
+    return NGX_ERROR;
+}
+
+
+/* NGX_ERROR: the connection has been closed */
+
+ngx_int_t
+ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
+{
+    PGresult  *res;
+
+    while (pgc->count && !PQisBusy(pgc->pg)) {
+
+        res = PQgetResult(pgc->pg);
+
+        if (res) {
+            if (ngx_sf_pg_pipeline_result(pgc, res) != NGX_OK) {
+                return NGX_ERROR;
+            }
+
+            continue;
+        }
+
+        if (!pgc->answered) {
+            if (PQstatus(pgc->pg) == CONNECTION_BAD) {
+                return NGX_OK;
+            }
+
+            ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
+            return NGX_ERROR;
+        }
+
+        pgc->answered = 0;
+
+        if (pgc->fifo[pgc->head].kind != NGX_SF_PG_SLOT_SYNC) {
+            ngx_sf_pg_pipeline_pop(pgc);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+/* takes over the result; NGX_ERROR: the connection has been closed */
+
+static ngx_int_t
+ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc, PGresult *res)
+{
+    ngx_sf_pg_slot_t  *slot;
+
+    slot = &pgc->fifo[pgc->head];
+
+    if (pgc->answered && slot->kind != NGX_SF_PG_SLOT_SYNC) {
+        PQclear(res);
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
+        return NGX_ERROR;
+    }
+
+    switch (slot->kind) {
+
+    case NGX_SF_PG_SLOT_SYNC:
+        return ngx_sf_pg_pipeline_on_sync(pgc, slot, res);
+
+    case NGX_SF_PG_SLOT_PREPARE:
+        pgc->answered = 1;
+        return ngx_sf_pg_pipeline_on_prepare(pgc, slot, res);
+
+    default: /* NGX_SF_PG_SLOT_EXECUTE */
+        pgc->answered = 1;
+        return ngx_sf_pg_pipeline_on_execute(pgc, slot, res);
+    }
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    PGresult *res)
+{
+    PGresult           *kept;
+    ngx_sf_pg_query_t  *q;
+
+    if (PQresultStatus(res) == PGRES_PIPELINE_SYNC) {
+        PQclear(res);
+
+        q = slot->query;
+        kept = slot->res;
+        ngx_sf_pg_pipeline_pop(pgc);
+
+        if (q) {
+            ngx_sf_pg_query_finish(q, NGX_SF_PG_OK, kept);
+
+        } else if (kept) {
+            PQclear(kept);
+        }
+
+        return NGX_OK;
+    }
+
+    /* the commit failed; a read has nothing to commit */
+
+    if (PQresultStatus(res) == PGRES_FATAL_ERROR
+        && pgc->lane->kind == NGX_SF_PG_WRITE)
+    {
+        pgc->answered = 1;
+        return ngx_sf_pg_pipeline_on_error(pgc, slot, res);
+    }
+
+    ngx_sf_pg_pipeline_log_result(pgc, NULL, "error at Sync", res);
+    PQclear(res);
+    ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    PGresult *res)
+{
+    ngx_sf_pg_slot_t            *execute;
+    const ngx_sf_pg_sqlstate_t  *row;
+
+    if (PQresultStatus(res) == PGRES_COMMAND_OK) {
+        PQclear(res);
+        return NGX_OK;
+    }
+
+    row = ngx_sf_pg_sqlstate(PQresultErrorField(res, PG_DIAG_SQLSTATE));
+
+    if (row->action == NGX_SF_PG_LOST) {
+        PQclear(res);
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
+        return NGX_ERROR;
+    }
+
+    ngx_sf_pg_pipeline_log_result(pgc, slot->statement, "cannot be prepared",
+                              res);
+    PQclear(res);
+
+    pgc->prepared[slot->statement->id] = 0;
+
+    if (row->outcome == NGX_SF_PG_BROKEN) {
+        pgc->lane->pool->failed_until[slot->statement->id] =
+                                ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
+    }
+
+    /* the statement behind the prepare's Sync will find no plan */
+
+    execute = &pgc->fifo[(pgc->head + 2) % pgc->nfifo];
+
+    if (pgc->count > 2 && execute->kind == NGX_SF_PG_SLOT_EXECUTE) {
+        execute->prepare = row->outcome;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    PGresult *res)
+{
+    pgc->outstanding--;
+
+    switch (PQresultStatus(res)) {
+
+    case PGRES_TUPLES_OK:
+    case PGRES_COMMAND_OK:
+        return ngx_sf_pg_pipeline_on_rows(pgc, slot, res);
+
+    case PGRES_PIPELINE_ABORTED:
+        PQclear(res);
+        ngx_sf_pg_pipeline_on_aborted(pgc, slot);
+        return NGX_OK;
+
+    case PGRES_FATAL_ERROR:
+        return ngx_sf_pg_pipeline_on_error(pgc, slot, res);
+
+    default:
+        PQclear(res);
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
+        return NGX_ERROR;
+    }
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    PGresult *res)
+{
+    ngx_sf_pg_slot_t   *sync;
+    ngx_sf_pg_query_t  *q;
+
+    if ((ngx_uint_t) PQnfields(res) != slot->statement->columns) {
+        PQclear(res);
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
+        return NGX_ERROR;
+    }
+
+    if (PQresultMemorySize(res) > NGX_SF_PG_OVERSIZED
+        && pgc->state == NGX_SF_PG_CONN_READY)
+    {
+        ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
+    }
+
+    q = slot->query;
+    slot->query = NULL;
+    pgc->lane->pool->failed_until[slot->statement->id] = 0;
+
+    if (q && pgc->lane->kind == NGX_SF_PG_WRITE) {
+
+        /* not committed yet: the Sync that follows answers */
+
+        sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
+        sync->res = res;
+        return NGX_OK;
+    }
+
+    if (q) {
+        ngx_sf_pg_query_finish(q, NGX_SF_PG_OK, res);
+        return NGX_OK;
+    }
+
+    PQclear(res);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    PGresult *res)
+{
+    char                        *code;
+    ngx_sf_pg_slot_t            *sync;
+    ngx_sf_pg_query_t           *q;
+    const ngx_sf_pg_sqlstate_t  *row;
+
+    code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    row = ngx_sf_pg_sqlstate(code);
+
+    /* an error without a code is libpq's own word for a lost connection */
+
+    if (row->action == NGX_SF_PG_LOST || code == NULL) {
+        PQclear(res);
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
+        return NGX_ERROR;
+    }
+
+    q = slot->query;
+    slot->query = NULL;
+
+    if (pgc->lane->kind == NGX_SF_PG_WRITE
+        && slot->kind == NGX_SF_PG_SLOT_EXECUTE)
+    {
+        sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
+        sync->query = NULL;
+    }
+
+    if (row->action == NGX_SF_PG_REPREPARE && slot->statement) {
+        pgc->prepared[slot->statement->id] = 0;
+    }
+
+    /* read-only may also be a setting of ours, or of a role */
+
+    if (row->action == NGX_SF_PG_DEMOTED
+        && pgc->lane->kind == NGX_SF_PG_WRITE
+        && ngx_sf_pg_conn_is_standby(pgc))
+    {
+        ngx_sf_pg_server_demoted(pgc->server);
+    }
+
+    if (q == NULL) {
+        PQclear(res);
+        return NGX_OK;
+    }
+
+    if (slot->prepare != NGX_SF_PG_OK) {
+        PQclear(res);
+        ngx_sf_pg_query_finish(q, slot->prepare, NULL);
+        return NGX_OK;
+    }
+
+    ngx_cpystrn((u_char *) q->sqlstate, (u_char *) code, sizeof(q->sqlstate));
+
+    if ((row->action == NGX_SF_PG_RETRY || row->action == NGX_SF_PG_REPREPARE)
+        && !q->retried
+        && pgc->lane->kind != NGX_SF_PG_WRITE)
+    {
+        PQclear(res);
+
+        q->retried = 1;
+        q->alone = 1;
+        ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
+        return NGX_OK;
+    }
+
+    ngx_sf_pg_pipeline_log_result(pgc, q->statement, "failed", res);
+    PQclear(res);
+
+    ngx_sf_pg_query_finish(q, row->outcome, NULL);
+
+    return NGX_OK;
+}
+
+
+/* a neighbour in the same unit failed: this one is innocent */
+
+static void
+ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot)
+{
+    ngx_sf_pg_query_t  *q;
+
+    q = slot->query;
+    slot->query = NULL;
+
+    if (q) {
+        q->alone = 1;
+        ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
+    }
+}
+
+
+static void
+ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_statement_t *statement, const char *what, PGresult *res)
+{
+    u_char       line[NGX_MAX_ERROR_STR / 4], *p;
+    const char  *code, *message;
+
+    static const ngx_str_t  commit = ngx_string("commit");
+
+    code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+    p = ngx_snprintf(line, 8, "%s ", code ? code : "");
+    ngx_sf_pg_conn_one_line(p, line + sizeof(line) - p, message ? message : "");
+
+    ngx_sf_pg_log(pgc->lane->pool, NGX_LOG_ERR,
+                  statement ? &statement->name : &commit, what,
+                  (char *) line);
+}
+
+
+static ngx_sf_pg_slot_t *
+ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
+{
+    ngx_sf_pg_slot_t  *slot;
+
+    slot = &pgc->fifo[(pgc->head + pgc->count) % pgc->nfifo];
+    ngx_memzero(slot, sizeof(ngx_sf_pg_slot_t));
+    slot->kind = kind;
+
+    if (pgc->count++ == 0) {
+        pgc->c->idle = 0;
+        ngx_sf_pg_pipeline_arm(pgc);
+    }
+
+    return slot;
+}
+
+
+static void
+ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
+{
+    pgc->head = (pgc->head + 1) % pgc->nfifo;
+    pgc->count--;
+
+    if (pgc->count) {
+        ngx_sf_pg_pipeline_arm(pgc);
+
+    } else {
+        pgc->c->idle = 1;
+        ngx_del_timer(&pgc->timer);
+    }
+}
+
+
+/* the server's own timeout comes first; this one is for a silent server */
+
+static void
+ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_sf_pg_conf_t  *conf;
+
+    conf = pgc->lane->pool->conf;
+    pgc->overdue = 0;
+
+    ngx_add_timer(&pgc->timer, conf->timeout[pgc->lane->kind]
+                               + NGX_SF_PG_ANSWER_GRACE);
+}
+
+
+/*
+ * From the tail, so that what goes back to the head of the waiting list keeps
+ * its order.  A handler may cancel a query that still stands in this FIFO, so
+ * the ring stays valid throughout.
+ */
+
+void
+ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
+{
+    ngx_sf_pg_slot_t   *slot;
+    ngx_sf_pg_query_t  *q;
+
+    while (pgc->count) {
+        pgc->count--;
+
+        slot = &pgc->fifo[(pgc->head + pgc->count) % pgc->nfifo];
+
+        if (slot->res) {
+            PQclear(slot->res);
+        }
+
+        q = slot->query;
+
+        if (q == NULL || reason == NGX_SF_PG_CLOSE_EXIT) {
+            continue;
+        }
+
+        if (pgc->lane->kind == NGX_SF_PG_WRITE) {
+
+            /* the Sync comes first here, and its statement must not follow */
+
+            ngx_sf_pg_cancel(q);
+            ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
+            continue;
+        }
+
+        if (q->retried) {
+            ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
+            continue;
+        }
+
+        q->retried = 1;
+        q->alone = 1;
+        ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
+    }
+
+    pgc->head = 0;
+}
+
+
+void
+ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t          i, n;
+    ngx_msec_t          timeout;
+    ngx_sf_pg_slot_t   *slot;
+    ngx_sf_pg_query_t  *q;
+
+    n = ngx_sf_pg_pipeline_unit(pgc);
+
+    if (n < 2 || pgc->overdue) {
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_TIMEOUT);
+        return;
+    }
+
+    pgc->overdue = 1;
+    timeout = pgc->lane->pool->conf->timeout[pgc->lane->kind];
+    ngx_add_timer(&pgc->timer, (n - 1) * timeout);
+
+    if (pgc->state == NGX_SF_PG_CONN_READY) {
+        ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
+    }
+
+    /* a handler may cancel queries, but does not move the FIFO */
+
+    for (i = 0; i < pgc->count; i++) {
+        slot = &pgc->fifo[(pgc->head + i) % pgc->nfifo];
+        q = slot->query;
+
+        if (q) {
+            slot->query = NULL;
+            ngx_sf_pg_query_finish(q, NGX_SF_PG_TIMEOUT, NULL);
+        }
+    }
+}
+
+
+/* statements from the head to its Sync: their answers may come together */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t         i, n;
+    ngx_sf_pg_slot_t  *slot;
+
+    n = 0;
+
+    for (i = 0; i < pgc->count; i++) {
+        slot = &pgc->fifo[(pgc->head + i) % pgc->nfifo];
+
+        if (slot->kind == NGX_SF_PG_SLOT_SYNC) {
+            break;
+        }
+
+        n += slot->kind == NGX_SF_PG_SLOT_EXECUTE;
+    }
+
+    return n;
+}
