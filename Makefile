@@ -1,6 +1,6 @@
 # GNU make; the work is done by the scripts in .ci/.
 
-.PHONY: all run test asan unit fuzz faults bench valgrind clean help \
+.PHONY: all run test asan unit fuzz faults bench valgrind plans clean help \
 	check-style check-includes check-docs
 
 all:        ## build/ngx_http_softfactory_module.so
@@ -29,8 +29,14 @@ faults:     ## databases that stall, die and come back [FAULTS=short]
 	@.ci/install.sh build run faults
 	@.ci/faults.sh
 
+plans:      ## the plans of all statements over the large demo data
+	@.ci/install.sh build asan plans
+	@.ci/asan.sh
+	@.ci/plans.sh
+
 bench:      ## throughput and latency on this machine [BENCH=short]
-	@.ci/install.sh build run bench
+	@.ci/install.sh build run asan bench
+	@.ci/asan.sh
 	@.ci/bench.sh
 
 valgrind:   ## the test suite under valgrind

@@ -6,12 +6,12 @@
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-if [ -d "$BUILD/pg" ] || [ -f "$BUILD/pg.dir" ]; then
-    "$TOP/.ci/postgres.sh" remove "$BUILD/pg"
-fi
+# a server's folder holds "data"; one that lives elsewhere is named by DIR.dir
 
-if [ -d "$BUILD/test/pg" ] || [ -f "$BUILD/test/pg.dir" ]; then
-    "$TOP/.ci/postgres.sh" remove "$BUILD/test/pg"
-fi
+while read -r dir; do
+    "$TOP/.ci/postgres.sh" remove "$dir"
+done < <(find "$BUILD" -maxdepth 3 \( -path '*/src' -o -path '*/asan' \) \
+             -prune -o -type f -name '*.dir' -printf '%p\n' -o \
+             -type d -name data -printf '%h\n' | sed 's/\.dir$//' | sort -u)
 
 rm -rf "$BUILD" "$TOP"/t/servroot*

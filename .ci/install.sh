@@ -19,7 +19,8 @@ declare -A GROUP=(
     [unit]="gcc libjansson-dev libssl-dev"
     [fuzz]="clang libclang-rt-dev"
     [faults]="python3 procps"
-    [bench]="wrk python3"
+    [plans]="python3 postgresql gcc libc6-dev"
+    [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua"
     [valgrind]="valgrind"
 )
 
