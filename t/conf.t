@@ -1,0 +1,1447 @@
+# Configurations: every mistake is found by nginx -t, in one line that says
+# where it stands and what is allowed; good ones pass and do what they say.
+#
+# A block that is refused or accepted is no run of nginx but one of nginx -t.
+# Its sections are put together to a configuration:
+#
+#     main      before http{}           server    in its server{}
+#     http      in http{}               location  in its location /api/
+#     upstream  instead of the upstream "primary"; PG stands for the socket
+#     setup     Perl, run before, with $dir, a folder that others can read
+#
+# Refused: words of the line.  The line that is guilty ends with "# here".
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::Nginx::Socket;
+use SoftFactory;
+use SoftFactory::Live;
+
+no_shuffle();
+no_root_location();
+master_on();
+plan('no_plan');
+
+our $dir = scratch_dir();
+our ($user, $group) = $> == 0 ? ('nobody', 'nogroup') : ();
+
+
+# give($path): the file belongs to the workers' user
+
+sub give {
+    my ($path) = @_;
+
+    if ($> == 0) {
+        chown +(getpwnam $user)[2], (getgrnam $group)[2], $path
+            or die "$path: $!";
+    }
+}
+
+
+sub nginx_conf {
+    my ($block) = @_;
+
+    my $modules = join '', map { "load_module $_;\n" }
+                  split ' ', $ENV{TEST_NGINX_LOAD_MODULES} // '';
+    my $users = $user ? "user $user $group;" : '';
+
+    my $upstream = $block->upstream // <<'CONF';
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+}
+CONF
+
+    my $location = $block->location // '';
+    $location = "softfactory_pass primary;\n$location"
+        if $location !~ /softfactory_pass/;
+
+    my $paths = join '', "access_log off;\n", map { "${_}_temp_path $dir/tmp;\n" }
+                qw(client_body proxy fastcgi uwsgi scgi);
+
+    $paths =~ s/^(?:fastcgi|uwsgi|scgi)_.*\n//mg if sanitized()
+        && `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /without-http_fastcgi/;
+
+    my $conf = join "\n", $modules . $users, 'error_log stderr;',
+        "pid $dir/nginx.pid;", 'events { }', $block->main // '',
+        'http {', $paths, $block->http // '', $upstream,
+        'server {', "listen unix:$dir/listen;", $block->server // '',
+        'location /api/ {', $location, '}', '}', '}', '';
+
+    $conf =~ s/\bPG\b/$ENV{SF_TEST_PG_SOCKET}/g;
+    $conf =~ s/\bDIR\b/$dir/g;
+
+    return $conf;
+}
+
+
+# an nginx that refuses its configuration exits as it stands: no leaks then
+
+sub nginx_t {
+    my ($conf) = @_;
+
+    local $ENV{ASAN_OPTIONS} = ($ENV{ASAN_OPTIONS} // '')
+                               . ',detect_leaks=0';
+
+    write_file("$dir/nginx.conf", $conf);
+    write_file("$dir/log", '');
+
+    my $out = `$ENV{TEST_NGINX_BINARY} -e stderr -p $dir/ -c $dir/nginx.conf \\
+               -t 2>&1`;
+
+    return ($? >> 8, $out);
+}
+
+
+sub refused {
+    my ($block, $status, $out) = @_;
+
+    my $name = $block->name;
+    my @lines = grep { /\[emerg\]/ } split /\n/, $out;
+    my @why;
+
+    for my $words (split /\n/, $block->refused) {
+        push @why, "not said: $words" if index($lines[0] // '', $words) < 0;
+    }
+
+    my $n = 0;
+    my $here = '\d+';
+
+    for (split /\n/, nginx_conf($block)) {
+        $n++;
+        $here = $n if /# here$/;
+    }
+
+    push @why, "the exit status is $status" if $status != 1;
+    push @why, scalar(@lines) . ' lines of [emerg]' if @lines != 1;
+    push @why, "not where: $dir/nginx.conf:$here"
+        if ($lines[0] // '') !~ m{\Q$dir/nginx.conf\E:$here(?!\d)};
+
+    ok(!@why, $name) or diag(join "\n", @why, $out);
+}
+
+
+sub accepted {
+    my ($block, $status, $out) = @_;
+
+    my $good = $status == 0 && $out !~ /\[(?:warn|error|crit|alert|emerg)\]/;
+
+    ok($good, $block->name) or diag($out);
+}
+
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my $check = defined $block->refused ? \&refused
+                : defined $block->accepted ? \&accepted : undef;
+
+    return if !$check;
+
+    if (defined $block->setup) {
+        eval "package main; " . $block->setup . "; 1"
+            or die $block->name, ": $@";
+    }
+
+    $check->($block, nginx_t(nginx_conf($block)));
+    $block->set_value(SKIP => 1);
+    $block->set_value(no_shutdown_error_log => undef);
+});
+
+mkdir "$dir/tmp";
+
+run_tests();
+
+__DATA__
+
+=== an endpoint that does not exist is refused with the names there are
+--- location
+softfactory_endpoints review_campaigns nonsense; # here
+--- refused
+unknown endpoint "nonsense", there are: review_campaigns review_campaign
+sns_posts
+ready
+
+
+=== so is one that is to be switched off
+--- location
+softfactory_endpoints -nonsense; # here
+--- refused
+unknown endpoint "nonsense"
+
+
+=== an empty endpoint name is refused
+--- location
+softfactory_endpoints ""; # here
+--- refused
+unknown endpoint ""
+
+
+=== softfactory_endpoints stands once
+--- location
+softfactory_endpoints all;
+softfactory_endpoints -health; # here
+--- refused
+"softfactory_endpoints" directive is duplicate
+
+
+=== a parameter that the pool does not have is refused with those it has
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connections=1 conections=2; # here
+}
+--- refused
+unknown parameter "conections=2", there are connections= heavy= write=
+depth= queue= wait= timeout=
+shared_sync= prepare=
+
+
+=== a parameter of the pool needs a value
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connections=; # here
+}
+--- refused
+connections="" must be between 1 and 1024
+
+
+=== no connection at all is too few
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connections=0; # here
+}
+--- refused
+connections="0" must be between 1 and 1024
+
+
+=== a lane has an upper bound
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool heavy=1025; # here
+}
+--- refused
+heavy="1025" must be between 1 and 1024
+
+
+=== the write lane cannot be left out
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool write=0; # here
+}
+--- refused
+write="0" must be between 1 and 1024
+
+
+=== a depth is a number
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool depth=-1; # here
+}
+--- refused
+depth="-1" must be between 1 and 1024
+
+
+=== a queue for nobody is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool queue=0; # here
+}
+--- refused
+queue="0" must be between 1 and 1000000
+
+
+=== a wait of nothing is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool wait=0; # here
+}
+--- refused
+wait="0" must be between 1ms and 3600000ms
+
+
+=== a time with an unknown unit is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool timeout=5parsecs; # here
+}
+--- refused
+timeout="5parsecs" must be between 1ms and 3600000ms
+
+
+=== a time is bounded above
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool heavy_timeout=2h; # here
+}
+--- refused
+heavy_timeout="2h" must be between 1ms and 3600000ms
+
+
+=== a statement without a time limit is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool write_timeout=0s; # here
+}
+--- refused
+write_timeout="0s" must be between
+
+
+=== so is a lock that is waited for without a limit
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool lock_timeout=0; # here
+}
+--- refused
+lock_timeout="0" must be between
+
+
+=== and a connect
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connect_timeout=0; # here
+}
+--- refused
+connect_timeout="0" must be between
+
+
+=== a lifetime is no number of connections
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool lifetime=ever; # here
+}
+--- refused
+lifetime="ever" must be between 0ms and
+
+
+=== a switch is on or off
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool shared_sync=yes; # here
+}
+--- refused
+shared_sync="yes" must be "on" or "off"
+
+
+=== so is the other switch
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool prepare=1; # here
+}
+--- refused
+prepare="1" must be "on" or "off"
+
+
+=== the pool of an upstream is described once
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connections=1;
+    softfactory_pg_pool connections=2; # here
+}
+--- refused
+"softfactory_pg_pool" directive is duplicate
+
+
+=== a connection string without "=" is refused, in one line
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory nonsense"; # here
+}
+--- refused
+invalid connection string: missing "=" after "nonsense" in connection info string
+
+
+=== a keyword that libpq does not have is refused, in one line
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory usr=app"; # here
+}
+--- refused
+invalid connection string: invalid connection option "usr"
+
+
+=== so is a URI that is none
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "postgresql:///softfactory?usr=app"; # here
+}
+--- refused
+invalid connection string: invalid URI query parameter: "usr"
+
+
+=== a connection string stands once
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg "dbname=softfactory user=app"; # here
+}
+--- refused
+"softfactory_pg" directive is duplicate
+
+
+=== the host belongs into a server line
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "host=db.example.com dbname=softfactory"; # here
+}
+--- refused
+"host" is not allowed in softfactory_pg: name it in a "server" line
+
+
+=== so does the host of a URI
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "postgresql://app@db.example.com/softfactory"; # here
+}
+--- refused
+"host" is not allowed in softfactory_pg: name it in a "server" line
+
+
+=== so does the address
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "hostaddr=127.0.0.1 dbname=softfactory"; # here
+}
+--- refused
+"hostaddr" is not allowed in softfactory_pg: name it in a "server" line
+
+
+=== so does the port
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "port=5432 dbname=softfactory"; # here
+}
+--- refused
+"port" is not allowed in softfactory_pg: name it in a "server" line
+
+
+=== a service file is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "service=production"; # here
+}
+--- refused
+"service" is not allowed in softfactory_pg
+
+
+=== the order of the servers is not libpq's business
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "target_session_attrs=read-write dbname=softfactory"; # here
+}
+--- refused
+"target_session_attrs" is not allowed in softfactory_pg: the order of the
+
+
+=== the time to connect is a parameter of the pool
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "connect_timeout=3 dbname=softfactory"; # here
+}
+--- refused
+"connect_timeout" is not allowed in softfactory_pg: use connect_timeout= of softfactory_pg_pool
+
+
+=== GSSAPI encryption cannot be chosen
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "gssencmode=prefer dbname=softfactory"; # here
+}
+--- refused
+"gssencmode" is not allowed in softfactory_pg: it is always "disable"
+
+
+=== the encoding cannot be chosen
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "client_encoding=LATIN1 dbname=softfactory"; # here
+}
+--- refused
+"client_encoding" is not allowed in softfactory_pg: it is always "UTF8"
+
+
+=== a replication connection is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "replication=database dbname=softfactory"; # here
+}
+--- refused
+"replication" is not allowed in softfactory_pg
+
+
+=== sslmode=prefer is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "sslmode=prefer dbname=softfactory"; # here
+}
+--- refused
+sslmode "prefer" makes libpq connect twice, use "disable", "require", "verify-ca" or "verify-full"
+
+
+=== sslmode=allow is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "sslmode=allow dbname=softfactory"; # here
+}
+--- refused
+sslmode "allow" makes libpq connect twice
+
+
+=== an sslmode that libpq does not have is refused
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "sslmode=verify_full dbname=softfactory"; # here
+}
+--- refused
+sslmode "verify_full"
+
+
+=== a server of another machine needs a word about TLS
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    server 192.0.2.1:5432;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+server "192.0.2.1:5432" is another machine: softfactory_pg of upstream "primary" must say sslmode=verify-full, verify-ca, require or disable
+
+
+=== so does one by IPv6
+--- upstream
+upstream primary {
+    server [2001:db8::1]:5432;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+server "[2001:db8::1]:5432" is another machine
+
+
+=== a server needs a port
+--- upstream
+upstream primary {
+    server 127.0.0.1;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+server "127.0.0.1" needs a port, such as "127.0.0.1:5432"
+
+
+=== so does one by IPv6
+--- upstream
+upstream primary {
+    server [::1];
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+server "[::1]" needs a port, such as "[::1]:5432"
+
+
+=== a Unix socket has a name as PostgreSQL gives it
+--- upstream
+upstream primary {
+    server unix:/run/postgresql/socket;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+server "unix:/run/postgresql/socket": a PostgreSQL socket is named unix:/directory/.s.PGSQL.port
+
+
+=== the folder alone is no Unix socket
+--- upstream
+upstream primary {
+    server unix:/run/postgresql;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+a PostgreSQL socket is named unix:/directory/.s.PGSQL.port
+
+
+=== a Unix socket needs a port in its name
+--- upstream
+upstream primary {
+    server unix:/run/postgresql/.s.PGSQL.;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+a PostgreSQL socket is named unix:/directory/.s.PGSQL.port
+
+
+=== an upstream without a server is refused
+--- upstream
+upstream primary {
+    softfactory_pg "dbname=softfactory user=app";
+} # here
+--- refused
+no servers are inside upstream
+
+
+=== an upstream that does not exist is refused
+--- location
+softfactory_pass secondary; # here
+--- refused
+"secondary": there is no such upstream
+
+
+=== so is one of replicas
+--- location
+softfactory_pass primary replicas=secondary; # here
+--- refused
+"secondary": there is no such upstream
+
+
+=== an address in place of an upstream is refused
+--- location
+softfactory_pass 127.0.0.1:5432; # here
+--- refused
+"127.0.0.1:5432": there is no such upstream
+
+
+=== an upstream that is not PostgreSQL's is refused
+--- http
+upstream web {
+    server 127.0.0.1:8080;
+}
+--- location
+softfactory_pass web; # here
+--- refused
+"web": that upstream has no softfactory_pg
+
+
+=== a pool alone does not make an upstream PostgreSQL's
+--- http
+upstream web {
+    server 127.0.0.1:8080;
+    softfactory_pg_pool connections=1;
+}
+--- location
+softfactory_pass web; # here
+--- refused
+"web": that upstream has no softfactory_pg
+
+
+=== a load balancing method before the connection string is refused
+--- upstream
+upstream primary {
+    least_conn;
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app"; # here
+}
+--- refused
+"softfactory_pg" directive cannot be combined with a load balancing method
+
+
+=== a load balancing method after the connection string is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    ip_hash;
+}
+--- refused
+upstream "primary" in
+has softfactory_pg: load balancing methods and keepalive cannot be used in it
+
+
+=== so is a hash
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    hash $uri consistent;
+}
+--- refused
+upstream "primary" in
+has softfactory_pg: load balancing methods and keepalive
+
+
+=== keepalive after the connection string is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    keepalive 4;
+}
+--- refused
+upstream "primary" in
+has softfactory_pg: load balancing methods and keepalive cannot be used in it
+
+
+=== keepalive before the connection string is refused
+--- upstream
+upstream primary {
+    server unix:PG;
+    keepalive 4;
+    softfactory_pg "dbname=softfactory user=app"; # here
+}
+--- refused
+"softfactory_pg" directive cannot be combined with a load balancing method
+
+
+=== a zone of the upstream is refused
+--- upstream
+upstream primary {
+    zone primary 64k;
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- refused
+upstream "primary"
+zone
+
+
+=== an upstream is no primary and its own replicas
+--- location
+softfactory_pass primary replicas=primary; # here
+--- refused
+upstream "primary" cannot be a primary and replicas at once
+
+
+=== nor in two locations
+--- upstream
+upstream a { server unix:PG; softfactory_pg "dbname=softfactory"; }
+upstream b { server unix:PG; softfactory_pg "dbname=softfactory"; }
+--- server
+location /a/ { softfactory_pass a replicas=b; }
+location /b/ { softfactory_pass b; } # here
+--- location
+softfactory_pass a;
+--- refused
+upstream "b" cannot be a primary and replicas at once
+
+
+=== softfactory_pass has one parameter, replicas=
+--- location
+softfactory_pass primary replica=primary; # here
+--- refused
+unknown parameter "replica=primary", there is replicas=upstream
+
+
+=== replicas= needs a name
+--- location
+softfactory_pass primary replicas=; # here
+--- refused
+unknown parameter "replicas=", there is replicas=upstream
+
+
+=== softfactory_pass stands once
+--- location
+softfactory_pass primary;
+softfactory_pass primary; # here
+--- refused
+"softfactory_pass" directive is duplicate
+
+
+=== an empty name of an upstream is refused
+--- location
+softfactory_pass ""; # here
+--- refused
+"": there is no such upstream
+
+
+=== an empty secret is refused
+--- location
+softfactory_jwt_secret ""; # here
+--- refused
+secret "" is empty
+
+
+=== a secret of blanks is empty
+--- location
+softfactory_jwt_secret "  "; # here
+--- refused
+is empty
+
+
+=== an environment variable that is not kept is refused with what to add
+--- location
+softfactory_jwt_secret env:SF_CONF_T; # here
+--- refused
+the environment variable "SF_CONF_T" is not kept: add "env SF_CONF_T;" at the top of the configuration, before http
+
+
+=== the name of another variable that begins the same way does not help
+--- main
+env SF_CONF_T_2=secret;
+--- location
+softfactory_jwt_secret env:SF_CONF_T; # here
+--- refused
+the environment variable "SF_CONF_T" is not kept
+
+
+=== an environment variable that is kept but not set is an empty secret
+--- main
+env SF_CONF_T;
+--- location
+softfactory_jwt_secret env:SF_CONF_T; # here
+--- refused
+secret "env:SF_CONF_T" is empty
+
+
+=== an environment variable without a name is refused
+--- main
+env SF_CONF_T=secret;
+--- location
+softfactory_jwt_secret env:; # here
+--- refused
+the environment variable "" is not kept
+
+
+=== a file with a secret must be there
+--- location
+softfactory_jwt_secret file:DIR/no-such-file; # here
+--- refused
+no-such-file" failed (2: No such file or directory)
+
+
+=== an empty file is an empty secret
+--- setup
+write_file("$dir/empty", "\n");
+--- location
+softfactory_jwt_secret file:DIR/empty; # here
+--- refused
+secret "file:
+empty" is empty
+
+
+=== a file that is too long for a secret is refused and not cut
+--- setup
+write_file("$dir/long", 'x' x 5000);
+--- location
+softfactory_jwt_secret file:DIR/long; # here
+--- refused
+long"
+
+
+=== a passfile must be there
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory passfile=DIR/no-such-file";
+}
+--- refused
+softfactory_pg: passfile "
+no-such-file" cannot be read (2: No such file or directory)
+
+
+=== a passfile that others can read is refused, since libpq ignores it
+--- setup
+give(write_file("$dir/passfile", '*:*:*:*:secret', 0644));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory passfile=DIR/passfile";
+}
+--- refused
+softfactory_pg: passfile "
+must have mode 0600 or less, libpq ignores it otherwise
+
+
+=== a passfile that the workers' user cannot read is refused
+--- setup
+write_file("$dir/other", '*:*:*:*:secret', $> == 0 ? 0600 : 0000);
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory passfile=DIR/other";
+}
+--- refused
+softfactory_pg: passfile "
+cannot be read by the user of the workers (uid
+
+
+=== a folder is no passfile
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory passfile=DIR";
+}
+--- refused
+softfactory_pg: passfile "
+is not a file
+
+
+=== a key that others can read is refused, since libpq does so
+--- setup
+give(write_file("$dir/key", 'x', 0644));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "sslmode=require sslkey=DIR/key dbname=softfactory";
+}
+--- refused
+softfactory_pg: sslkey "
+must have mode 0600, or 0640 when root owns it
+
+
+=== a key of the workers' user that its group can read is refused too
+--- setup
+give(write_file("$dir/group", 'x', 0640));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "sslmode=require sslkey=DIR/group dbname=softfactory";
+}
+--- refused
+softfactory_pg: sslkey "
+must have mode 0600, or 0640 when root owns it
+
+
+=== a certificate of an authority must be there
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "sslmode=verify-full sslrootcert=DIR/no-such-file";
+}
+--- refused
+softfactory_pg: sslrootcert "
+cannot be read
+
+
+=== a fallback that its server does not have is refused
+--- http
+server {
+    listen unix:DIR/other;
+    location @app { return 204; }
+}
+--- location
+softfactory_pass primary; # here
+softfactory_fallback @app;
+--- refused
+has the fallback "@app", but its server has no such location
+
+
+=== a fallback that is inherited is looked up too
+--- http
+softfactory_fallback @app;
+--- location
+softfactory_pass primary; # here
+--- refused
+has the fallback "@app", but its server has no such location
+
+
+=== a fallback is a named location or a path
+--- location
+softfactory_fallback app; # here
+--- refused
+"app" must be a named location ("@app") or a URI ("/app")
+
+
+=== a fallback has a name
+--- location
+softfactory_fallback @; # here
+--- refused
+"@" must be a named location
+
+
+=== a fallback stands once
+--- server
+location @app { return 204; }
+--- location
+softfactory_fallback @app;
+softfactory_fallback @app; # here
+--- refused
+"softfactory_fallback" directive is duplicate
+
+
+=== an origin has a scheme
+--- location
+softfactory_cors_origin https://a.example b.example; # here
+--- refused
+"b.example" is no origin, which is a scheme, a host and a port as in "https://example.com:8443"
+
+
+=== an origin has no slash at its end
+--- location
+softfactory_cors_origin https://a.example/; # here
+--- refused
+"https://a.example/" is no origin
+
+
+=== an origin has no path
+--- location
+softfactory_cors_origin https://a.example/app; # here
+--- refused
+"https://a.example/app" is no origin
+
+
+=== an origin has a host
+--- location
+softfactory_cors_origin https://; # here
+--- refused
+"https://" is no origin
+
+
+=== any origin at all cannot be allowed
+--- location
+softfactory_cors_origin *; # here
+--- refused
+"*" is no origin
+
+
+=== an empty origin is refused
+--- location
+softfactory_cors_origin ""; # here
+--- refused
+"" is no origin
+
+
+=== a fixed token belongs to a user
+--- location
+softfactory_token demo_token products=all; # here
+--- refused
+"products=all" must be user=id, with the id of a row of users
+
+
+=== user 0 is nobody
+--- location
+softfactory_token demo_token user=0; # here
+--- refused
+"user=0" must be user=id
+
+
+=== a user has a number
+--- location
+softfactory_token demo_token user=demo; # here
+--- refused
+"user=demo" must be user=id
+
+
+=== a user's number is an integer of PostgreSQL
+--- location
+softfactory_token demo_token user=2147483648; # here
+--- refused
+"user=2147483648" must be user=id
+
+
+=== an empty fixed token is refused
+--- location
+softfactory_token "" user=1; # here
+--- refused
+"softfactory_token" directive has an empty token
+
+
+=== a product that opens nothing is refused with those that do
+--- location
+softfactory_token demo_token user=1 products=review,sns; # here
+--- refused
+"review,sns", there are "review" and "sns-auto"
+
+
+=== products need a name
+--- location
+softfactory_token demo_token user=1 products=; # here
+--- refused
+there is products=all or products=slug
+
+
+=== a fixed token has no other parameter
+--- location
+softfactory_token demo_token user=1 product=review; # here
+--- refused
+unknown parameter "product=review", there is products=all or products=slug
+
+
+=== a page of no rows is refused
+--- location
+softfactory_max_page_size 0; # here
+--- refused
+value must be between 1 and 100000
+
+
+=== a page has an upper bound
+--- location
+softfactory_max_page_size 100001; # here
+--- refused
+value must be between 1 and 100000
+
+
+=== softfactory_max_page_size stands once
+--- location
+softfactory_max_page_size 100;
+softfactory_max_page_size 200; # here
+--- refused
+"softfactory_max_page_size" directive is duplicate
+
+
+=== softfactory_anonymous is on or off
+--- location
+softfactory_anonymous yes; # here
+--- refused
+invalid value "yes" in "softfactory_anonymous" directive, it must be "on" or "off"
+
+
+=== softfactory_anonymous stands once
+--- location
+softfactory_anonymous on;
+softfactory_anonymous on; # here
+--- refused
+"softfactory_anonymous" directive is duplicate
+
+
+=== softfactory_version stands once
+--- location
+softfactory_version 1;
+softfactory_version 2; # here
+--- refused
+"softfactory_version" directive is duplicate
+
+
+=== softfactory_pass stands in a location only
+--- server
+softfactory_pass primary; # here
+--- refused
+"softfactory_pass" directive is not allowed here
+
+
+=== and not in an if
+--- location
+if ($arg_a) {
+    softfactory_pass primary; # here
+}
+--- refused
+"softfactory_pass" directive is not allowed here
+
+
+=== softfactory_pg stands in an upstream only
+--- server
+softfactory_pg "dbname=softfactory"; # here
+--- refused
+"softfactory_pg" directive is not allowed here
+
+
+=== softfactory_pg_pool stands in an upstream only
+--- http
+softfactory_pg_pool connections=1; # here
+--- refused
+"softfactory_pg_pool" directive is not allowed here
+
+
+=== a secret does not stand in an upstream
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_jwt_secret secret; # here
+}
+--- refused
+"softfactory_jwt_secret" directive is not allowed here
+
+
+=== a directive with too few words is refused
+--- location
+softfactory_token demo_token; # here
+--- refused
+invalid number of arguments in "softfactory_token" directive
+
+
+=== an upstream and a location are enough
+--- accepted
+
+
+=== servers may be many, some of them down or for the worst case only
+--- upstream
+upstream primary {
+    server unix:PG weight=3 max_fails=2 fail_timeout=5s;
+    server 127.0.0.1:5433 backup;
+    server localhost:5434 down;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connections=4 heavy=2 write=1 depth=32 queue=100
+                        wait=500ms timeout=1s heavy_timeout=1m
+                        write_timeout=2s lock_timeout=500ms
+                        connect_timeout=1s lifetime=0 shared_sync=off
+                        prepare=off;
+}
+upstream replicas {
+    server 127.0.0.1:5435;
+    server 127.0.0.1:5436 weight=2;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- location
+softfactory_pass primary replicas=replicas;
+--- accepted
+
+
+=== a server may have an address of IPv6
+--- upstream
+upstream primary {
+    server [::1]:5432;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- accepted
+
+
+=== another machine is good with a word about TLS
+--- upstream
+upstream primary {
+    server 192.0.2.1:5432;
+    server [2001:db8::1]:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-full
+                    sslrootcert=DIR/ca.crt";
+}
+--- setup
+write_file("$dir/ca.crt", 'x', 0644);
+--- accepted
+
+
+=== the connection string may be a URI
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg
+        "postgresql:///softfactory?user=app&application_name=api&sslmode=disable";
+}
+--- accepted
+
+
+=== an upstream may stand after the server that uses it
+--- upstream
+--- http
+server {
+    listen unix:DIR/first;
+    location / { softfactory_pass PRIMARY; }
+}
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+}
+--- accepted
+
+
+=== files that the workers' user can read are good
+--- setup
+give(write_file("$dir/good", '*:*:*:*:secret', 0600));
+write_file("$dir/root-key", 'x', 0640);
+if ($> == 0) {
+    chown 0, (getgrnam $group)[2], "$dir/root-key";
+} else {
+    chmod 0600, "$dir/root-key";
+}
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory passfile=DIR/good sslmode=require
+                    sslkey=DIR/root-key sslcert=DIR/ca.crt";
+}
+--- accepted
+
+
+=== a secret may come from a file, the environment or the line itself
+--- setup
+write_file("$dir/secret", "secret\n");
+$ENV{SF_CONF_SET} = 'secret';
+--- main
+env SF_CONF_SET;
+--- location
+softfactory_jwt_secret file:DIR/secret;
+softfactory_jwt_secret file:secret;
+softfactory_jwt_secret env:SF_CONF_SET;
+softfactory_jwt_secret secret;
+--- accepted
+
+
+=== an environment variable may have its value from its directive
+--- main
+env SF_CONF_T=secret;
+--- location
+softfactory_jwt_secret env:SF_CONF_T;
+--- accepted
+
+
+=== endpoints may be named, taken away and given back
+--- server
+location /a/ {
+    softfactory_pass primary;
+    softfactory_endpoints review_campaigns sns_posts;
+}
+location /b/ {
+    softfactory_pass primary;
+    softfactory_endpoints all -sns_posts;
+}
+--- location
+softfactory_endpoints -review_campaigns -sns_posts sns_posts;
+--- accepted
+
+
+=== everything may stand in http{}
+--- http
+softfactory_endpoints -sns_posts;
+softfactory_jwt_secret secret;
+softfactory_token demo_token user=1 products=review,sns-auto;
+softfactory_token other_token user=2 products=all;
+softfactory_anonymous off;
+softfactory_max_page_size 100000;
+softfactory_fallback /app;
+softfactory_cors_origin http://a.example https://b.example:8443;
+softfactory_cors_origin http://127.0.0.1:5000;
+softfactory_version 2.0.0;
+--- accepted
+
+
+=== TEST 1: a location has what http{} says, unless the server says otherwise
+--- http_config eval
+main::conf() . <<'CONF'
+softfactory_endpoints -sns_posts;
+softfactory_jwt_secret "of http";
+softfactory_token http_token user=1;
+softfactory_anonymous off;
+softfactory_max_page_size 1;
+softfactory_fallback /http;
+softfactory_cors_origin https://http.example;
+softfactory_version http;
+server {
+    listen $TEST_NGINX_PORT;
+    server_name plain;
+    location / { softfactory_pass primary; }
+    location = /http { return 200 "of http"; }
+}
+CONF
+--- config
+server_name other;
+softfactory_endpoints -sns_accounts;
+softfactory_jwt_secret "of server";
+softfactory_token server_token user=1 products=all;
+softfactory_anonymous on;
+softfactory_max_page_size 2;
+softfactory_fallback /server;
+softfactory_cors_origin https://server.example;
+softfactory_version server;
+location / { softfactory_pass primary; }
+location = /server { return 200 "of server"; }
+location = /http { return 200 "of http"; }
+location = /location { return 200 "of location"; }
+location /api/review/ {
+    softfactory_pass primary;
+    softfactory_endpoints -review_my_campaigns;
+    softfactory_jwt_secret "of location";
+    softfactory_token location_token user=1;
+    softfactory_anonymous off;
+    softfactory_max_page_size 3;
+    softfactory_fallback /location;
+    softfactory_cors_origin https://location.example;
+}
+location = /ready {
+    softfactory_pass primary;
+    softfactory_version location;
+}
+--- check
+for (['plain', 'http', '/api/sns/templates', '/api/sns/posts'],
+     ['localhost', 'server', '/api/sns/templates', '/api/sns/accounts'],
+     ['localhost', 'location', '/api/review/bookmarks',
+      '/api/review/my-campaigns'])
+{
+    my ($host, $level, $native, $gone) = @$_;
+
+    for my $other (qw(http server location)) {
+        my $status = $other eq $level ? 200 : 401;
+
+        is(get($native, host => $host, token => "${other}_token")->{status},
+           $status, "the token of $other is worth $status in $level");
+        is(get($native, host => $host,
+               token => jwt(user_id => 1, -secret => "of $other"))->{status},
+           $status, "a JWT of $other is worth $status in $level");
+
+        my $res = get($native, host => $host, token => "${level}_token",
+                      headers => ["Origin: https://$other.example"]);
+
+        is($res->{headers}{'access-control-allow-origin'},
+           $other eq $level ? "https://$other.example" : undef,
+           "the origin of $other in $level");
+    }
+
+    is(get($gone, host => $host, token => "${level}_token")->{body},
+       "of $level", "the fallback of $level serves what is not native in it");
+}
+
+for (['plain', '/api/review/campaigns', 'http_token', 1],
+     ['localhost', '/api/sns/posts', 'server_token', 2],
+     ['localhost', '/api/review/campaigns', 'location_token', 3])
+{
+    my ($host, $path, $token, $rows) = @$_;
+
+    my $doc = document(get("$path?per_page=50", host => $host,
+                           token => $token)->{body});
+
+    is(scalar @{$doc->{campaigns} // $doc->{posts}}, $rows,
+       "a page has $rows of $path in $host");
+}
+
+is(get('/api/review/campaigns', host => 'plain', token => undef)->{status},
+   401, 'softfactory_anonymous of http');
+is(get('/api/review/campaigns/1', token => undef)->{status},
+   401, 'softfactory_anonymous of location');
+
+for (['plain', '/health', 'http'], ['localhost', '/health', 'server'],
+     ['localhost', '/ready', 'location'])
+{
+    my ($host, $path, $level) = @$_;
+
+    is(document(get($path, host => $host)->{body})->{version}, "\"$level\"",
+       "softfactory_version of $level");
+}
+
+
+=== TEST 2: proxy_pass to such an upstream is an error with advice
+--- config
+location /api/ { softfactory_pass primary; }
+location /wrong { proxy_pass http://primary; }
+--- request
+GET /wrong
+--- error_code: 500
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+--- error_log
+upstream "primary" is a PostgreSQL upstream, use softfactory_pass

@@ -1,0 +1,321 @@
+"""Servers that break the protocol: the connection is dropped, the request is
+told 503 or 504, the worker lives, nobody gets rows that are not theirs, and
+the backup, a real server, takes over once the fake one is gone."""
+
+import socket
+import struct
+import threading
+
+import lib
+from lib import now
+
+COLUMNS = 13        # of the statement of campaigns/{id}
+
+
+def message(kind, body=b""):
+    return kind + struct.pack("!I", len(body) + 4) + body
+
+
+def status(name, value):
+    return message(b"S", name + b"\0" + value + b"\0")
+
+
+def row(values):
+    body = struct.pack("!H", len(values))
+    for v in values:
+        body += struct.pack("!i", -1) if v is None else (
+            struct.pack("!i", len(v)) + v)
+    return message(b"D", body)
+
+
+def fields(n):
+    body = struct.pack("!H", n)
+    for i in range(n):
+        body += b"c%d\0" % i + struct.pack("!IHIhih", 0, 0, 25, -1, -1, 0)
+    return message(b"T", body)
+
+
+def error(*parts):
+    return message(b"E", b"".join(p + b"\0" for p in parts) + b"\0")
+
+
+GREETING = (message(b"R", struct.pack("!I", 0))
+            + status(b"server_version", b"15.20")
+            + status(b"server_encoding", b"UTF8")
+            + status(b"client_encoding", b"UTF8")
+            + status(b"in_hot_standby", b"off")
+            + status(b"standard_conforming_strings", b"on")
+            + message(b"K", struct.pack("!II", 4711, 42)))
+READY = message(b"Z", b"I")
+ROW = [b"1", b"FAKE", b"x", b"x", b"x", b"x", b"1", b"2026-01-01 00:00:00",
+       b"active", b"2026-01-01 00:00:00", b"0", b"x", b"1"]
+DONE = message(b"C", b"SELECT 1\0")
+ASKED = b"<the row that was asked for>"
+GOOD = message(b"2") + fields(COLUMNS) + ASKED + DONE
+
+WRONG = message(b"2") + fields(COLUMNS) + row([b"66"] + ROW[1:]) + DONE
+
+# what a fake says for a statement and then for ever: nothing (None: not even
+# a greeting); what one says that goes on, or closes then
+
+HUGE = b"D" + struct.pack("!I", 0x7fffffff)
+QUIET = {
+    "silent once connected": None,
+    "silent after the greeting": b"",
+    "a row of 2 GB is promised": message(b"2") + fields(COLUMNS) + HUGE + b"x",
+    "a row of 1 GB is promised": message(b"2") + fields(COLUMNS)
+    + b"D" + struct.pack("!I", 0x3fffffff) + b"x" * 1000,
+    "half a row": message(b"2") + fields(COLUMNS) + row(ROW)[:40],
+}
+LOUD = {
+    "closes in the middle of a result": ("close", message(b"2")
+                                         + fields(COLUMNS) + row(ROW)[:40]),
+    "closes between rows": ("close", message(b"2") + fields(COLUMNS)
+                            + row(ROW)),
+    "closes at once": ("close", b""),
+    "garbage byte": ("", b"\xff\xfe\xfd\xfc garbage" * 4),
+    "a length below four": ("", b"D\0\0\0\1xxxxxxxx"),
+    "a negative length": ("", b"D\xff\xff\xff\xf0xxxxxxxx"),
+    "a cell longer than its row": ("", message(b"2") + fields(COLUMNS)
+                                   + message(b"D", struct.pack(
+                                       "!Hi", COLUMNS, 100000) + b"abc")),
+    "too few cells": ("", message(b"2") + fields(COLUMNS) + row([b"1"])
+                      + DONE),
+    "too few columns": ("", message(b"2") + fields(2) + row([b"1", b"2"])
+                        + DONE),
+    "too many columns": ("", message(b"2") + fields(40) + row([b"1"] * 40)
+                         + DONE),
+    "two results for one statement": ("", GOOD + WRONG),
+    "rows after the end": ("", GOOD + row([b"66"] + ROW[1:]) + DONE),
+    "a notice, a parameter, a notification": (
+        "", message(b"N", b"SNOTICE\0C00000\0Mhello\0\0")
+        + status(b"application_name", b"x")
+        + message(b"A", struct.pack("!I", 1) + b"c\0p\0") + GOOD),
+    "rows without a description": ("", message(b"2") + row(ROW) + DONE),
+    "COPY out": ("", message(b"2") + message(b"H", b"\0\0\0") ),
+    "COPY in": ("", message(b"2") + message(b"G", b"\0\0\0")),
+    "an empty query": ("", message(b"2") + message(b"I")),
+    "an error without SQLSTATE": ("", error(b"SERROR", b"Mno code")),
+    "an error without fields": ("", message(b"E", b"\0")),
+    "an error that does not end": ("", message(b"E", b"SERROR")),
+    "a Sync too many": ("", GOOD + READY + READY),
+    "a bad transaction state": ("", GOOD + message(b"Z", b"?")),
+}
+GREETINGS = {
+    "refuses with an error": error(b"SFATAL", b"C57P03", b"Mstarting up"),
+    "refuses without SQLSTATE": error(b"SFATAL", b"Mno code"),
+    "an old protocol's error": b"Esomething is wrong\n\0",
+    "wants an unknown authentication": message(b"R", struct.pack("!I", 99)),
+    "wants a password that is not there": message(b"R", struct.pack("!I", 3)),
+    "a greeting that is garbage": b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    "an old server": message(b"R", struct.pack("!I", 0))
+    + status(b"server_version", b"9.6.1") + message(b"K", b"\0" * 8) + READY,
+    "no server_version": message(b"R", struct.pack("!I", 0))
+    + message(b"K", b"\0" * 8) + READY,
+    "a standby": GREETING.replace(status(b"in_hot_standby", b"off"), status(
+        b"in_hot_standby", b"on")) + READY,
+    "SQL_ASCII": GREETING.replace(status(b"server_encoding", b"UTF8"), status(
+        b"server_encoding", b"SQL_ASCII")) + READY,
+}
+
+
+class Fake:
+    """One connection at a time in a thread of its own; a script of bytes."""
+
+    def __init__(self, greeting, answer, then="", trickle=False):
+        self.greeting, self.answer, self.then = greeting, answer, then
+        self.trickle = trickle
+        self.s = socket.socket()
+        self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.s.bind(("127.0.0.1", 0))
+        self.s.listen(64)
+        self.port = self.s.getsockname()[1]
+        self.conns = []
+        self.accepted = 0
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            self.accepted += 1
+            c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.conns.append(c)
+            threading.Thread(target=self.serve, args=(c,),
+                             daemon=True).start()
+
+    def serve(self, c):
+        try:
+            head = self.exactly(c, 4)
+            self.exactly(c, struct.unpack("!I", head)[0] - 4)
+            if self.greeting is None:
+                return
+            c.sendall(self.greeting)
+            while True:
+                kind = self.exactly(c, 1)
+                n = struct.unpack("!I", self.exactly(c, 4))[0]
+                body = self.exactly(c, n - 4)
+                if kind == b"P":
+                    c.sendall(message(b"1"))
+                elif kind == b"B":
+                    for piece in self.pieces(body):
+                        c.sendall(piece)
+                    if self.then == "close":
+                        c.close()
+                        return
+                    if self.then == "silence":
+                        return
+                elif kind == b"S":
+                    c.sendall(READY)
+                elif kind == b"X":
+                    c.close()
+                    return
+        except (OSError, EOFError, struct.error):
+            c.close()
+
+    def pieces(self, bind):
+        """The answer, with the row that the first parameter asks for."""
+        _, _, rest = bind.partition(b"\0")[2].partition(b"\0")
+        nformats = struct.unpack_from("!H", rest)[0]
+        n = struct.unpack_from("!i", rest, 4 + 2 * nformats)[0]
+        number = rest[8 + 2 * nformats:][:n]
+        answer = self.answer.replace(ASKED, row([number] + ROW[1:]))
+        if not self.trickle:
+            yield answer
+            return
+        for i in range(0, len(answer), 7):
+            lib.time.sleep(0.001)
+            yield answer[i:i + 7]
+
+    @staticmethod
+    def exactly(c, n):
+        data = b""
+        while len(data) < n:
+            more = c.recv(n - len(data))
+            if not more:
+                raise EOFError
+            data += more
+        return data
+
+    def stop(self):
+        try:
+            self.s.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.s.close()
+        for c in self.conns:
+            try:
+                c.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            c.close()
+
+
+def one(t, pg, what, fake):
+    """The requests of clients while the fake is there, and after it."""
+    t.defer(fake.stop)
+    ng = lib.Nginx(t, ["127.0.0.1:%d fail_timeout=1s" % fake.port,
+                       pg.unix + " backup"],
+                   pool="connections=2 heavy=1 timeout=500ms wait=500ms "
+                        "connect_timeout=500ms")
+    workers = sorted(ng.workers())
+    beat = lib.Beat(t, ng.port)
+    conns = list(lib.per_worker(ng.port, 2).values())
+    conns += [lib.Client(ng.port) for _ in range(6)]
+    fds = ng.fds()
+    start = now()
+    answers = []
+    mixed = most = 0
+    for i in range(2 if lib.SHORT else 6):
+        for n, c in enumerate(conns):
+            c.send(lib.request("/api/review/campaigns/%d" % (n + i + 1)))
+        for n, c in enumerate(conns):
+            r = c.read(15)
+            answers.append(r)
+            mixed += (r.status == 200
+                      and r.json().get("id") != n + i + 1)
+        most = max([most] + [lib.rss(p) for p in workers])
+    slow = max(r.ms for r in answers)
+    rate = fake.accepted / (now() - start)
+    fake.stop()
+    gone = now()
+    for c in conns:
+        lib.wait_for(lambda: c.get("/api/review/campaigns/1").status == 200,
+                     5, 0.05)
+    took = now() - gone
+    last = [c.get("/api/review/campaigns/1") for c in conns]
+    beat.stop()
+    back = ng.fds()
+    for c in conns:
+        c.close()
+
+    kinds = {}
+    for r in answers:
+        kinds[r.status] = kinds.get(r.status, 0) + 1
+    worst = max((b["ms"] for b in beat.records), default=0)
+    fine = (set(kinds) <= {200, 503, 504} and not mixed
+            and slow < 5000 and sorted(ng.workers()) == workers
+            and all(r.status == 200 and b"FAKE" not in r.body for r in last)
+            and took < 4 and worst < lib.BEAT_MAX
+            and most < (1000 if lib.ASAN else 200)
+            and all(back.get(p, 999) <= n + 4 for p, n in fds.items()))
+    t.ok(fine, what, "%s, %d of another, slowest %.0f ms, %.0f connects/s, "
+         "backup after %.1f s, beat max %.0f ms, %d MB"
+         % (kinds, mixed, slow, rate, took, worst, most))
+    ng.stop()
+    return slow, rate, took, worst, kinds
+
+
+def storm(t, pg):
+    """A server that lets everybody in and then dies: how often it is asked.
+    (A pooler whose PostgreSQL is down does that.)"""
+    fake = Fake(GREETING + READY, b"", "close")
+    t.defer(fake.stop)
+    ng = lib.Nginx(t, ["127.0.0.1:%d fail_timeout=1s" % fake.port,
+                       pg.unix + " backup"])
+    load = lib.Load(t, ng.port, lib.detail_paths(), conns=16, pause=0.02)
+    lib.time.sleep(1)
+    before = fake.accepted
+    lib.time.sleep(2)
+    rate = (fake.accepted - before) / 2
+    load.stop()
+    t.figure("closes at each statement, 16 clients: connects/s", rate)
+    t.figure("closes at each statement, 16 clients: answers",
+             load.summary())
+    fake.stop()
+    ng.stop()
+
+
+def run(t):
+    pg = lib.Postgres(t)
+    seen = []
+    step = 4 if lib.SHORT else 1
+    for what, answer in list(QUIET.items())[::step]:
+        fake = Fake(None if answer is None else GREETING + READY, answer,
+                    "silence")
+        seen.append(one(t, pg, what, fake))
+    for what, (then, answer) in list(LOUD.items())[::step]:
+        seen.append(one(t, pg, what, Fake(GREETING + READY, answer, then)))
+    for what, greeting in list(GREETINGS.items())[::step]:
+        seen.append(one(t, pg, what, Fake(greeting, b"")))
+
+    # the fake itself must be able to satisfy the module, also in small pieces
+
+    for trickle in (False, True):
+        fake = Fake(GREETING + READY, GOOD, "", trickle)
+        r = one(t, pg, "a correct answer%s is taken" % (
+            ", in pieces," if trickle else ""), fake)
+        t.ok(list(r[4]) == [200], "a correct fake is believed", r[4])
+        seen.append(r)
+
+    t.figure("fakes", len(seen))
+    t.figure("slowest answer", max(r[0] for r in seen), "ms")
+    t.figure("connects/s to a fake, max", max(r[1] for r in seen))
+    t.figure("backup serves after, max", max(r[2] for r in seen), "s")
+    t.figure("heartbeat, max", max(r[3] for r in seen), "ms")
+    storm(t, pg)
+
+
+lib.main(__file__, run)

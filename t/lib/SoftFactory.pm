@@ -1,0 +1,689 @@
+package SoftFactory;
+
+# What the suites t/*.t share.  A block of theirs may hold, instead of or
+# beside the sections of Test::Nginx, a section "check": Perl that is run
+# while the block's nginx is up, with everything below and Test::More.
+#
+#     === TEST 1: the list has the rows of the table
+#     --- check
+#     answers('/api/sns/accounts', 200, truth('SELECT ...'));
+#
+# A block without http_config, config or request gets conf(), api() and a
+# request that is no matter, or what the file has set by defaults(); one
+# without no_error_log allows no [error] and nothing worse.  Text is bytes
+# everywhere: UTF-8 as it comes.
+
+use strict;
+use warnings;
+
+use Digest::SHA qw(hmac_sha256 hmac_sha384 hmac_sha512);
+use Encode ();
+use IO::Socket::INET;
+use IPC::Open2;
+use JSON::PP ();
+use MIME::Base64 qw(encode_base64url);
+use Test::More ();
+use Test::Nginx::Socket ();
+
+use Exporter 'import';
+
+our @EXPORT = qw(conf api defaults jwt psql ask truth rows scratch endpoints
+                 request get wire answers fails document float_text
+                 token_of);
+
+our $SECRET = 'a secret of the tests';
+
+my ($socket, $port, %scratch, %sessions);
+my $self = $$;
+
+my %defaults = (no_error_log => "[error]\n[crit]\n[alert]\n[emerg]\n");
+
+
+# conf(%options): http_config with an upstream, by default the database of the
+# suite by its socket.  Options: name, server (of the directive), conninfo,
+# dbname, user, pool (parameters of softfactory_pg_pool)
+
+sub conf {
+    my %o = (name => 'primary', dbname => 'softfactory', user => 'app',
+             server => "unix:$ENV{SF_TEST_PG_SOCKET}", @_);
+
+    my $conninfo = $o{conninfo} // "dbname=$o{dbname} user=$o{user}";
+    my $pool = $o{pool} ? "softfactory_pg_pool $o{pool};" : '';
+
+    return <<"CONF";
+upstream $o{name} {
+    server $o{server};
+    softfactory_pg "$conninfo";
+    $pool
+}
+CONF
+}
+
+
+# api(@lines): config with the whole API, JWTs by $SECRET and the fixed tokens
+# demo_token (user 1, all products) and plain_token (user 1, none); lines are
+# added to the server
+
+sub api {
+    my $lines = join "\n", @_;
+
+    return <<"CONF";
+softfactory_jwt_secret "$SECRET";
+softfactory_token demo_token user=1 products=all;
+softfactory_token plain_token user=1;
+$lines
+
+location /api/    { softfactory_pass primary; }
+location = /health { softfactory_pass primary; }
+location = /ready  { softfactory_pass primary; }
+CONF
+}
+
+
+# defaults(section => text, ...): for the blocks of this file
+
+sub defaults {
+    %defaults = (%defaults, @_);
+}
+
+
+# jwt(%claims): an access token, valid for an hour.  A claim given as undef is
+# null.  Options begin with "-": -secret, -alg, -header => {}, -without => []
+
+sub jwt {
+    my %claims = (type => 'access', iat => time, exp => time + 3600, @_);
+
+    my %o = map { $_ => delete $claims{$_} } grep { /^-/ } keys %claims;
+    my $alg = $o{-alg} // 'HS256';
+    my $json = JSON::PP->new->canonical->utf8;
+
+    delete @claims{@{$o{-without} // []}};
+
+    my $input = join '.', map { encode_base64url($json->encode($_)) }
+                { alg => $alg, typ => 'JWT', %{$o{-header} // {}} }, \%claims;
+
+    my %hash = (HS256 => \&hmac_sha256, HS384 => \&hmac_sha384,
+                HS512 => \&hmac_sha512);
+    my $hash = $hash{$alg};
+    my $mac = $hash ? $hash->($input, $o{-secret} // $SECRET) : '';
+
+    return "$input." . encode_base64url($mac);
+}
+
+
+# psql($sql, %options): the output of one statement, unaligned, without the
+# last newline.  Options: dbname, user (postgres is the superuser), file
+
+sub psql {
+    my ($sql, %o) = @_;
+
+    local $ENV{PGTZ} = 'UTC';
+    local $ENV{PGOPTIONS} = '-c client_min_messages=error';
+
+    open my $out, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
+         '-h', $ENV{SF_TEST_PG_DIR}, '-p', $ENV{SF_TEST_PG_PORT},
+         '-U', $o{user} // 'app', '-d', $o{dbname} // 'softfactory',
+         $o{file} ? ('-f', $o{file}) : ('-c', $sql)
+        or die "psql: $!";
+
+    local $/;
+    my $text = <$out> // '';
+    close $out or die "psql fails: ", $o{file} // $sql;
+
+    $text =~ s/\n\z//;
+    return $text;
+}
+
+
+# ask($sql, %options): the same over a session that is kept open, for many
+# small questions
+
+sub ask {
+    my ($sql, %o) = @_;
+
+    my $dbname = $o{dbname} // 'softfactory';
+    my $session = $sessions{$dbname} //= session($dbname);
+    my ($out, $in) = @$session;
+
+    print {$in} "$sql;\n\\echo :the-end\n";
+
+    my $text = '';
+
+    while ($text !~ /^:the-end\n\z/m) {
+        sysread $out, $text, 65536, length $text
+            or die "psql fails: $sql";
+    }
+
+    $text =~ s/\n?:the-end\n\z//;
+    return $text;
+}
+
+
+sub session {
+    my ($dbname) = @_;
+
+    local $ENV{PGTZ} = 'UTC';
+    local $ENV{PGOPTIONS} = '-c client_min_messages=error';
+
+    my $pid = open2(my $out, my $in, 'psql', '-XAtq', '-v',
+                    'ON_ERROR_STOP=1', '-h', $ENV{SF_TEST_PG_DIR},
+                    '-p', $ENV{SF_TEST_PG_PORT}, '-U', 'app', '-d', $dbname);
+
+    return [$out, $in, $pid];
+}
+
+
+sub end_sessions {
+    for my $session (values %sessions) {
+        close $session->[1];
+        close $session->[0];
+        waitpid $session->[2], 0;
+    }
+
+    %sessions = ();
+}
+
+
+# rows($sql, %options): [{column => token}, ...], truth(): the first row's
+# first column, which is JSON, as a document.  Tokens: see document()
+
+sub rows {
+    my ($sql, @o) = @_;
+
+    return truth("SELECT coalesce(json_agg(q), '[]') FROM ($sql) q", @o);
+}
+
+
+sub truth {
+    my ($sql, @o) = @_;
+
+    return document(ask($sql, @o), 1);
+}
+
+
+# scratch($name, $template): a database of this test's own, from the template
+# or with the tables and no rows; it is gone when the test ends
+
+sub scratch {
+    my ($name, $template) = @_;
+
+    my %o = (dbname => 'postgres');
+
+    end_sessions();
+    psql("DROP DATABASE IF EXISTS $name WITH (FORCE)", %o);
+    psql("CREATE DATABASE $name"
+         . ($template ? " TEMPLATE $template" : ''), %o);
+    $scratch{$name} = 1;
+
+    psql('', dbname => $name, file => "$ENV{SF_TEST_SQL}/schema.sql")
+        if !$template;
+
+    return $name;
+}
+
+
+END {
+    local $?;
+
+    if ($$ == $self) {
+        end_sessions();
+        psql("DROP DATABASE IF EXISTS $_ WITH (FORCE)", dbname => 'postgres')
+            for keys %scratch;
+    }
+}
+
+
+# endpoints(): the rows of src/ngx_sf_api.c, as hashes of name, path, access
+# (USER, ANONYMOUS, ANYONE), product, params (the name of their table), and
+# sql, missing, body, document if they have one
+
+sub endpoints {
+    open my $in, '<', 'src/ngx_sf_api.c' or die "src/ngx_sf_api.c: $!";
+    local $/;
+    my $c = <$in>;
+
+    $c =~ s{.*const ngx_sf_row_t  ngx_sf_api\[\] = \{}{}s;
+
+    my @rows;
+
+    while ($c =~ m{\{ \s* \.name \s = \s "(\w+)" (.*?) \}, \s*\n
+                   | NGX_SF_(\w+)_ROW\( "(\w+)", \s* "([^"]+)", \s*
+                     (\w+) }gsx)
+    {
+        if ($1) {
+            my %row = (name => $1);
+            my $fields = $2;
+
+            $row{$1} = $2
+                while $fields =~ m{\.(\w+) \s = \s "? ([^",]+?) "? \s* (?:,|$)
+                                  }gx;
+            $row{access} =~ s/^NGX_SF_//;
+            push @rows, \%row;
+
+        } else {
+            push @rows, { name => $4, path => $5,
+                          access => $3 eq 'DOCUMENT' ? 'ANYONE' : 'USER',
+                          { HEAVY => 'sql', CONSTANT => 'body',
+                            DOCUMENT => 'document' }->{$3} => $6 };
+        }
+    }
+
+    die "no endpoint in src/ngx_sf_api.c" if !@rows;
+    return @rows;
+}
+
+
+# request($method, $path, %options): over one connection that is kept; the
+# path goes out as it is.  Options: token, headers => [lines], body, host.
+# Returns a hash: status, headers (by lower case name, repeated ones joined by
+# ", "), body, head
+
+sub request {
+    my ($method, $path, %o) = @_;
+
+    my @lines = ("$method $path HTTP/1.1", 'Host: ' . ($o{host} // 'test'));
+
+    push @lines, "Authorization: Bearer $o{token}" if defined $o{token};
+    push @lines, @{$o{headers} // []};
+    push @lines, 'Content-Length: ' . length $o{body} if defined $o{body};
+
+    my $bytes = join("\r\n", @lines) . "\r\n\r\n" . ($o{body} // '');
+
+    return wire($bytes, no_body => $method eq 'HEAD');
+}
+
+
+sub get {
+    my ($path, %o) = @_;
+
+    return request('GET', $path, token => 'demo_token', %o);
+}
+
+
+# wire($bytes): one request as it stands, and its answer
+
+sub wire {
+    my ($bytes, %o) = @_;
+
+    my $to = Test::Nginx::Socket::server_port();
+
+    for my $try (1, 2) {
+        my $fresh = !$socket || $port != $to;
+
+        if ($fresh) {
+            $port = $to;
+            $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                                            PeerPort => $port,
+                                            Timeout => 5)
+                or die "connect to port $port: $!";
+        }
+
+        my $res = exchange($bytes, %o);
+
+        return $res if $res;
+        undef $socket;
+        die "no answer to ", substr($bytes, 0, 200) if $fresh;
+    }
+
+    die "the connection is closed again and again";
+}
+
+
+sub exchange {
+    my ($bytes, %o) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+    local $SIG{ALRM} = sub { die "no answer in 20 seconds" };
+    alarm 20;
+
+    print {$socket} $bytes;
+
+    my $head = '';
+
+    while ($head !~ /\r\n\r\n/) {
+        sysread $socket, $head, 65536, length $head or last;
+        $head =~ s{^HTTP/1\.1 100 .*?\r\n\r\n}{}s;
+    }
+
+    alarm 0;
+    return if $head eq '';
+
+    ($head, my $body) = split /\r\n\r\n/, $head, 2;
+    my ($first, @lines) = split /\r\n/, $head;
+    my %res = (head => $head);
+
+    ($res{status}) = $first =~ m{^HTTP/1\.1 (\d+)};
+
+    for (@lines) {
+        my ($name, $value) = /^([^:]+):\s*(.*)/ or next;
+        $name = lc $name;
+        $res{headers}{$name} = defined $res{headers}{$name}
+                               ? "$res{headers}{$name}, $value" : $value;
+    }
+
+    if (!$o{no_body}) {
+        my $length = $res{headers}{'content-length'};
+
+        while (!defined $length || length $body < $length) {
+            sysread $socket, $body, 65536, length $body or last;
+            last if !defined $length && ends_chunks(\$body);
+        }
+    }
+
+    $res{body} = $body // '';
+
+    if (($res{headers}{connection} // '') eq 'close') {
+        undef $socket;
+    }
+
+    return \%res;
+}
+
+
+sub ends_chunks {
+    my ($body) = @_;
+
+    return 0 if $$body !~ /(?:^|\r\n)0\r\n\r\n$/;
+
+    my $out = '';
+    while ($$body =~ /\G([0-9a-f]+)\r\n/gc && hex $1) {
+        my $n = hex $1;
+        $out .= substr $$body, pos $$body, $n;
+        pos($$body) += $n + 2;
+    }
+    $$body = $out;
+
+    return 1;
+}
+
+
+# answers($path, $status, $expected, %options of request): one test.  The
+# answer has the status, is JSON as the contract wants it and equals the
+# expected document, a structure of tokens; without one any document will do.
+# Returns the answer's document
+
+sub answers {
+    my ($path, $status, $expected, %o) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $res = get($path, %o);
+    my $title = ($o{title} ? "$o{title}: " : '') . brief($path);
+
+    return judge($res, $status, $expected, $title);
+}
+
+
+# fails($path, $status, $error, ...): one test; the answer is {"error":$error}
+
+sub fails {
+    my ($path, $status, $error, %o) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    return answers($path, $status, { error => token_of($error) }, %o);
+}
+
+
+sub judge {
+    my ($res, $status, $expected, $title) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $doc = eval { document($res->{body}) };
+    my $why = $@;
+    my $type = $res->{headers}{'content-type'} // 'none';
+    my $b = Test::More->builder;
+
+    $title = "$status $title";
+
+    if ($res->{status} != $status) {
+        $why = "the status is $res->{status}";
+    } elsif ($type ne 'application/json') {
+        $why = "the type is $type";
+    } elsif ($res->{body} !~ /[^\n]\n\z/) {
+        $why = 'not one newline at the end';
+    }
+
+    if ($why) {
+        $b->ok(0, $title);
+        $b->diag($why, ': ', brief($res->{body}));
+        return $doc;
+    }
+
+    if (defined $expected) {
+        Test::More::is_deeply($doc, $expected, $title)
+            or $b->diag(brief($res->{body}));
+    } else {
+        $b->ok(1, $title);
+    }
+
+    return $doc;
+}
+
+
+sub brief {
+    my ($text) = @_;
+
+    $text =~ s/([^\x20-\x7e])/sprintf '\\x%02x', ord $1/ge;
+    return length $text > 160 ? substr($text, 0, 160) . '...' : $text;
+}
+
+
+# document($text): JSON as hashes, arrays and tokens.  A token is what stands
+# in the text: 12, 12.0, true, undef for null; a string is unescaped but keeps
+# its quotes: "text".  Dies unless the text is compact, its keys are in byte
+# order, its floats in the shortest form, and it is raw UTF-8.  The second
+# argument asks for less: PostgreSQL's own JSON, whose times get six digits
+
+my $tail = qr/[\x80-\xbf]/;
+
+sub document {
+    my ($text, $lax) = @_;
+
+    1 while $text =~ /\G(?:[\x00-\x7f]+ | [\xc2-\xdf]$tail
+                          | (?:\xe0[\xa0-\xbf] | \xed[\x80-\x9f]
+                               | [\xe1-\xec\xee\xef]$tail) $tail
+                          | (?:\xf0[\x90-\xbf] | \xf4[\x80-\x8f]
+                               | [\xf1-\xf3]$tail) $tail{2})/gcx;
+
+    die 'no UTF-8 at ' . pos $text if (pos $text // 0) < length $text;
+
+    pos($text) = 0;
+    my $value = value(\$text, $lax);
+
+    $text =~ /\G\s*\z/gc or die 'text after the document';
+    return $value;
+}
+
+
+sub value {
+    my ($t, $lax) = @_;
+
+    $$t =~ /\G\s+/gc if $lax;
+
+    return array($t, $lax) if $$t =~ /\G\[/gc;
+    return object($t, $lax) if $$t =~ /\G\{/gc;
+    return undef if $$t =~ /\Gnull/gc;
+    return $1 if $$t =~ /\G(true|false)/gc;
+    return string($t, $lax) if $$t =~ /\G(?=")/gc;
+
+    $$t =~ /\G(-?(?:0|[1-9]\d*)((?:\.\d+)?(?:[eE][-+]?\d+)?))/gc
+        or die 'no value at ' . pos $$t;
+
+    if ($2 ne '' && !$lax && $1 ne float_text($1)) {
+        die "$1 is not written as " . float_text($1);
+    }
+
+    return $1;
+}
+
+
+sub array {
+    my ($t, $lax) = @_;
+
+    my @items;
+
+    for (;;) {
+        $$t =~ /\G\s+/gc if $lax;
+        return \@items if !@items && $$t =~ /\G\]/gc;
+        push @items, value($t, $lax);
+        $$t =~ /\G\s+/gc if $lax;
+        return \@items if $$t =~ /\G\]/gc;
+        $$t =~ /\G,/gc or die 'no comma at ' . pos $$t;
+    }
+}
+
+
+sub object {
+    my ($t, $lax) = @_;
+
+    my (%object, $last);
+
+    for (;;) {
+        $$t =~ /\G\s+/gc if $lax;
+        return \%object if !%object && $$t =~ /\G\}/gc;
+
+        my $key = string($t, $lax);
+        $key =~ s/^"(.*)"$/$1/s;
+
+        die "key $key after $last"
+            if !$lax && defined $last && $key le $last;
+        $last = $key;
+
+        $$t =~ /\G\s+/gc if $lax;
+        $$t =~ /\G:/gc or die 'no colon at ' . pos $$t;
+        $object{$key} = value($t, $lax);
+        $$t =~ /\G\s+/gc if $lax;
+        return \%object if $$t =~ /\G\}/gc;
+        $$t =~ /\G,/gc or die 'no comma at ' . pos $$t;
+    }
+}
+
+
+my %short = ('"' => '"', '\\' => '\\', '/' => '/', b => "\b", f => "\f",
+             n => "\n", r => "\r", t => "\t");
+
+sub string {
+    my ($t, $lax) = @_;
+
+    $$t =~ /\G"((?:[^"\\\x00-\x1f]|\\.)*)"/gc
+        or die 'no string at ' . pos $$t;
+
+    my $s = $1;
+
+    if (!$lax) {
+        $s =~ m{\\/} and die 'an escaped slash';
+
+        # what has no short form, and no printable character
+
+        while ($s =~ /\\(?:\\|u(....)|[^u])/g) {
+            defined $1 or next;
+            $1 =~ /^(?:00(?:0[0-7be-f]|1[0-9a-f]|7f)|202[89])$/
+                or die "escaped as \\u$1";
+        }
+    }
+
+    $s =~ s{\\(?:u(....)|(.))}
+           {defined $1 ? utf8_of(hex $1) : $short{$2} // die "\\$2"}ges;
+
+    if ($lax) {
+        $s =~ s/^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{1,6})$/
+                "$1." . substr "${2}00000", 0, 6/e;
+    }
+
+    return "\"$s\"";
+}
+
+
+sub utf8_of {
+    my ($code) = @_;
+
+    return Encode::encode('UTF-8', chr $code);
+}
+
+
+# the token of a Perl string
+
+sub token_of {
+    my ($text) = @_;
+
+    return defined $text ? "\"$text\"" : undef;
+}
+
+
+# float_text($number): as Python's repr(float)
+
+sub float_text {
+    my ($x) = @_;
+
+    my $text;
+
+    for my $digits (0 .. 16) {
+        $text = sprintf "%.${digits}e", $x;
+        last if $text == $x;
+    }
+
+    my ($sign, $int, $frac, $exp) = $text =~ /^(-?)(\d)\.?(\d*)e([-+]\d+)$/;
+    my $all = $int . $frac;
+
+    if ($exp < -4 || $exp >= 16) {
+        return sprintf '%s%s%se%s%02d', $sign, $int,
+                       $frac eq '' ? '' : ".$frac",
+                       $exp < 0 ? '-' : '+', abs $exp;
+    }
+
+    if ($exp < 0) {
+        return $sign . '0.' . '0' x (-$exp - 1) . $all;
+    }
+
+    $all .= '0' x ($exp + 2 - length $all) if length $all < $exp + 2;
+
+    return $sign . substr($all, 0, $exp + 1) . '.' . substr $all, $exp + 1;
+}
+
+
+Test::Nginx::Socket::no_shuffle();
+
+Test::Nginx::Socket::add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my %values = (http_config => conf(), config => api(), %defaults);
+
+    for my $name (keys %values) {
+        $block->set_value($name, $values{$name})
+            if !defined $block->$name;
+    }
+
+    if (!defined $block->request && !defined $block->raw_request
+        && !defined $block->pipelined_requests)
+    {
+        $block->set_value(request => 'GET /t-is-up');
+        $block->set_value(config => $block->config . "\n"
+            . "location = /t-is-up { return 200; }\n");
+    }
+});
+
+
+Test::Nginx::Socket::add_response_body_check(sub {
+    my ($block) = @_;
+
+    my $code = $block->check;
+    return if !defined $code;
+
+    my $name = $block->name;
+    $name =~ s/["\n]/'/g;
+
+    eval "package main; use strict; use warnings;\n"
+         . "#line 1 \"$name\"\n$code; 1"
+        or do {
+            my $why = $@;
+            Test::More::fail("$name - check runs to its end");
+            Test::More::diag($why);
+        };
+
+    undef $socket;
+});
+
+
+1;
