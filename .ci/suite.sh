@@ -70,7 +70,8 @@ gate() {
     found=$(
         find "$SF_REPORTS" -type f ! -name 'error.*.log' -size +0 \
             -exec head -n 40 {} +
-        grep -hE '\[(alert|crit|emerg)\]|exited with code [1-9]|exited on sig' \
+        grep -hE -e '\[(alert|crit|emerg)\]|runtime error:' \
+            -e 'exited with code [1-9]|exited on sig' \
             "$SF_REPORTS"/error.*.log 2> /dev/null |
             { if [ -s "$pattern" ]; then grep -vEf "$pattern"; else cat; fi; }
     ) || true

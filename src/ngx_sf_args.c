@@ -175,6 +175,11 @@ ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text)
     text->data = dst;
 
     while (p < last) {
+        if (*p < 0x80) {
+            *dst++ = *p++;
+            continue;
+        }
+
         next = p;
         code = ngx_utf8_decode(&next, last - p);
 

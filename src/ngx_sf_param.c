@@ -476,7 +476,7 @@ static ngx_int_t
 ngx_sf_param_read_date(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
     u_char                *text;
-    int64_t                day;
+    int64_t                day, shift;
     ngx_tm_t               tm;
     ngx_str_t              raw;
     ngx_uint_t             n;
@@ -507,13 +507,17 @@ ngx_sf_param_read_date(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 
     /* nginx knows no time before 1970, but 2000 years later days repeat */
 
-    ngx_gmtime((day + 5 * NGX_SF_DAYS_IN_ERA) * NGX_SF_SECONDS_A_DAY, &tm);
+    shift = day < 0 ? 5 : 0;
+
+    ngx_gmtime((day + shift * NGX_SF_DAYS_IN_ERA) * NGX_SF_SECONDS_A_DAY,
+               &tm);
 
     value = &rd->params->values[i];
 
     value->text.data = text;
     value->text.len = ngx_sprintf(text, "%04d-%02d-%02d",
-                                  tm.ngx_tm_year - 2000, tm.ngx_tm_mon,
+                                  tm.ngx_tm_year - (int) shift * 400,
+                                  tm.ngx_tm_mon,
                                   tm.ngx_tm_mday)
                       - text;
     value->number = day;
@@ -642,6 +646,10 @@ ngx_sf_param_set_number(ngx_sf_param_reader_t *rd, ngx_uint_t i,
     }
 
     value = &rd->params->values[i];
+
+    /* ngx_sprintf() cannot negate the least of all */
+
+    number = ngx_max(number, -INT64_MAX);
 
     value->number = number;
     value->set = 1;
