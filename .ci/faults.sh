@@ -17,7 +17,7 @@ set -euo pipefail
 HOME_OF_FAULTS=$BUILD/faults
 LIMIT=400                       # seconds for one file, long form
 PYTHON=/usr/bin/python3
-BESIDE=                         # in the short form: waits more than it works
+BESIDE=                         # short form: these wait more than they work
 
 [ -x $PYTHON ] || PYTHON=python3
 cd "$TOP"
@@ -89,11 +89,12 @@ export SF_FAULTS_KEEP=1
 
 beside=()
 if [ "${FAULTS:-}" = short ]; then
-    BESIDE=09
+    BESIDE="04 09"
 fi
 
 for file in "${files[@]}"; do
-    if [ -n "$BESIDE" ] && [[ $(basename "$file") = "$BESIDE"-* ]]; then
+    number=$(basename "$file")
+    if [[ " $BESIDE " = *" ${number%%-*} "* ]]; then
         one "$file" &
         beside+=("$file")
     fi

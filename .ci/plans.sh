@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 #
-# plans.sh [check|prove] [NAME ...]: the module's statements against a private
-# PostgreSQL with the large demo data (build/plans/pg; loading takes a minute
-# or two, and is done again after a day or when conf/postgresql changes).
+# plans.sh [check|time|prove] [NAME ...]: the module's statements against a
+# private PostgreSQL with the large demo data (build/plans/pg; loading takes a
+# minute or two, and is done again after a day or when conf/postgresql changes).
 #
 #     check    every text parses, and those of t/plans/NAME.expected get the
 #              plans, the indexes and the pages expected (default)
+#     time     the same, with the CPU that each costs the server
 #     prove    every index of conf/postgresql/indexes.sql is needed: without it
 #              something costs more pages than expected, or sorts
 #
@@ -18,7 +19,7 @@ PG=$OUT/pg
 action=check
 
 case ${1:-} in
-check | prove)
+check | time | prove)
     action=$1
     shift
     ;;

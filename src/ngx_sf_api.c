@@ -662,13 +662,12 @@ static const char  ngx_sf_advanced_sql[] =
     "/* analytics_advanced */ "
     "WITH points AS (SELECT n, localtimestamp - n * interval '1 day' AS t "
     "FROM generate_series(0, $period::integer) n), "
-    "sums AS (SELECT greatest(0, ceil(extract(epoch FROM "
-    "localtimestamp - created_at) / 86400))::integer AS n, "
-    "sum(amount) AS amount FROM payments WHERE $metric = 'revenue' "
-    "AND status = 'completed' AND created_at >= localtimestamp "
+    "sums AS (SELECT date_bin('1 day', least(created_at, localtimestamp), "
+    "localtimestamp) AS t, sum(amount) AS amount FROM payments "
+    "WHERE $metric = 'revenue' AND status = 'completed' AND created_at >= localtimestamp "
     "- $period::integer * interval '1 day' GROUP BY 1) "
     "SELECT p.t, coalesce(sum(s.amount) OVER (ORDER BY p.n), 0) "
-    "FROM points p LEFT JOIN sums s ON s.n = p.n ORDER BY p.n DESC";
+    "FROM points p LEFT JOIN sums s ON s.t = p.t ORDER BY p.n DESC";
 
 static const ngx_sf_json_field_t  ngx_sf_advanced_point[] = {
     F("timestamp", TIME, 0),
@@ -706,7 +705,7 @@ static const ngx_sf_json_field_t  ngx_sf_cohort_shape[] = {
 
 static const char  ngx_sf_funnel_sql[] =
     "/* analytics_funnel */ "
-    "WITH n AS (SELECT " NGX_SF_COUNT_USERS " AS users, "
+    "WITH n AS MATERIALIZED (SELECT " NGX_SF_COUNT_USERS " AS users, "
     NGX_SF_COUNT_SUBSCRIPTIONS " AS subscribed, "
     "(SELECT count(*) FROM payments WHERE status = 'completed') AS paid) "
     "SELECT s.stage, s.rate, s.users FROM n CROSS JOIN LATERAL (VALUES "
@@ -748,13 +747,14 @@ static const ngx_sf_json_field_t  ngx_sf_trends_shape[] = {
 
 static const char  ngx_sf_roi_sql[] =
     "/* performance_roi */ "
-    "SELECT s.subscriptions, "
-    "(s.revenue - s.cost) / nullif(s.cost, 0) * 100, "
-    "(s.revenue - s.cost) / nullif(s.revenue, 0) * 100 "
-    "FROM (SELECT " NGX_SF_COUNT_SUBSCRIPTIONS " AS subscriptions, "
+    "WITH s AS MATERIALIZED (SELECT "
+    NGX_SF_COUNT_SUBSCRIPTIONS " AS subscriptions, "
     "coalesce((SELECT sum(amount) FROM payments "
     "WHERE status = 'completed'), 0)::float8 AS revenue, "
-    NGX_SF_COUNT_USERS "::float8 * 50 AS cost) s";
+    NGX_SF_COUNT_USERS "::float8 * 50 AS cost) "
+    "SELECT s.subscriptions, "
+    "(s.revenue - s.cost) / nullif(s.cost, 0) * 100, "
+    "(s.revenue - s.cost) / nullif(s.revenue, 0) * 100 FROM s";
 
 static const ngx_sf_json_field_t  ngx_sf_roi_breakeven[] = {
     F("current", INT, 0),
@@ -1059,9 +1059,9 @@ const ngx_sf_row_t  ngx_sf_api[] = {
 
 const char  ngx_sf_api_principal[] =
     "/* principal */ "
-    "SELECT u.is_active, (SELECT string_agg(p.slug, ',') "
-    "FROM subscriptions s JOIN products p ON p.id = s.product_id "
-    "WHERE s.user_id = u.id AND s.status = 'active') "
+    "SELECT u.is_active, (SELECT string_agg((SELECT p.slug FROM products p "
+    "WHERE p.id = s.product_id), ',') FROM subscriptions s "
+    "WHERE s.user_id = $user AND s.status = 'active') "
     "FROM users u WHERE u.id = $user";
 
 const char  ngx_sf_api_ping[] = "/* ping */ SELECT 1";

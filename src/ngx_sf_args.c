@@ -20,6 +20,7 @@
 static ngx_int_t ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last,
     ngx_str_t *out);
 static ngx_int_t ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text);
+static size_t ngx_sf_args_sequence(const u_char *p, const u_char *last);
 
 
 /* rows' names and aliases are few: a linear look at each key is enough */
@@ -152,8 +153,8 @@ ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last, ngx_str_t *out)
 static ngx_int_t
 ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text)
 {
-    u_char    *p, *last, *next, *dst;
-    uint32_t   code;
+    size_t   n;
+    u_char  *p, *last, *dst;
 
     p = text->data;
     last = p + text->len;
@@ -175,25 +176,61 @@ ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text)
     text->data = dst;
 
     while (p < last) {
-        if (*p < 0x80) {
-            *dst++ = *p++;
-            continue;
-        }
+        n = ngx_sf_args_sequence(p, last);
 
-        next = p;
-        code = ngx_utf8_decode(&next, last - p);
-
-        if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+        if (n == 0) {
             dst = ngx_cpymem(dst, "\xef\xbf\xbd", 3);
             p++;
             continue;
         }
 
-        dst = ngx_cpymem(dst, p, next - p);
-        p = next;
+        dst = ngx_cpymem(dst, p, n);
+        p += n;
     }
 
     text->len = dst - text->data;
 
     return NGX_OK;
+}
+
+
+/*
+ * Length of the character at p, 0 if it is none (RFC 3629, section 4);
+ * ngx_utf8_decode() takes any byte from 0x80 on for a continuation.
+ */
+
+static size_t
+ngx_sf_args_sequence(const u_char *p, const u_char *last)
+{
+    size_t  i, n;
+    u_char  low, high;
+
+    if (*p < 0x80) {
+        return 1;
+    }
+
+    if (*p < 0xc2 || *p > 0xf4) {
+        return 0;
+    }
+
+    n = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+
+    if (n > (size_t) (last - p)) {
+        return 0;
+    }
+
+    low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
+    high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
+
+    if (p[1] < low || p[1] > high) {
+        return 0;
+    }
+
+    for (i = 2; i < n; i++) {
+        if (p[i] < 0x80 || p[i] > 0xbf) {
+            return 0;
+        }
+    }
+
+    return n;
 }

@@ -295,25 +295,25 @@ ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
 
     for (i = 0; i < ccf->env.nelts; i++) {
 
-        if (env[i].len < var.len
+        if (env[i].len != var.len
             || ngx_strncmp(env[i].data, var.data, var.len) != 0)
         {
             continue;
         }
 
-        if (env[i].len > var.len && env[i].data[var.len] == '=') {
+        /* nginx keeps the name, and the text of the directive behind it */
+
+        if (env[i].data[var.len] == '=') {
             secret->data = env[i].data + var.len + 1;
-            secret->len = env[i].len - var.len - 1;
-            return NGX_CONF_OK;
-        }
 
-        if (env[i].len == var.len) {
+        } else {
             text = getenv((char *) var.data);
-
             secret->data = (u_char *) (text ? text : "");
-            secret->len = ngx_strlen(secret->data);
-            return NGX_CONF_OK;
         }
+
+        secret->len = ngx_strlen(secret->data);
+
+        return NGX_CONF_OK;
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -525,6 +525,7 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_sf_loc_conf_t  *slcf = conf;
 
+    u_char      *host;
     ngx_str_t   *value, *origin;
     ngx_uint_t   i;
 
@@ -539,9 +540,12 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 
     for (i = 1; i < cf->args->nelts; i++) {
 
+        host = value[i].data
+               + (ngx_strncmp(value[i].data, "https://", 8) == 0 ? 8 : 7);
+
         if ((ngx_strncmp(value[i].data, "http://", 7) != 0
              && ngx_strncmp(value[i].data, "https://", 8) != 0)
-            || value[i].data[value[i].len - 1] == '/')
+            || *host == '\0' || ngx_strchr(host, '/'))
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"%V\" is no origin, which is a scheme, a "

@@ -21,6 +21,8 @@
 
 #include "ngx_sf.h"
 
+#include <inttypes.h>
+
 
 #define NGX_SF_PARAM_MAX_ARGS    16384    /* bytes of a query string */
 #define NGX_SF_PARAM_MAX_TEXT    1024     /* bytes of a decoded text */
@@ -647,14 +649,14 @@ ngx_sf_param_set_number(ngx_sf_param_reader_t *rd, ngx_uint_t i,
 
     value = &rd->params->values[i];
 
-    /* ngx_sprintf() cannot negate the least of all */
-
-    number = ngx_max(number, -INT64_MAX);
-
     value->number = number;
     value->set = 1;
     value->text.data = text;
-    value->text.len = ngx_sprintf(text, "%L", number) - text;
+
+    /* not ngx_sprintf(), which cannot negate the least of all */
+
+    value->text.len = snprintf((char *) text, NGX_INT64_LEN + 1, "%" PRId64,
+                               number);
 
     if (value->echo.data == NULL) {
         value->echo = value->text;

@@ -58,6 +58,9 @@ typedef struct {
 
 typedef struct {
     ngx_str_t                   name;     /* of the upstream */
+    u_char                     *file;     /* and where it stands */
+    ngx_uint_t                  line;
+    ngx_uint_t                  pool_line;    /* of softfactory_pg_pool */
     ngx_uint_t                  index;    /* of the pool in a worker */
     ngx_array_t                 given;    /* of ngx_keyval_t: conninfo */
     ngx_array_t                 options[NGX_SF_PG_LANES];

@@ -73,7 +73,8 @@ static char *ngx_sf_pg_pool_param(ngx_conf_t *cf,
 static ngx_int_t ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_http_upstream_server_t *us);
 static ngx_int_t ngx_sf_pg_conf_socket(ngx_conf_t *cf,
-    ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us);
+    ngx_sf_pg_conf_t *pgcf, ngx_sf_pg_server_conf_t *server,
+    ngx_http_upstream_server_t *us);
 static ngx_int_t ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us);
 static ngx_uint_t ngx_sf_pg_conf_is_local(ngx_addr_t *addrs, ngx_uint_t n);
@@ -82,8 +83,8 @@ static ngx_int_t ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 static ngx_int_t ngx_sf_pg_conf_startup(ngx_conf_t *cf,
     ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane, ngx_array_t *options);
 static ngx_int_t ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
-static ngx_int_t ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv,
-    uid_t uid, gid_t gid);
+static ngx_int_t ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_keyval_t *kv, uid_t uid, gid_t gid);
 static ngx_uint_t ngx_sf_pg_conf_in_group(uid_t uid, gid_t gid, gid_t group);
 static ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf,
     const char *keyword);
@@ -115,6 +116,11 @@ static const ngx_sf_pg_default_t  ngx_sf_pg_defaults[] = {
 };
 
 
+static const char *const  ngx_sf_pg_sslmodes[] = {
+    "disable", "require", "verify-ca", "verify-full", NULL
+};
+
+
 /* files that libpq reads as the workers' user */
 
 static const char *const  ngx_sf_pg_files[] = {
@@ -123,7 +129,8 @@ static const char *const  ngx_sf_pg_files[] = {
 
 
 static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
-    { "read", " -c default_transaction_read_only=on" },
+    { "read", " -c default_transaction_read_only=on"
+              " -c plan_cache_mode=force_generic_plan" },
     { "heavy", " -c default_transaction_read_only=on"
                " -c plan_cache_mode=force_custom_plan" },
     { "write", "" }
@@ -200,6 +207,7 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_sf_pg_conf_t  *pgcf = conf;
 
     char                          *rv, *err;
+    u_char                         line[NGX_MAX_CONF_ERRSTR / 2];
     ngx_str_t                     *value;
     PQconninfoOption              *options, *option;
     ngx_http_upstream_srv_conf_t  *uscf;
@@ -228,10 +236,11 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     options = PQconninfoParse((char *) value[1].data, &err);
 
     if (options == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid connection string: %s",
-                           err ? err : "no memory");
+        ngx_sf_pg_conn_one_line(line, sizeof(line), err ? err : "no memory");
         PQfreemem(err);
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid connection string: %s", line);
         return NGX_CONF_ERROR;
     }
 
@@ -265,6 +274,7 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
 {
+    const char *const          *mode;
     const ngx_sf_pg_refused_t  *refused;
 
     for (refused = ngx_sf_pg_refused; refused->keyword; refused++) {
@@ -276,18 +286,23 @@ ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
         }
     }
 
-    if (ngx_strcmp(option->keyword, "sslmode") == 0
-        && (ngx_strcmp(option->val, "prefer") == 0
-            || ngx_strcmp(option->val, "allow") == 0))
-    {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "sslmode \"%s\" makes libpq connect twice, use "
-                           "\"disable\", \"require\", \"verify-ca\" or "
-                           "\"verify-full\"", option->val);
-        return NGX_CONF_ERROR;
+    if (ngx_strcmp(option->keyword, "sslmode") != 0) {
+        return NGX_CONF_OK;
     }
 
-    return NGX_CONF_OK;
+    for (mode = ngx_sf_pg_sslmodes; *mode; mode++) {
+        if (ngx_strcmp(option->val, *mode) == 0) {
+            return NGX_CONF_OK;
+        }
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "sslmode \"%s\" is not allowed, use \"disable\", "
+                       "\"require\", \"verify-ca\" or \"verify-full\"; "
+                       "libpq would connect twice with \"prefer\" and "
+                       "\"allow\"", option->val);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -318,6 +333,14 @@ ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
 static ngx_int_t
 ngx_sf_pg_init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 {
+    if (us->shm_zone) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "upstream \"%V\" in %s:%ui has softfactory_pg: "
+                      "a zone cannot be used in it",
+                      &us->host, us->file_name, us->line);
+        return NGX_ERROR;
+    }
+
     us->peer.init = ngx_sf_pg_init_peer;
 
     return NGX_OK;
@@ -345,6 +368,12 @@ ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                     *value, v;
     ngx_uint_t                     i;
     const ngx_sf_pg_pool_param_t  *param;
+
+    if (pgcf->pool_line) {
+        return "is duplicate";
+    }
+
+    pgcf->pool_line = cf->conf_file->line;
 
     value = cf->args->elts;
 
@@ -445,6 +474,8 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
     ngx_http_upstream_server_t  *us;
 
     pgcf->name = uscf->host;
+    pgcf->file = uscf->file_name;
+    pgcf->line = uscf->line;
 
     if (uscf->peer.init_upstream != ngx_sf_pg_init_upstream) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -514,7 +545,9 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     if (us->max_conns) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "server \"%V\": max_conns cannot be used with "
-                      "softfactory_pg, use softfactory_pg_pool", &us->name);
+                      "softfactory_pg, use softfactory_pg_pool, in "
+                      "upstream \"%V\" in %s:%ui",
+                      &us->name, &pgcf->name, pgcf->file, pgcf->line);
         return NGX_ERROR;
     }
 
@@ -532,7 +565,7 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     }
 
     if (us->addrs[0].sockaddr->sa_family == AF_UNIX) {
-        return ngx_sf_pg_conf_socket(cf, server, us);
+        return ngx_sf_pg_conf_socket(cf, pgcf, server, us);
     }
 
     return ngx_sf_pg_conf_host(cf, pgcf, server, us);
@@ -542,8 +575,8 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 /* libpq names a socket by its directory and the port in its name */
 
 static ngx_int_t
-ngx_sf_pg_conf_socket(ngx_conf_t *cf, ngx_sf_pg_server_conf_t *server,
-    ngx_http_upstream_server_t *us)
+ngx_sf_pg_conf_socket(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us)
 {
     u_char    *p, *last;
     ngx_str_t  path;
@@ -562,8 +595,9 @@ ngx_sf_pg_conf_socket(ngx_conf_t *cf, ngx_sf_pg_server_conf_t *server,
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "server \"%V\": a PostgreSQL socket is named "
-                      "unix:/directory/" NGX_SF_PG_SOCKET "port",
-                      &us->name);
+                      "unix:/directory/" NGX_SF_PG_SOCKET "port, in "
+                      "upstream \"%V\" in %s:%ui",
+                      &us->name, &pgcf->name, pgcf->file, pgcf->line);
         return NGX_ERROR;
     }
 
@@ -600,8 +634,8 @@ ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                       "server \"%V\" is another machine: softfactory_pg of "
                       "upstream \"%V\" must say sslmode=verify-full, "
-                      "verify-ca, require or disable",
-                      &us->name, &pgcf->name);
+                      "verify-ca, require or disable, in %s:%ui",
+                      &us->name, &pgcf->name, pgcf->file, pgcf->line);
         return NGX_ERROR;
     }
 
@@ -616,8 +650,9 @@ ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     if (colon == p || colon[-1] != ':') {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "server \"%V\" needs a port, such as \"%V:5432\"",
-                      &us->name, &us->name);
+                      "server \"%V\" needs a port, such as \"%V:5432\", in "
+                      "upstream \"%V\" in %s:%ui", &us->name, &us->name,
+                      &pgcf->name, pgcf->file, pgcf->line);
         return NGX_ERROR;
     }
 
@@ -857,7 +892,7 @@ ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
     for (i = 0; i < pgcf->given.nelts; i++) {
         for (n = 0; ngx_sf_pg_files[n]; n++) {
             if (ngx_strcmp(kv[i].key.data, ngx_sf_pg_files[n]) == 0
-                && ngx_sf_pg_conf_file(cf, &kv[i], uid, gid) != NGX_OK)
+                && ngx_sf_pg_conf_file(cf, pgcf, &kv[i], uid, gid) != NGX_OK)
             {
                 return NGX_ERROR;
             }
@@ -871,7 +906,8 @@ ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
 /* the checks of libpq, which would only warn on stderr and go on without */
 
 static ngx_int_t
-ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
+ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_keyval_t *kv,
+    uid_t uid, gid_t gid)
 {
     mode_t       bit;
     const char  *why;
@@ -879,8 +915,9 @@ ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
 
     if (stat((char *) kv->value.data, &st) == -1) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      "softfactory_pg: %V \"%V\" cannot be read",
-                      &kv->key, &kv->value);
+                      "softfactory_pg: %V \"%V\" cannot be read, in "
+                      "upstream \"%V\" in %s:%ui", &kv->key, &kv->value,
+                      &pgcf->name, pgcf->file, pgcf->line);
         return NGX_ERROR;
     }
 
@@ -908,8 +945,9 @@ ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_keyval_t *kv, uid_t uid, gid_t gid)
 
     if (why) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "softfactory_pg: %V \"%V\" %s (uid %d)",
-                      &kv->key, &kv->value, why, (int) uid);
+                      "softfactory_pg: %V \"%V\" %s (uid %d), in "
+                      "upstream \"%V\" in %s:%ui", &kv->key, &kv->value, why,
+                      (int) uid, &pgcf->name, pgcf->file, pgcf->line);
         return NGX_ERROR;
     }
 

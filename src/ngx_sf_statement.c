@@ -200,6 +200,17 @@ ngx_sf_statement_parse(ngx_conf_t *cf, ngx_sf_statement_t *st,
             seg->text.len = p - start;
         }
 
+        seg = st->segments.elts;
+
+        if (*p == ']'
+            && (open == 0 || seg[open - 1].param == NGX_CONF_UNSET_UINT))
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "statement of endpoint \"%V\" has a group "
+                               "without a parameter", &st->name);
+            return NGX_ERROR;
+        }
+
         if (*p == '[' || *p == ']') {
             seg = ngx_sf_statement_add(st, *p == '['
                                            ? NGX_SF_SEGMENT_OPEN

@@ -788,7 +788,7 @@ $::S->promote;
 wait_until { title(get("/either$::CAMPAIGN/1")) =~ /^200/ }
            'the list has a new primary';
 pass('a standby that is promoted takes over');
-is(log_count(qr/"either": primary is now tried at unix:.*standby/) > 0, 1,
+is(log_count(qr/"either": the primary is now unix:.*standby/) > 0, 1,
    'the log tells so');
 --- no_error_log
 [alert]

@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 use lib 't/lib';
+use IO::Socket::INET;
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
@@ -62,7 +63,13 @@ sub nothing_left {
 our $HTTP = conf(dbname => $DB, pool => 'connections=2 heavy=1 timeout=30s '
                                         . 'heavy_timeout=30s wait=30s');
 
-add_block_preprocessor(sub { $_[0]->set_value(http_config => $HTTP) });
+add_block_preprocessor(sub {
+    my ($block) = @_;
+
+    my $more = $block->more_http // '';
+
+    $block->set_value(http_config => $HTTP . $more);
+});
 
 run_tests();
 
@@ -131,12 +138,24 @@ nothing_left();
 === TEST 3: a request that waits for the database outlives a reload
 --- config eval: SoftFactory::api()
 --- check
-get("$::CAMPAIGN/1");
+my $left = sub {
+    sessions("datname = '$::DB' AND application_name = 'softfactory/$_[0]'");
+};
 
-my $lock = hold($::LOCK, dbname => $::DB);
-my @parked = map { start($_) } ("$::CAMPAIGN/1") x 5, ($::CAMPAIGN) x 5;
+# that have had work
 
-wait_until { sessions("wait_event_type = 'Lock'") >= 2 } 'they wait';
+get('/api/dashboard/kpis');
+get_all(20, "$::CAMPAIGN/2");
+wait_until { $left->('read') == 2 && $left->('heavy') == 1 }
+           'both lanes are connected';
+
+my $row_lock = hold($::LOCK, dbname => $::DB);
+my $sum_lock = hold('LOCK TABLE payments IN ACCESS EXCLUSIVE MODE',
+                    dbname => $::DB);
+my $row = start("$::CAMPAIGN/1");
+my $sum = start('/api/dashboard/kpis');
+
+wait_until { sessions("wait_event_type = 'Lock'") == 2 } 'both wait';
 
 # the new configuration asks another database
 
@@ -144,17 +163,18 @@ my ($old) = reconfigure { s/dbname=$::DB\b/dbname=$::OTHER/ };
 
 is(title(fetch("$::CAMPAIGN/1")), "200 of $::OTHER",
    'the new worker answers by the new configuration');
-ok(running($old), 'the old one waits too');
-is(scalar(grep { $_->pending } @parked), 10, 'with all of its requests');
-$lock->release;
+wait_until { $left->('read') == 1 } 'the connection without work is closed';
+ok(running($old) && $row->pending && $sum->pending, 'the requests wait');
+$row_lock->release;
 
-my @res = map { $_->finish } @parked;
+my $res = $row->finish;
 
-is_deeply([map { title($_) } @res[0 .. 4]], [("200 of $::DB") x 5],
-          'they have their answers');
-is_deeply([map { $_->{body} =~ /"title":"of $::DB"/ ? 1 : 0 } @res[5 .. 9]],
-          [(1) x 5], 'the lists too');
-is($res[0]{headers}{connection}, 'close', 'which are their last');
+is(title($res), "200 of $::DB", 'one has its answer');
+is($res->{headers}{connection}, 'close', 'which is its last');
+wait_until { $left->('read') == 0 } 'its connection is closed then';
+ok(running($old) && $sum->pending && $left->('heavy'), 'the other waits');
+$sum_lock->release;
+is($sum->finish->{status}, 200, 'and has its answer too');
 
 wait_until { !running($old) } 'the old worker is gone';
 wait_until { backends("datname = '$::DB'") == 0 } 'so are its backends';
@@ -231,3 +251,43 @@ is(title($client->finish), "200 of $::DB", 'also its connections');
 --- no_shutdown_error_log
 [alert]
 [crit]
+
+
+=== TEST 7: a server that does not answer holds no worker
+--- more_http eval
+$::SILENT = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 16);
+main::conf(name => 'silent', server => '127.0.0.1:' . $::SILENT->sockport,
+           conninfo => 'dbname=x user=app',
+           pool => 'connections=2 connect_timeout=60s wait=60s')
+--- config eval
+SoftFactory::api(<<'CONF')
+location /silent/ {
+    rewrite ^/silent(/.*) $1 break;
+    softfactory_pass silent;
+}
+CONF
+--- check
+my @held;
+my $accept = sub { push @held, scalar $::SILENT->accept for 1 .. $_[0] };
+
+$accept->(2);
+
+my ($old) = hup();
+
+wait_until { !running($old) } 'the old worker is gone';
+$accept->(2);
+pass('a worker that is connecting is gone at once');
+is(title(get("$::CAMPAIGN/1")), "200 of $::DB", 'the new one answers');
+
+# one that somebody waits for stays, until he goes away
+
+my $client = start("/silent$::CAMPAIGN/1");
+
+wait_until { get("$::CAMPAIGN/1")->{status} == 200 && $client->pending }
+           'a request waits';
+($old) = hup();
+ok(running($old) && $client->pending, 'it waits on');
+$client->close;
+wait_until { !running($old) } 'the old worker is gone';
+pass('the worker is gone when nobody waits');
+nothing_left();

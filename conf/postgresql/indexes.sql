@@ -127,7 +127,8 @@ CREATE INDEX IF NOT EXISTS idx_sf_sns_posts_account
 
 CREATE INDEX IF NOT EXISTS idx_sf_sns_analytics_user
     ON sns_analytics (user_id, date)
-    INCLUDE (account_id, followers, total_engagement, total_reach, total_impressions);
+    INCLUDE (id, account_id, followers, total_engagement, total_reach,
+             total_impressions);
 
 
 -- Gate and dashboard.  The application indexes neither of the two tables.

@@ -214,7 +214,7 @@ def run(t):
     rounds = 1 if lib.SHORT else 3
     for n in range(rounds):
         phase(t, ng, pg, net, "drop %g s" % drop, "drop", drop,
-              calm=3.5)
+              calm=3)
         phase(t, ng, pg, net, "reset %g s" % reset, "reset", reset)
 
     # a round trip of 1 s (half of it each way): statements share it

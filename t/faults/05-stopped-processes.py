@@ -150,7 +150,8 @@ def run(t):
     pg = lib.Postgres(t)
     half(t, pg)
     backend(t, pg)
-    postmaster(t, pg, False)
+    if not lib.SHORT:
+        postmaster(t, pg, False)
     postmaster(t, pg, True)
 
 

@@ -177,9 +177,9 @@ def run(t):
            superuser_reserved_connections="3")
     refused(t, pg, "wrong password", "dbname=softfactory user=app "
             "password=wrong", "password authentication failed")
-    refused(t, pg, "no such database", "dbname=nosuch user=app "
-            "password=secret", 'database "nosuch" does not exist')
     if not lib.SHORT:
+        refused(t, pg, "no such database", "dbname=nosuch user=app "
+                "password=secret", 'database "nosuch" does not exist')
         refused(t, pg, "no such user", "dbname=softfactory user=nobody "
                 "password=secret", "password authentication failed")
         refused(t, pg, "no password", "dbname=softfactory user=app "
