@@ -506,9 +506,11 @@ class Nginx:
     def write(self, **words):
         self.words.update(words)
         w = dict(self.words)
-        module = os.environ.get("SF_FAULTS_MODULE", HOME + "/module.so")
-        if not os.path.exists(module):
-            module = BUILD + "/ngx_http_softfactory_module.so"
+        module = os.environ.get("SF_FAULTS_MODULE")
+        if not module:
+            module = HOME + "/module.so"
+            if not os.path.exists(module):
+                module = BUILD + "/ngx_http_softfactory_module.so"
         w["load"] = "" if ASAN else "load_module %s;" % module
         w["user"] = "user www-data;" if ROOT else ""
         w["servers"] = "\n        ".join(
