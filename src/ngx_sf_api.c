@@ -665,7 +665,8 @@ static const char  ngx_sf_advanced_sql[] =
     "sums AS (SELECT date_bin('1 day', least(created_at, localtimestamp), "
     "localtimestamp) AS t, sum(amount) AS amount FROM payments "
     "WHERE $metric = 'revenue' AND status = 'completed' "
-    "AND created_at >= localtimestamp - $period::integer * interval '1 day' GROUP BY 1) "
+    "AND created_at >= localtimestamp "
+    "- $period::integer * interval '1 day' GROUP BY 1) "
     "SELECT p.t, coalesce(sum(s.amount) OVER (ORDER BY p.n), 0) "
     "FROM points p LEFT JOIN sums s ON s.t = p.t ORDER BY p.n DESC";
 
