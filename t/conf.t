@@ -524,7 +524,7 @@ upstream primary {
     softfactory_pg "sslmode=prefer dbname=softfactory"; # here
 }
 --- refused
-sslmode "prefer" makes libpq connect twice, use "disable", "require", "verify-ca" or "verify-full"
+sslmode "prefer" is not allowed, use "disable", "require", "verify-ca" or "verify-full"; libpq would connect twice
 
 
 === sslmode=allow is refused
@@ -534,7 +534,7 @@ upstream primary {
     softfactory_pg "sslmode=allow dbname=softfactory"; # here
 }
 --- refused
-sslmode "allow" makes libpq connect twice
+sslmode "allow" is not allowed
 
 
 === an sslmode that libpq does not have is refused
@@ -872,7 +872,8 @@ upstream primary {
 }
 --- refused
 softfactory_pg: passfile "
-no-such-file" cannot be read (2: No such file or directory)
+no-such-file" cannot be read
+(2: No such file or directory)
 
 
 === a passfile that others can read is refused, since libpq ignores it
