@@ -57,11 +57,9 @@ CONF
     $location = "softfactory_pass primary;\n$location"
         if $location !~ /softfactory_pass/;
 
-    my $paths = join '', "access_log off;\n", map { "${_}_temp_path $dir/tmp;\n" }
+    my $paths = join '', "access_log off;\n",
+                map { "${_}_temp_path $dir/tmp;\n" }
                 qw(client_body proxy fastcgi uwsgi scgi);
-
-    $paths =~ s/^(?:fastcgi|uwsgi|scgi)_.*\n//mg if sanitized()
-        && `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /without-http_fastcgi/;
 
     my $conf = join "\n", $modules . $users, 'error_log stderr;',
         "pid $dir/nginx.pid;", 'events { }', $block->main // '',
@@ -85,7 +83,6 @@ sub nginx_t {
                                . ',detect_leaks=0';
 
     write_file("$dir/nginx.conf", $conf);
-    write_file("$dir/log", '');
 
     my $out = `$ENV{TEST_NGINX_BINARY} -e stderr -p $dir/ -c $dir/nginx.conf \\
                -t 2>&1`;
@@ -383,7 +380,8 @@ upstream primary {
     softfactory_pg "dbname=softfactory nonsense"; # here
 }
 --- refused
-invalid connection string: missing "=" after "nonsense" in connection info string
+invalid connection string:
+missing "=" after "nonsense" in connection info string
 
 
 === a keyword that libpq does not have is refused, in one line
@@ -484,7 +482,8 @@ upstream primary {
     softfactory_pg "connect_timeout=3 dbname=softfactory"; # here
 }
 --- refused
-"connect_timeout" is not allowed in softfactory_pg: use connect_timeout= of softfactory_pg_pool
+"connect_timeout" is not allowed in softfactory_pg:
+use connect_timeout= of softfactory_pg_pool
 
 
 === GSSAPI encryption cannot be chosen
@@ -524,7 +523,9 @@ upstream primary {
     softfactory_pg "sslmode=prefer dbname=softfactory"; # here
 }
 --- refused
-sslmode "prefer" is not allowed, use "disable", "require", "verify-ca" or "verify-full"; libpq would connect twice
+sslmode "prefer" is not allowed
+use "disable", "require", "verify-ca" or "verify-full"
+libpq would connect twice
 
 
 === sslmode=allow is refused
@@ -555,7 +556,9 @@ upstream primary {
     softfactory_pg "dbname=softfactory user=app";
 }
 --- refused
-server "192.0.2.1:5432" is another machine: softfactory_pg of upstream "primary" must say sslmode=verify-full, verify-ca, require or disable
+server "192.0.2.1:5432" is another machine:
+softfactory_pg of upstream "primary" must
+say sslmode=verify-full, verify-ca, require or disable
 
 
 === so does one by IPv6
@@ -595,7 +598,8 @@ upstream primary {
     softfactory_pg "dbname=softfactory user=app";
 }
 --- refused
-server "unix:/run/postgresql/socket": a PostgreSQL socket is named unix:/directory/.s.PGSQL.port
+server "unix:/run/postgresql/socket":
+a PostgreSQL socket is named unix:/directory/.s.PGSQL.port
 
 
 === the folder alone is no Unix socket
@@ -808,7 +812,8 @@ is empty
 --- location
 softfactory_jwt_secret env:SF_CONF_T; # here
 --- refused
-the environment variable "SF_CONF_T" is not kept: add "env SF_CONF_T;" at the top of the configuration, before http
+the environment variable "SF_CONF_T" is not kept:
+add "env SF_CONF_T;" at the top of the configuration, before http
 
 
 === the name of another variable that begins the same way does not help
@@ -1000,7 +1005,8 @@ softfactory_fallback @app; # here
 --- location
 softfactory_cors_origin https://a.example b.example; # here
 --- refused
-"b.example" is no origin, which is a scheme, a host and a port as in "https://example.com:8443"
+"b.example" is no origin, which is a scheme, a host and a port
+as in "https://example.com:8443"
 
 
 === an origin has no slash at its end
@@ -1120,7 +1126,8 @@ softfactory_max_page_size 200; # here
 --- location
 softfactory_anonymous yes; # here
 --- refused
-invalid value "yes" in "softfactory_anonymous" directive, it must be "on" or "off"
+invalid value "yes" in "softfactory_anonymous" directive
+it must be "on" or "off"
 
 
 === softfactory_anonymous stands once
@@ -1241,7 +1248,7 @@ write_file("$dir/ca.crt", 'x', 0644);
 upstream primary {
     server 127.0.0.1:5432;
     softfactory_pg
-        "postgresql:///softfactory?user=app&application_name=api&sslmode=disable";
+        "postgresql:///softfactory?user=app&sslmode=disable";
 }
 --- accepted
 

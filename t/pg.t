@@ -231,8 +231,8 @@ for (['wrong-ca', 'certificate verify failed'],
     is(error($res), '503 Database unavailable', "$name: 503");
     like($res->{headers}{'retry-after'}, qr/^[1-9]\d*$/,
          "$name: Retry-After");
-    wait_until { log_count(qr/\[error\].*softfactory\ upstream\ "$name",\ \S+:\ 
-                              connect\ failed:\ .*\Q$why\E/x) }
+    wait_until { log_count(qr/\[error\].*upstream "$name", \S+: connect/)
+                 && log_count(qr/"$name", \S+: connect failed: .*\Q$why\E/) }
                "the log tells of $name";
     pass("$name: the log tells why");
 }

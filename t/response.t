@@ -462,7 +462,8 @@ for (['/api/sns/posts', 'GET, HEAD, OPTIONS'],
     is("$res->{status} $res->{body}", '200 ', "preflight: $path");
     is($res->{headers}{'content-length'}, 0, "preflight: $path, no body");
     is($cors->{allow}, $allow, "preflight: $path, Allow");
-    is($cors->{'allow-origin'}, 'https://a.example', "preflight: $path, origin");
+    is($cors->{'allow-origin'}, 'https://a.example',
+       "preflight: $path, origin");
     is($cors->{'allow-methods'}, 'DELETE, GET, OPTIONS, POST, PUT',
        "preflight: $path, methods");
     is($cors->{'max-age'}, 600, "preflight: $path, for ten minutes");

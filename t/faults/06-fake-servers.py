@@ -262,8 +262,10 @@ def one(t, pg, what, fake):
             and most < (1000 if lib.ASAN else 200)
             and all(back.get(p, 999) <= n + 4 for p, n in fds.items()))
     t.ok(fine, what, "%s, %d of another, slowest %.0f ms, %.0f connects/s, "
-         "backup after %.1f s, beat max %.0f ms, %d MB"
-         % (kinds, mixed, slow, rate, took, worst, most))
+         "backup after %.1f s, beat max %.0f ms, %d MB%s"
+         % (kinds, mixed, slow, rate, took, worst, most, "" if fine else
+            ", workers %s -> %s, descriptors %s -> %s, last %s" % (
+                workers, sorted(ng.workers()), fds, back, last)))
     ng.stop()
     return slow, rate, took, worst, kinds
 

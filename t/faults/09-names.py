@@ -49,7 +49,7 @@ class Names:
 
     def answer(self, q, kind, how, peer):
         rcode = {"NXDOMAIN": 3, "SERVFAIL": 2}.get(how, 0)
-        good = kind == 1 and rcode == 0
+        good = kind == 1 and how[0].isdigit()
         r = q[:2] + struct.pack("!HHHHH", 0x8180 | rcode, 1, good, 0, 0)
         r += q[12:]
         if good:

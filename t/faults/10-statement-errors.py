@@ -48,7 +48,8 @@ def states(t, pg, prepare):
 
     # prepared statements that are gone
 
-    pg.sql("INSERT INTO poison.rules VALUES (1100, 'deallocate', false)")
+    pg.sql("INSERT INTO poison.rules VALUES (1100, 'deallocate', false) "
+           "ON CONFLICT DO NOTHING")
     if prepare == "on":
         t.ok(ng.campaign(1100).status == 200, "DEALLOCATE ALL inside")
         before = pg.backends("%/read")

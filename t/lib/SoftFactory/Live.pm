@@ -21,10 +21,11 @@ use Time::HiRes qw(time sleep);
 
 use Exporter 'import';
 
-our @EXPORT = qw(start fetch get_all http2 load wait_until hold backends write_file
-                 error_log log_count access_log master worker_pids children
-                 running rss reconfigure hup command free_port
-                 compiled_user pg_server pg_standby sanitized scratch_dir);
+our @EXPORT = qw(start fetch get_all http2 load wait_until hold backends
+                 write_file error_log log_count access_log master
+                 worker_pids children running rss reconfigure hup command
+                 free_port compiled_user pg_server pg_standby sanitized
+                 scratch_dir);
 
 my $self = $$;
 my (@servers, @commands, $scratch);
