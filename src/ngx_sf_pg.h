@@ -139,8 +139,10 @@ struct ngx_sf_pg_query_s {
     uint64_t                    done;
     char                        sqlstate[6];
 
+    ngx_uint_t                  retries;  /* sent again, stale plans apart */
+    ngx_uint_t                  replans;
+
     unsigned                    waiting:1;
-    unsigned                    retried:1;
     unsigned                    alone:1;  /* under a Sync of its own */
 };
 
@@ -191,6 +193,7 @@ typedef struct {
     ngx_sf_pg_query_t          *query;    /* NULL: drained and dropped */
     PGresult                   *res;      /* exclusive lanes: kept until the
                                              Sync says it is committed */
+    uint32_t                    prepared; /* number of the name it ran by */
     ngx_sf_pg_outcome_e         prepare;  /* of its own prepare, if it failed */
 } ngx_sf_pg_slot_t;
 
@@ -220,6 +223,7 @@ struct ngx_sf_pg_conn_s {
     unsigned                    unsynced:1; /* statements sent since a Sync */
     unsigned                    answered:1; /* head has had its result */
     unsigned                    overdue:1;  /* what is expired was answered */
+    unsigned                    proved:1;   /* it has executed something */
 };
 
 
@@ -244,6 +248,7 @@ struct ngx_sf_pg_server_s {
     ngx_msec_t                  retry_at; /* ngx_current_msec */
     ngx_int_t                   current_weight;
     ngx_event_t                 resolve;
+    ngx_event_t                 retry;    /* at retry_at */
     unsigned                    backoff:1;  /* until retry_at */
 };
 
@@ -302,6 +307,8 @@ void ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_conn_state_e state);
 void ngx_sf_pg_pool_post_dispatch(ngx_sf_pg_pool_t *pool);
 void ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q);
+void ngx_sf_pg_pool_resend(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q,
+    ngx_sf_pg_close_e reason);
 void ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     PGresult *res);
 
@@ -325,9 +332,18 @@ ngx_sf_pg_server_t *ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane);
 /* the server, with a ready connection, that the next read goes to */
 ngx_sf_pg_server_t *ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane);
 
-/* a connect failed: back off with jitter; or it succeeded */
+/*
+ * A connect failed, or the connection was lost before its first result: back
+ * off with jitter; or a connect succeeded.
+ */
 void ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server);
 void ngx_sf_pg_server_connected(ngx_sf_pg_server_t *server);
+
+/*
+ * Whether a server is backing off for the first time, so that a queue may
+ * wait for the next attempt: a connect that is cut off is no outage yet.
+ */
+ngx_uint_t ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool);
 
 /* it takes no writes any more: its connections are drained */
 void ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server);
@@ -346,7 +362,7 @@ void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
 
 /*
  * The only exit.  Queries in the FIFO go back to the pool: reads are sent
- * once more, writes end with an unknown outcome.
+ * again, writes end with an unknown outcome.
  */
 void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
 

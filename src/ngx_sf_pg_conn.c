@@ -337,6 +337,13 @@ ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
     c = rev->data;
     pgc = c->data;
 
+    /* worker_shutdown_timeout is over: clients are closed the same way */
+
+    if (c->close && c->error) {
+        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_EXIT);
+        return;
+    }
+
     /* nginx closes idle connections of a worker that is shutting down */
 
     if (c->close && pgc->count == 0) {
@@ -439,6 +446,12 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
         ngx_del_timer(&pgc->timer);
     }
 
+    /* a server that lets us in and dies of the first statement */
+
+    if (reason >= NGX_SF_PG_CLOSE_LOST && pgc->count && !pgc->proved) {
+        ngx_sf_pg_server_failed(pgc->server);
+    }
+
     ngx_sf_pg_conn_release(pgc);
     ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_CLOSED);
 
@@ -448,6 +461,7 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pgc->unsynced = 0;
     pgc->answered = 0;
     pgc->overdue = 0;
+    pgc->proved = 0;
 
     ngx_sf_pg_pipeline_unwind(pgc, reason);
 

@@ -62,6 +62,8 @@ static ngx_int_t ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
 static ngx_int_t ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_uint_t ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action);
 static void ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot);
 static void ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
@@ -167,6 +169,7 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_EXECUTE);
     slot->statement = st;
     slot->query = q;
+    slot->prepared = pgc->prepared[st->id];
 
     q->conn = pgc;
 
@@ -425,6 +428,8 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         return NGX_ERROR;
     }
 
+    pgc->proved = 1;
+
     if (PQresultMemorySize(res) > NGX_SF_PG_OVERSIZED
         && pgc->state == NGX_SF_PG_CONN_READY)
     {
@@ -475,6 +480,8 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         return NGX_ERROR;
     }
 
+    pgc->proved = 1;
+
     q = slot->query;
     slot->query = NULL;
 
@@ -485,7 +492,9 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         sync->query = NULL;
     }
 
-    if (row->action == NGX_SF_PG_REPREPARE && slot->statement) {
+    if (row->action == NGX_SF_PG_REPREPARE && slot->statement
+        && pgc->prepared[slot->statement->id] == slot->prepared)
+    {
         pgc->prepared[slot->statement->id] = 0;
     }
 
@@ -511,14 +520,8 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     ngx_cpystrn((u_char *) q->sqlstate, (u_char *) code, sizeof(q->sqlstate));
 
-    if ((row->action == NGX_SF_PG_RETRY || row->action == NGX_SF_PG_REPREPARE)
-        && !q->retried
-        && pgc->lane->kind != NGX_SF_PG_WRITE)
-    {
+    if (ngx_sf_pg_pipeline_again(pgc, q, row->action)) {
         PQclear(res);
-
-        q->retried = 1;
-        q->alone = 1;
         ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
         return NGX_OK;
     }
@@ -529,6 +532,40 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     ngx_sf_pg_query_finish(q, row->outcome, NULL);
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether a read that failed is worth sending again: once, but a stale plan
+ * may stand on every connection that it meets.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
+    ngx_sf_pg_action_e action)
+{
+    ngx_sf_pg_conf_t  *conf;
+
+    conf = pgc->lane->pool->conf;
+
+    if (pgc->lane->kind == NGX_SF_PG_WRITE) {
+        return 0;
+    }
+
+    if (action == NGX_SF_PG_REPREPARE
+        && q->replans++ <= conf->servers.nelts * conf->size[pgc->lane->kind])
+    {
+        q->alone = 1;
+        return 1;
+    }
+
+    if (action == NGX_SF_PG_RETRY && q->retries == 0) {
+        q->retries++;
+        q->alone = 1;
+        return 1;
+    }
+
+    return 0;
 }
 
 
@@ -655,14 +692,7 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
             continue;
         }
 
-        if (q->retried) {
-            ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
-            continue;
-        }
-
-        q->retried = 1;
-        q->alone = 1;
-        ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
+        ngx_sf_pg_pool_resend(pgc->lane->pool, q, reason);
     }
 
     pgc->head = 0;

@@ -15,8 +15,9 @@
  * ngx_sf_pg_submit().
  *
  * Back-pressure: the waiting list is bounded in length and in time.  While
- * every server of a lane without connections is backing off, its queries are
- * refused at once: waiting would only turn a clear answer into a late one.
+ * every server of a lane without connections is backing off after more than
+ * one attempt, its queries are refused at once: waiting would only turn a
+ * clear answer into a late one.
  *
  * The timer of the first query waiting and the timer of a connection's head
  * are not cancelable: a worker that is shutting down waits for them, and with
@@ -25,6 +26,9 @@
 
 
 #include "ngx_sf_pg.h"
+
+
+#define NGX_SF_PG_RESENDS  2
 
 
 static ngx_int_t ngx_sf_pg_lane_init(ngx_cycle_t *cycle,
@@ -242,7 +246,8 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 
     q->pool = pool;
     q->conn = NULL;
-    q->retried = 0;
+    q->replans = 0;
+    q->retries = 0;
     q->alone = 0;
     q->sqlstate[0] = '\0';
     q->submitted = ngx_sf_pg_now();
@@ -266,6 +271,31 @@ ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     q->conn = NULL;
 
     ngx_sf_pg_waiting_add(&pool->lanes[q->lane], q);
+}
+
+
+/*
+ * The connection of a read was lost.  It is sent once more, and once again if
+ * that one is lost too: neighbours die together, but say so one by one.  Other
+ * ends of a connection may be the statement's own doing.
+ */
+
+void
+ngx_sf_pg_pool_resend(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q,
+    ngx_sf_pg_close_e reason)
+{
+    ngx_uint_t  limit;
+
+    limit = reason == NGX_SF_PG_CLOSE_LOST ? NGX_SF_PG_RESENDS : 1;
+
+    if (q->retries >= limit) {
+        ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
+        return;
+    }
+
+    q->retries++;
+    q->alone = 1;
+    ngx_sf_pg_pool_requeue(pool, q);
 }
 
 
@@ -370,13 +400,7 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
             continue;
         }
 
-        if (q->retried) {
-            ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
-            continue;
-        }
-
-        q->retried = 1;
-        ngx_sf_pg_pool_requeue(lane->pool, q);
+        ngx_sf_pg_pool_resend(lane->pool, q, NGX_SF_PG_CLOSE_SEND);
     }
 
     ngx_sf_pg_lane_sync(lane);
@@ -555,7 +579,8 @@ ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
     return lane->nconns[NGX_SF_PG_CONN_READY] == 0
            && lane->nconns[NGX_SF_PG_CONN_CONNECTING] == 0
            && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0
-           && ngx_sf_pg_server_pick(lane) == NULL;
+           && ngx_sf_pg_server_pick(lane) == NULL
+           && !ngx_sf_pg_servers_hopeful(lane->pool);
 }
 
 

@@ -11,8 +11,8 @@
  * are matched before classes: the first row that is a prefix wins.  It says
  * two things: what the request is told (the HTTP status follows from the
  * outcome in ngx_sf_response.c) and what the pool does with the connection
- * and with the statement.  Actions that send again are taken at most once for
- * a query, and never for a write.
+ * and with the statement.  Actions that send again are bounded for a query,
+ * and never taken for a write.
  */
 
 

@@ -34,6 +34,7 @@ static ngx_uint_t ngx_sf_pg_server_connections(ngx_sf_pg_server_t *server);
 static ngx_uint_t ngx_sf_pg_server_in_lane(ngx_sf_pg_server_t *server,
     ngx_sf_pg_lane_t *lane, ngx_sf_pg_conn_state_e state, ngx_uint_t depth);
 static ngx_sf_pg_server_t *ngx_sf_pg_server_elect(ngx_sf_pg_pool_t *pool);
+static void ngx_sf_pg_server_retry_handler(ngx_event_t *ev);
 static void ngx_sf_pg_server_resolve_handler(ngx_event_t *ev);
 static void ngx_sf_pg_server_resolved(ngx_resolver_ctx_t *ctx);
 static ngx_int_t ngx_sf_pg_server_set_addrs(ngx_sf_pg_server_t *server,
@@ -73,6 +74,11 @@ ngx_sf_pg_servers_create(ngx_cycle_t *cycle, ngx_sf_pg_pool_t *pool)
             return NGX_ERROR;
         }
 
+        server->retry.handler = ngx_sf_pg_server_retry_handler;
+        server->retry.data = server;
+        server->retry.log = cycle->log;
+        server->retry.cancelable = 1;
+
         if (!conf[i].resolve || pool->conf->resolver == NULL) {
             continue;
         }
@@ -100,6 +106,10 @@ ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool)
 
         if (server->resolve.timer_set) {
             ngx_del_timer(&server->resolve);
+        }
+
+        if (server->retry.timer_set) {
+            ngx_del_timer(&server->retry);
         }
 
         if (server->addrs) {
@@ -313,8 +323,15 @@ ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server)
 {
     ngx_msec_t  delay, limit;
 
-    server->fails++;
     server->next++;
+
+    /* attempts that were under way together fail as one */
+
+    if (!ngx_sf_pg_server_usable(server)) {
+        return;
+    }
+
+    server->fails++;
 
     if (server->fails < server->conf->max_fails) {
         return;
@@ -335,6 +352,41 @@ ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server)
 
     server->backoff = 1;
     server->retry_at = ngx_current_msec + delay;
+
+    ngx_add_timer(&server->retry, delay);
+}
+
+
+/* what waits may be the only cause for the next attempt */
+
+static void
+ngx_sf_pg_server_retry_handler(ngx_event_t *ev)
+{
+    ngx_sf_pg_server_t  *server;
+
+    server = ev->data;
+
+    ngx_sf_pg_pool_post_dispatch(server->pool);
+}
+
+
+ngx_uint_t
+ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool)
+{
+    ngx_uint_t           i;
+    ngx_sf_pg_server_t  *server;
+
+    for (i = 0; i < pool->nservers; i++) {
+        server = &pool->servers[i];
+
+        if (!server->conf->down
+            && server->fails <= ngx_max(server->conf->max_fails, 1))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

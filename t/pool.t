@@ -237,7 +237,7 @@ outcome:0 sqlstate:40001 retried:1
 1|
 
 
-=== TEST 9: a statement that kills its backend is not sent a third time
+=== TEST 9: a statement that kills its backend is not sent a fourth time
 --- config
 location = /suicide {
     softfactory_test_statement primary read 1
@@ -246,7 +246,7 @@ location = /suicide {
 --- request eval
 ["GET /suicide", "GET /divide?v=4"]
 --- response_body eval
-["outcome:3 sqlstate: retried:1\n", "outcome:0 sqlstate: retried:0\n4|\n"]
+["outcome:3 sqlstate: retried:2\n", "outcome:0 sqlstate: retried:0\n4|\n"]
 
 
 === TEST 10: a write that loses its connection is never repeated

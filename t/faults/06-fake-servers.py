@@ -224,6 +224,11 @@ def one(t, pg, what, fake):
     beat = lib.Beat(t, ng.port)
     conns = list(lib.per_worker(ng.port, 2).values())
     conns += [lib.Client(ng.port) for _ in range(6)]
+
+    # a connection that has had an answer has been accepted
+
+    for c in conns:
+        c.get("/api/none")
     fds = ng.fds()
     start = now()
     answers = []
@@ -286,6 +291,9 @@ def storm(t, pg):
     t.figure("closes at each statement, 16 clients: connects/s", rate)
     t.figure("closes at each statement, 16 clients: answers",
              load.summary())
+    t.ok(rate < 50, "closes at each statement: no connect storm", rate)
+    t.ok(lib.wait_for(lambda: ng.campaign().status == 200, 3),
+         "closes at each statement: the backup serves")
     fake.stop()
     ng.stop()
 

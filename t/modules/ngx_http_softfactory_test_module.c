@@ -253,8 +253,8 @@ ngx_sf_test_send(ngx_http_request_t *r, ngx_sf_pg_query_t *q,
     }
 
     last = text.data + 65536;
-    p = ngx_sprintf(text.data, "outcome:%d sqlstate:%s retried:%d\n",
-                    outcome, q->sqlstate, q->retried);
+    p = ngx_sprintf(text.data, "outcome:%d sqlstate:%s retried:%ui\n",
+                    outcome, q->sqlstate, q->retries);
 
     for (i = 0; res && i < ngx_sf_pg_result_rows(res); i++) {
         for (n = 0; n < q->statement->columns; n++) {
