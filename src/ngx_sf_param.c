@@ -715,6 +715,7 @@ ngx_sf_param_code_points(const ngx_str_t *text)
 static ngx_int_t
 ngx_sf_param_iso_date(const ngx_str_t *text, int64_t *day)
 {
+    size_t      len;
     u_char     *p;
     ngx_int_t   year, month, mday, era, yoe, doy, leap;
 
@@ -726,12 +727,23 @@ ngx_sf_param_iso_date(const ngx_str_t *text, int64_t *day)
     if (text->len >= 10 && p[4] == '-' && p[7] == '-') {
         month = ngx_atoi(p + 5, 2);
         mday = ngx_atoi(p + 8, 2);
+        len = 10;
 
-    } else if (text->len == 8 || (text->len > 8 && p[8] == 'T')) {
+    } else if (text->len >= 8) {
         month = ngx_atoi(p + 4, 2);
         mday = ngx_atoi(p + 6, 2);
+        len = 8;
 
     } else {
+        return NGX_DECLINED;
+    }
+
+    /* any one separator; of the time only the hour is looked at */
+
+    if (text->len > len
+        && (text->len < len + 3
+            || ngx_atoi(p + len + 1, 2) < 0 || ngx_atoi(p + len + 1, 2) > 23))
+    {
         return NGX_DECLINED;
     }
 

@@ -107,8 +107,9 @@ static ngx_int_t ngx_sf_statement_parse(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const char *sql);
 static ngx_int_t ngx_sf_statement_parse_name(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const ngx_str_t *name, ngx_sf_segment_t *open);
-static ngx_int_t ngx_sf_statement_add_switch(ngx_sf_statement_t *st,
-    ngx_sf_segment_e kind, ngx_uint_t param, ngx_uint_t radix);
+static ngx_int_t ngx_sf_statement_add_switch(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, ngx_sf_segment_e kind, ngx_uint_t param,
+    ngx_uint_t radix);
 static ngx_sf_segment_t *ngx_sf_statement_add(ngx_sf_statement_t *st,
     ngx_sf_segment_e kind);
 static size_t ngx_sf_statement_bound(ngx_sf_statement_t *st);
@@ -145,6 +146,15 @@ ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_str_t *name,
         if (params[i].type == NGX_SF_PARAM_PAGE_SIZE) {
             st->page_size = params[i].def;
         }
+    }
+
+    /* each once, and beside them the user, the limit and the offset */
+
+    if (i + 3 > NGX_SF_STATEMENT_BINDS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "endpoint \"%V\" has more than %d parameters",
+                           name, NGX_SF_STATEMENT_BINDS - 3);
+        return NULL;
     }
 
     if (ngx_array_init(&st->segments, cf->pool, 16, sizeof(ngx_sf_segment_t))
@@ -263,7 +273,7 @@ ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
 
     if (name->len == 4 && ngx_memcmp(name->data, "page", 4) == 0) {
         return ngx_sf_statement_add(st, NGX_SF_SEGMENT_PAGE)
-               ? ngx_sf_statement_add_switch(st, NGX_SF_SEGMENT_PAGE, 0, 2)
+               ? ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_PAGE, 0, 2)
                : NGX_ERROR;
     }
 
@@ -283,7 +293,7 @@ ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
         if (open && open->param == NGX_CONF_UNSET_UINT) {
             open->param = i;
 
-            if (ngx_sf_statement_add_switch(st, NGX_SF_SEGMENT_OPEN, i, 2)
+            if (ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_OPEN, i, 2)
                 != NGX_OK)
             {
                 return NGX_ERROR;
@@ -309,7 +319,8 @@ ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
 
         seg->param = i;
 
-        return ngx_sf_statement_add_switch(st, NGX_SF_SEGMENT_CHOICE, i, n);
+        return ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_CHOICE, i,
+                                           n);
     }
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -323,8 +334,8 @@ ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
 /* the same switch in two places is one */
 
 static ngx_int_t
-ngx_sf_statement_add_switch(ngx_sf_statement_t *st, ngx_sf_segment_e kind,
-    ngx_uint_t param, ngx_uint_t radix)
+ngx_sf_statement_add_switch(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    ngx_sf_segment_e kind, ngx_uint_t param, ngx_uint_t radix)
 {
     ngx_uint_t  i;
 
@@ -335,6 +346,10 @@ ngx_sf_statement_add_switch(ngx_sf_statement_t *st, ngx_sf_segment_e kind,
     }
 
     if (st->nswitches == NGX_SF_STATEMENT_SWITCHES) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "statement of endpoint \"%V\" has more than %d "
+                           "groups and choices", &st->name,
+                           NGX_SF_STATEMENT_SWITCHES);
         return NGX_ERROR;
     }
 

@@ -364,10 +364,14 @@ sub exchange {
     if (!$o{no_body}) {
         my $length = $res{headers}{'content-length'};
 
-        while (!defined $length || length $body < $length) {
+        alarm 20;
+
+        while (defined $length ? length $body < $length : !ends_chunks(\$body))
+        {
             sysread $socket, $body, 65536, length $body or last;
-            last if !defined $length && ends_chunks(\$body);
         }
+
+        alarm 0;
     }
 
     $res{body} = $body // '';
