@@ -32,7 +32,13 @@ static char *ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf,
     void *parent, void *child);
 
 
+static char *ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf);
+static char *ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post,
+    void *data);
+
 static ngx_int_t ngx_http_softfactory_endpoint_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_softfactory_cache_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_softfactory_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -40,6 +46,10 @@ static ngx_int_t ngx_http_softfactory_time_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
 static ngx_int_t ngx_http_softfactory_init_process(ngx_cycle_t *cycle);
+static ngx_int_t ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker);
+static ngx_int_t ngx_http_softfactory_listen(ngx_sf_worker_t *worker,
+    ngx_uint_t i);
+static void ngx_http_softfactory_woken(void *data, uint64_t hash);
 static void ngx_http_softfactory_exit_process(ngx_cycle_t *cycle);
 
 
@@ -48,7 +58,21 @@ static ngx_conf_num_bounds_t  ngx_http_softfactory_page_size_bounds = {
 };
 
 
+/* a lease is renewed by a heartbeat every 500 ms */
+
+static ngx_conf_post_t  ngx_http_softfactory_lease_bounds = {
+    ngx_http_softfactory_check_lease
+};
+
+
 static ngx_command_t  ngx_http_softfactory_commands[] = {
+
+    { ngx_string("softfactory_zone"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_sf_cache_conf_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("softfactory_pg"),
       NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
@@ -63,6 +87,20 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
       NULL },
+
+    { ngx_string("softfactory_listen"),
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      ngx_sf_pg_listen,
+      NGX_HTTP_SRV_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_listen_lease"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_sf_main_conf_t, lease),
+      &ngx_http_softfactory_lease_bounds },
 
     { ngx_string("softfactory_pass"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
@@ -120,6 +158,63 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       0,
       NULL },
 
+    { ngx_string("softfactory_cache"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, cache),
+      NULL },
+
+    { ngx_string("softfactory_cache_ttl"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_CONF_2MORE,
+      ngx_sf_cache_conf_ttl,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_cache_bypass"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_set_predicate_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, bypass),
+      NULL },
+
+    { ngx_string("softfactory_cache_incoherent_ttl"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, incoherent_ttl),
+      NULL },
+
+    { ngx_string("softfactory_cache_max_entry"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, max_entry),
+      NULL },
+
+    { ngx_string("softfactory_auth_grace"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, auth_grace),
+      NULL },
+
+    { ngx_string("softfactory_purge"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_sf_cache_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_sf_purge_handler },
+
+    { ngx_string("softfactory_status"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_sf_cache_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_sf_status_handler },
+
     { ngx_string("softfactory_version"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
@@ -141,6 +236,10 @@ static ngx_http_variable_t  ngx_http_softfactory_variables[] = {
       ngx_http_softfactory_user_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("softfactory_cache"), NULL,
+      ngx_http_softfactory_cache_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("softfactory_db_time"), NULL,
       ngx_http_softfactory_time_variable,
       offsetof(ngx_sf_ctx_t, db_time),
@@ -160,7 +259,7 @@ static ngx_http_module_t  ngx_http_softfactory_module_ctx = {
     ngx_http_softfactory_postconfiguration, /* postconfiguration */
 
     ngx_http_softfactory_create_main_conf, /* create main configuration */
-    NULL,                                  /* init main configuration */
+    ngx_http_softfactory_init_main_conf,   /* init main configuration */
 
     ngx_sf_pg_create_conf,                 /* create server configuration */
     NULL,                                  /* merge server configuration */
@@ -189,7 +288,6 @@ ngx_module_t  ngx_http_softfactory_module = {
 static ngx_int_t
 ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
 {
-    ngx_str_t             name;
     ngx_uint_t            i;
     ngx_sf_main_conf_t   *smcf;
     ngx_sf_param_env_t    env;
@@ -214,16 +312,14 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
         }
     }
 
-    ngx_str_set(&name, "principal");
-
-    smcf->principal = ngx_sf_statement_compile(cf, &name, NULL,
-                                               ngx_sf_api_principal, 2,
-                                               &smcf->nstatements);
+    smcf->listen_id = smcf->nstatements;
+    smcf->nstatements += NGX_SF_LISTEN_STATEMENTS;
 
     smcf->routes = ngx_sf_routes_compile(cf, smcf->endpoints,
                                          smcf->nendpoints);
 
-    if (smcf->principal == NULL || smcf->routes == NULL
+    if (smcf->routes == NULL
+        || ngx_sf_item_compile_principal(cf, smcf) != NGX_OK
         || ngx_sf_param_env_init(cf, &env) != NGX_OK)
     {
         return NGX_ERROR;
@@ -239,8 +335,6 @@ static ngx_int_t
 ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_uint_t i)
 {
-    const char          *sql;
-    ngx_uint_t           columns;
     ngx_sf_endpoint_t   *endpoint;
     const ngx_sf_row_t  *row;
 
@@ -264,39 +358,14 @@ ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NGX_ERROR;
     }
 
-    columns = 1;
-
     if (row->shape) {
         endpoint->program = ngx_sf_json_compile(cf->pool, row->shape);
         if (endpoint->program == NULL) {
             return NGX_ERROR;
         }
-
-        columns = ngx_sf_json_columns(endpoint->program);
     }
 
-    sql = row->document ? ngx_sf_api_ping : row->sql;
-
-    if (sql) {
-        endpoint->statement = ngx_sf_statement_compile(cf, &endpoint->name,
-                                                       row->params, sql,
-                                                       columns,
-                                                       &smcf->nstatements);
-        if (endpoint->statement == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (row->total) {
-        endpoint->total = ngx_sf_statement_compile(cf, &endpoint->name,
-                                                   row->params, row->total, 1,
-                                                   &smcf->nstatements);
-        if (endpoint->total == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
+    return ngx_sf_item_compile(cf, smcf, endpoint);
 }
 
 
@@ -343,6 +412,16 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
         }
     }
 
+    slcf = smcf->operators.elts;
+
+    for (i = 0; i < smcf->operators.nelts; i++) {
+        if (ngx_sf_cache_conf_find_zone(cf, slcf[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_sf_cache_conf_reuse(cf, smcf);
+
     return NGX_OK;
 }
 
@@ -372,12 +451,46 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
            != NGX_OK
         || ngx_array_init(&smcf->pools, cf->pool, 2,
                           sizeof(ngx_sf_pg_conf_t *))
+           != NGX_OK
+        || ngx_array_init(&smcf->zones, cf->pool, 1, sizeof(ngx_sf_zone_t *))
+           != NGX_OK
+        || ngx_array_init(&smcf->origins, cf->pool, 1,
+                          sizeof(ngx_sf_origin_t))
+           != NGX_OK
+        || ngx_array_init(&smcf->operators, cf->pool, 1,
+                          sizeof(ngx_sf_loc_conf_t *))
            != NGX_OK)
     {
         return NULL;
     }
 
+    smcf->lease = NGX_CONF_UNSET_MSEC;
+
     return smcf;
+}
+
+
+static char *
+ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
+{
+    ngx_sf_main_conf_t  *smcf = conf;
+
+    ngx_conf_init_msec_value(smcf->lease, 2000);
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *lease = data;
+
+    if (*lease < NGX_SF_LISTEN_LEASE_MIN) {
+        return "must be 1s at least: heartbeats come every 500ms";
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -397,6 +510,11 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     slcf->cors = NGX_CONF_UNSET_PTR;
     slcf->anonymous = NGX_CONF_UNSET;
     slcf->max_page_size = NGX_CONF_UNSET;
+    slcf->ttls = NGX_CONF_UNSET_PTR;
+    slcf->bypass = NGX_CONF_UNSET_PTR;
+    slcf->incoherent_ttl = NGX_CONF_UNSET_MSEC;
+    slcf->auth_grace = NGX_CONF_UNSET_MSEC;
+    slcf->max_entry = NGX_CONF_UNSET_SIZE;
 
     return slcf;
 }
@@ -413,9 +531,18 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
 
-    if (ngx_sf_conf_inherit_pass(cf, prev, conf) != NGX_OK) {
+    if (ngx_sf_conf_inherit_pass(cf, prev, conf) != NGX_OK
+        || ngx_sf_cache_conf_merge_ttls(cf, prev, conf) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
+
+    ngx_conf_merge_str_value(conf->cache, prev->cache, "");
+    ngx_conf_merge_ptr_value(conf->bypass, prev->bypass, NULL);
+    ngx_conf_merge_msec_value(conf->incoherent_ttl, prev->incoherent_ttl,
+                              1000);
+    ngx_conf_merge_msec_value(conf->auth_grace, prev->auth_grace, 300000);
+    ngx_conf_merge_size_value(conf->max_entry, prev->max_entry, 1024 * 1024);
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
@@ -458,6 +585,32 @@ ngx_http_softfactory_endpoint_variable(ngx_http_request_t *r,
 
     v->data = ctx->endpoint->name.data;
     v->len = ctx->endpoint->name.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_softfactory_cache_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_sf_ctx_t     *ctx;
+    const ngx_str_t  *status;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_softfactory_module);
+
+    if (ctx == NULL || ctx->cache_status == NGX_SF_CACHE_NONE) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    status = ngx_sf_response_cache_status(ctx);
+
+    v->data = status->data;
+    v->len = status->len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
@@ -565,12 +718,11 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
                                              * sizeof(ngx_sf_pg_pool_t *));
 
     if (worker->tokens == NULL || worker->statements == NULL
-        || worker->pools == NULL)
+        || worker->pools == NULL
+        || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK)
     {
         return NGX_ERROR;
     }
-
-    ngx_sf_flights_init(&worker->flights);
 
     pgcf = smcf->pools.elts;
 
@@ -582,17 +734,134 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
         }
     }
 
+    if (ngx_http_softfactory_enter_zones(worker) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     smcf->worker = worker;
 
     return NGX_OK;
 }
 
 
+/* a worker that finds no room in a zone does without the cache */
+
+static ngx_int_t
+ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker)
+{
+    ngx_uint_t            i;
+    ngx_sf_zone_t       **zone;
+    ngx_sf_main_conf_t   *smcf;
+
+    smcf = worker->smcf;
+    zone = smcf->zones.elts;
+
+    for (i = 0; i < smcf->zones.nelts; i++) {
+        if (ngx_sf_zone_enter(zone[i]) != NGX_OK) {
+            ngx_log_error(NGX_LOG_ALERT, worker->cycle->log, 0,
+                          "softfactory_zone \"%V\" has no room for another "
+                          "worker", &zone[i]->name);
+            continue;
+        }
+
+        zone[i]->woken = ngx_http_softfactory_woken;
+        zone[i]->data = worker;
+
+        if (ngx_sf_wake_open(zone[i], worker->cycle->log) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    worker->sources = ngx_pcalloc(worker->cycle->pool,
+                        smcf->origins.nelts * sizeof(ngx_sf_source_t *) + 1);
+    worker->listeners = ngx_pcalloc(worker->cycle->pool,
+                        smcf->origins.nelts * sizeof(ngx_sf_listen_t *) + 1);
+
+    if (worker->sources == NULL || worker->listeners == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < smcf->origins.nelts; i++) {
+        if (ngx_http_softfactory_listen(worker, i) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_softfactory_listen(ngx_sf_worker_t *worker, ngx_uint_t i)
+{
+    ngx_sf_origin_t     *origin;
+    ngx_sf_pg_conf_t    *pgcf;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = worker->smcf;
+    origin = smcf->origins.elts;
+    origin += i;
+
+    if (origin->zone->slot == NULL) {
+        return NGX_OK;
+    }
+
+    worker->sources[i] = ngx_sf_zone_source(origin->zone, origin->identity);
+
+    if (worker->sources[i] == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, worker->cycle->log, 0,
+                      "softfactory_zone \"%V\" has no room for another "
+                      "upstream", &origin->zone->name);
+        return NGX_OK;
+    }
+
+    pgcf = origin->primary;
+
+    if (pgcf->listen_off) {
+        return NGX_OK;
+    }
+
+    if (pgcf->listen_pg) {
+        pgcf = pgcf->listen_pg;
+    }
+
+    worker->listeners[i] = ngx_sf_listen_create(worker->cycle, origin->zone,
+                                                worker->sources[i],
+                                                worker->pools[pgcf->index],
+                                                pgcf != origin->primary,
+                                                smcf->listen_id);
+
+    return worker->listeners[i] ? NGX_OK : NGX_ERROR;
+}
+
+
+static void
+ngx_http_softfactory_woken(void *data, uint64_t hash)
+{
+    ngx_sf_worker_t  *worker = data;
+
+    ngx_uint_t  i;
+
+    if (hash != NGX_SF_WAKE_LISTENER) {
+        ngx_sf_flights_woken(worker, hash);
+        return;
+    }
+
+    for (i = 0; i < worker->smcf->origins.nelts; i++) {
+        if (worker->listeners[i]) {
+            ngx_sf_listen_nudge(worker->listeners[i]);
+        }
+    }
+}
+
+
 static void
 ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
 {
-    ngx_uint_t           i;
-    ngx_sf_main_conf_t  *smcf;
+    ngx_uint_t            i;
+    ngx_sf_zone_t       **zone;
+    ngx_sf_worker_t      *worker;
+    ngx_sf_main_conf_t   *smcf;
 
     smcf = ngx_http_cycle_get_module_main_conf(cycle,
                                                ngx_http_softfactory_module);
@@ -601,12 +870,27 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
-    for (i = 0; i < smcf->pools.nelts; i++) {
-        ngx_sf_pg_pool_destroy(smcf->worker->pools[i]);
+    worker = smcf->worker;
+
+    for (i = 0; i < smcf->origins.nelts; i++) {
+        if (worker->listeners[i]) {
+            ngx_sf_listen_destroy(worker->listeners[i]);
+        }
     }
 
-    ngx_sf_flights_destroy(&smcf->worker->flights);
-    ngx_sf_tokens_destroy(smcf->worker->tokens);
+    for (i = 0; i < smcf->pools.nelts; i++) {
+        ngx_sf_pg_pool_destroy(worker->pools[i]);
+    }
+
+    ngx_sf_flights_destroy(&worker->flights);
+    ngx_sf_tokens_destroy(worker->tokens);
+
+    zone = smcf->zones.elts;
+
+    for (i = 0; i < smcf->zones.nelts; i++) {
+        ngx_sf_wake_close(zone[i]);
+        ngx_sf_zone_leave(zone[i]);
+    }
 
     smcf->worker = NULL;
 }

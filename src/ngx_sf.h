@@ -18,11 +18,15 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include <jansson.h>
 
 #include "ngx_sf_number.h"
 #include "ngx_sf_json.h"
 #include "ngx_sf_jwt.h"
 #include "ngx_sf_pg.h"
+#include "ngx_sf_table.h"
+#include "ngx_sf_shm.h"
+#include "ngx_sf_listen.h"
 
 
 typedef struct ngx_sf_main_conf_s  ngx_sf_main_conf_t;
@@ -30,6 +34,7 @@ typedef struct ngx_sf_loc_conf_s   ngx_sf_loc_conf_t;
 typedef struct ngx_sf_worker_s     ngx_sf_worker_t;
 typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
 typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
+typedef struct ngx_sf_item_s       ngx_sf_item_t;
 typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
 typedef struct ngx_sf_ctx_s        ngx_sf_ctx_t;
@@ -106,7 +111,12 @@ typedef struct {
     const ngx_sf_param_t       *params;
     ngx_uint_t                  lane;     /* ngx_sf_pg_lane_e */
     const char                 *sql;
+    const char                 *tags;     /* of what it reads: ngx_sf_tag.c */
+    time_t                      ttl;      /* seconds in the cache */
     const char                 *total;    /* statement of "total", heavy */
+    const char                 *total_tags;
+    ngx_uint_t                  deadlines;    /* column 1 of total: ms until
+                                                 the next row drops out */
     const ngx_sf_json_field_t  *shape;
     const char                 *missing;  /* no row: 404 with this error */
     const char                 *forbidden;    /* column 0 of row 0 is not
@@ -120,6 +130,7 @@ extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
 
 /* is_active and products (slugs, comma separated) of $user */
 extern const char          ngx_sf_api_principal[];
+extern const char          ngx_sf_api_principal_tags[];
 
 /* answers when the pool is up */
 extern const char          ngx_sf_api_ping[];
@@ -133,8 +144,8 @@ struct ngx_sf_endpoint_s {
     ngx_str_t                   name;
     ngx_uint_t                  nparams;
     ngx_uint_t                  product;  /* bit of the gate, 0: none */
-    ngx_sf_statement_t         *statement;
-    ngx_sf_statement_t         *total;
+    ngx_sf_item_t              *answer;   /* NULL: without a statement */
+    ngx_sf_item_t              *total;
     ngx_sf_json_program_t      *program;
 };
 
@@ -169,6 +180,10 @@ typedef struct {
 ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
     const ngx_str_t *name, const ngx_sf_param_t *params, const char *sql,
     ngx_uint_t columns, ngx_uint_t *next_id);
+
+/* mask of the parameters that a template names; *user: it names the user */
+uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
+    ngx_uint_t *user);
 
 /* the text that serves these values, composed in the worker at first use */
 ngx_sf_pg_statement_t *ngx_sf_statement_variant(ngx_sf_worker_t *worker,
@@ -285,64 +300,163 @@ ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
     const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
 
 
-/* --- ngx_sf_flight.c: one execution of one query for 1..n requests --- */
+/* copies what is needed beyond the request: values and their texts */
+ngx_int_t ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
+    ngx_uint_t n, ngx_sf_params_t *copy);
+
+
+/* --- ngx_sf_item.c: what is asked of the database, and made of it --- */
 
 typedef enum {
-    NGX_SF_WAIT_PRINCIPAL = 0,
-    NGX_SF_WAIT_ROWS,
-    NGX_SF_WAIT_TOTAL,
-    NGX_SF_WAITS
-} ngx_sf_wait_e;
+    NGX_SF_ITEM_PRINCIPAL = 0,  /* active flag and products of a user */
+    NGX_SF_ITEM_TOTAL,          /* number of rows by a filter */
+    NGX_SF_ITEM_ANSWER,         /* JSON of an endpoint */
+    NGX_SF_ITEM_PING            /* whether the pool is up */
+} ngx_sf_item_e;
 
-/* a request's place in a flight */
+struct ngx_sf_item_s {
+    ngx_sf_item_e               kind;
+    ngx_sf_endpoint_t          *endpoint; /* NULL: principal */
+    ngx_sf_statement_t         *statement;
+    ngx_uint_t                  lane;
+    ngx_sf_item_t              *total;    /* that an answer shows */
+    ngx_sf_tags_t               tags;
+    uint32_t                    id;       /* of name and texts, for keys */
+    uint64_t                    params;   /* mask of those that matter */
+    unsigned                    personal:1;   /* differs from user to user */
+    unsigned                    cached:1;
+};
+
+/* an item for one request */
 
 typedef struct {
-    ngx_queue_t                 queue;    /* flight->waiters */
-    ngx_sf_flight_t            *flight;   /* NULL: not in one */
-    ngx_sf_ctx_t               *ctx;
-} ngx_sf_wait_t;
+    const ngx_sf_item_t        *item;
+    ngx_sf_loc_conf_t          *slcf;
+    const ngx_sf_params_t      *params;   /* NULL: it has none */
+    int64_t                     user;
+    unsigned                    bypass:1; /* neither read nor stored */
+} ngx_sf_order_t;
+
+/* compiles the items of an endpoint, or that of principals */
+ngx_int_t ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_endpoint_t *endpoint);
+ngx_int_t ngx_sf_item_compile_principal(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf);
+
+void ngx_sf_item_source(const ngx_sf_order_t *order,
+    ngx_sf_bind_source_t *source);
+
+/*
+ * The canonical key: orders with equal keys have equal answers.  key->data is
+ * a buffer of key->len bytes; NGX_DECLINED: they are not enough.
+ */
+ngx_int_t ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
+    ngx_sf_key_t *key);
+
+/* what is read of a row's parameters; the id of the path, or 0 */
+int64_t ngx_sf_item_id(const ngx_sf_order_t *order);
+
+/*
+ * Makes what a flight brings of its results: its status, and body or error,
+ * and its deadline.
+ */
+ngx_int_t ngx_sf_item_render(ngx_sf_flight_t *flight);
+
+/* JSON of an endpoint; res may be NULL if the shape reads no cell */
+ngx_int_t ngx_sf_item_render_json(ngx_pool_t *pool,
+    const ngx_sf_endpoint_t *endpoint, const ngx_sf_params_t *params,
+    const PGresult *res, int64_t total, ngx_str_t *body);
+
+/* the number of a total's text, and ms to its deadline, or -1 */
+ngx_int_t ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total,
+    int64_t *deadline);
+
+/* a strong entity tag: NGX_SF_ETAG_LEN bytes (RFC 9110, 8.8.3) */
+void ngx_sf_item_etag(const ngx_str_t *body, u_char *etag);
+
+
+/* --- ngx_sf_flight.c: one execution of one item for 1..n requests --- */
+
+typedef struct ngx_sf_wait_s  ngx_sf_wait_t;
 
 typedef void (*ngx_sf_landed_pt)(ngx_sf_wait_t *wait);
 
+/* a place: what somebody waits for, or has got */
+
+struct ngx_sf_wait_s {
+    ngx_queue_t                 queue;    /* flight->waiters */
+    ngx_sf_flight_t            *flight;   /* NULL: not in one */
+    ngx_sf_zone_t              *zone;     /* of what was found */
+    ngx_sf_found_t              found;    /* in the zone, without a flight */
+    ngx_sf_landed_pt            handler;
+    void                       *data;
+};
+
 typedef struct {
-    ngx_rbtree_t                rbtree;   /* keyed flights */
-    ngx_rbtree_node_t           sentinel;
-    ngx_queue_t                 kept;     /* landed ones, oldest first */
-    ngx_uint_t                  nkept;
+    ngx_queue_t                *buckets;  /* flights that can be joined */
 } ngx_sf_flights_t;
 
 struct ngx_sf_flight_s {
-    ngx_str_node_t              node;     /* key, empty: never shared */
-    ngx_queue_t                 kept;
+    ngx_queue_t                 queue;    /* a bucket of flights */
     ngx_queue_t                 waiters;
-    ngx_uint_t                  members;  /* waits that point here */
-    ngx_msec_t                  landed_at;
-    ngx_msec_t                  keep;     /* ms that a result is served */
+    ngx_uint_t                  members;  /* places, and its own */
     ngx_pool_t                 *pool;
-    ngx_sf_flights_t           *flights;
+    ngx_sf_worker_t            *worker;
+
+    ngx_sf_order_t              order;    /* its params are a copy */
+    ngx_sf_params_t             params;
+    ngx_sf_zone_t              *zone;     /* NULL: not cached */
+    ngx_sf_key_t                key;
+    ngx_sf_fresh_t              fresh;
+    ngx_sf_stamp_t              stamp;
+    ngx_sf_claim_t              claim;
+    ngx_msec_t                  created;
+
     ngx_sf_pg_query_t           query;
+    ngx_sf_wait_t               total;
+    ngx_uint_t                  pending;  /* results that are missing */
+    ngx_event_t                 timer;    /* while another worker is at it */
+
     ngx_sf_pg_outcome_e         outcome;
     PGresult                   *res;
+    ngx_sf_found_t              found;    /* what another worker has made, or
+                                             something stale */
+    ngx_uint_t                  status;
+    ngx_str_t                   body;
+    ngx_str_t                   error;
+    ngx_msec_t                  deadline;
+    u_char                      etag[NGX_SF_ETAG_LEN];
+
     unsigned                    landed:1;
     unsigned                    linked:1; /* in flights */
+    unsigned                    waiting:1;    /* for another worker */
+    unsigned                    held:1;   /* a place of its own, until it has
+                                             landed */
+    unsigned                    incoherent:1;
+    unsigned                    tagged:1; /* etag is set */
 };
 
 /*
- * Takes a place in a flight of a statement, which is sent to the primary or,
- * while that is away, to the replicas.  With keep, ms, a flight of the same
- * text and values is joined that is under way or landed less than keep ago.
- * NGX_OK: landed, look at ->outcome; NGX_AGAIN: ctx->pending was raised and
- * ctx->landed() will be called; NGX_ERROR: memory is short.
+ * Takes a place in the making of an item.  NGX_OK: it is there, in the zone or
+ * in a flight that has landed; NGX_AGAIN: wait->handler will be called;
+ * NGX_ERROR: memory is short.
  */
-ngx_int_t ngx_sf_flight_ask(ngx_sf_ctx_t *ctx, ngx_sf_wait_e which,
-    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source,
-    ngx_uint_t lane, ngx_msec_t keep);
+ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_order_t *order);
 
-void ngx_sf_flights_init(ngx_sf_flights_t *flights);
-void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
-
-/* gives the place up; the last one to leave ends the flight */
+/* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
+
+/* of a place whose item is there */
+ngx_sf_pg_outcome_e ngx_sf_flight_outcome(const ngx_sf_wait_t *wait);
+ngx_sf_entry_t *ngx_sf_flight_value(const ngx_sf_wait_t *wait);
+ngx_str_t ngx_sf_flight_body(const ngx_sf_wait_t *wait);
+
+/* the zone says that something has changed under a hash */
+void ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash);
+
+ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights);
+void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
 
 
 /* --- ngx_sf_request.c: the steps of a request --- */
@@ -353,8 +467,8 @@ typedef enum {
     NGX_SF_STEP_PARAMS,
     NGX_SF_STEP_PRINCIPAL,
     NGX_SF_STEP_GATE,
-    NGX_SF_STEP_FETCH,
-    NGX_SF_STEP_RENDER,
+    NGX_SF_STEP_ASK,
+    NGX_SF_STEP_TAKE,
     NGX_SF_STEP_SEND
 } ngx_sf_step_e;
 
@@ -370,19 +484,25 @@ struct ngx_sf_ctx_s {
     ngx_sf_principal_t         *principal;
     ngx_sf_params_t             params;
 
-    ngx_sf_wait_t               waits[NGX_SF_WAITS];
-    ngx_uint_t                  pending;  /* waits not landed */
-    ngx_sf_landed_pt            landed;   /* called for each that lands */
+    ngx_sf_wait_t               wait;     /* principal, then the answer */
 
     ngx_uint_t                  status;
     ngx_str_t                   error;    /* text of an error answer */
     ngx_str_t                   body;
+    ngx_str_t                   etag;
+    ngx_sf_cache_status_e       cache_status;
+    ngx_msec_t                  created;  /* of an answer from the zone */
     ngx_uint_t                  retry_after;  /* seconds, 0: no header */
 
-    uint64_t                    queue_time;   /* microseconds */
+    uint64_t                    started;  /* microseconds, monotonic */
+    uint64_t                    auth_time;    /* microseconds */
+    uint64_t                    cache_time;
+    uint64_t                    queue_time;
     uint64_t                    db_time;
 
     unsigned                    parked:1;
+    unsigned                    asked:1;  /* for the principal */
+    unsigned                    varies:1; /* by Accept-Encoding */
     unsigned                    preflight:1;  /* OPTIONS */
     unsigned                    done:1;   /* answered or handed over */
 };
@@ -423,6 +543,36 @@ ngx_int_t ngx_sf_response_outcome(ngx_sf_ctx_t *ctx,
     ngx_sf_pg_outcome_e outcome);
 
 
+/* HIT, MISS ...; empty when the cache was not asked */
+const ngx_str_t *ngx_sf_response_cache_status(ngx_sf_ctx_t *ctx);
+
+
+/* --- ngx_sf_gzip.c: compressed forms of answers --- */
+
+/*
+ * For an answer from the zone: takes its compressed form if the client asks
+ * for it, which is made at the first time and kept beside it.
+ */
+void ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx);
+
+/* whether gzip is asked for, by Accept-Encoding (RFC 9110, 12.5.3) */
+ngx_uint_t ngx_sf_gzip_accepted(const ngx_str_t *header);
+
+
+/* --- ngx_sf_purge.c, ngx_sf_status.c: the operator's locations --- */
+
+/* content handlers of softfactory_purge and softfactory_status */
+ngx_int_t ngx_sf_purge_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_status_handler(ngx_http_request_t *r);
+
+/*
+ * Sends a document, which is freed; allow may be NULL.  Returns what a content
+ * handler returns.
+ */
+ngx_int_t ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
+    const char *allow, json_t *doc);
+
+
 /* --- ngx_sf_header.c: headers of requests and answers --- */
 
 /* adds a header; name is a constant, the value lives as long as r */
@@ -443,6 +593,9 @@ char *ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* index of an endpoint, NGX_DONE for "all", or NGX_ERROR, which was logged */
+ngx_int_t ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name);
+
 /* the softfactory_pass of a location holds in its `if` and `limit_except` */
 ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
     ngx_sf_loc_conf_t *conf);
@@ -451,11 +604,52 @@ ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
 ngx_int_t ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
 
 
+/* --- ngx_sf_cache_conf.c: directives of the cache --- */
+
+/* of one endpoint, in ms; unset ones come from the level above */
+
+typedef struct {
+    ngx_msec_t                  ttl;
+    ngx_msec_t                  stale;
+    ngx_msec_t                  error;
+} ngx_sf_ttl_t;
+
+/* a database in a zone, as configured */
+
+typedef struct {
+    ngx_sf_zone_t              *zone;
+    ngx_sf_pg_conf_t           *primary;
+    u_char                      identity[16];
+} ngx_sf_origin_t;
+
+char *ngx_sf_cache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* a content handler, cmd->post, of the zone that is named */
+char *ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* times of endpoints that are not set here, from the level above */
+ngx_int_t ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
+
+/* after all of http{}: the zone that a location names */
+ngx_int_t ngx_sf_cache_conf_find_zone(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
+
+/* after all of http{}: the origin that slcf's answers come from */
+ngx_int_t ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
+
+/* zones of a running nginx that have another layout are not taken over */
+void ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
+
+
 /* --- ngx_sf_pg_conf.c: directives of a PostgreSQL upstream --- */
 
 void *ngx_sf_pg_create_conf(ngx_conf_t *cf);
 char *ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_pg_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* after all of http{}: servers and lanes of the upstream uscf */
 ngx_int_t ngx_sf_pg_conf_finish(ngx_conf_t *cf,
@@ -468,13 +662,18 @@ struct ngx_sf_main_conf_s {
     ngx_sf_endpoint_t          *endpoints;
     ngx_uint_t                  nendpoints;
     ngx_sf_routes_t            *routes;
-    ngx_sf_statement_t         *principal;
-    ngx_sf_statement_t         *ping;
+    ngx_sf_item_t              *principal;
     ngx_uint_t                  nstatements;
+    ngx_uint_t                  listen_id;    /* of listeners' statements */
     ngx_array_t                 products; /* of ngx_str_t: bit = index */
     ngx_regex_t                *sql_like; /* see ngx_sf_param_env_t */
     ngx_array_t                 locations;    /* of ngx_sf_loc_conf_t * */
     ngx_array_t                 pools;    /* of ngx_sf_pg_conf_t * in use */
+    ngx_array_t                 zones;    /* of ngx_sf_zone_t * */
+    ngx_array_t                 origins;  /* of ngx_sf_origin_t */
+    ngx_array_t                 operators;    /* of ngx_sf_loc_conf_t * with
+                                                 a purge or a status */
+    ngx_msec_t                  lease;    /* softfactory_listen_lease */
     ngx_sf_worker_t            *worker;   /* set once, in the worker */
 };
 
@@ -492,6 +691,15 @@ struct ngx_sf_loc_conf_s {
     ngx_flag_t                  anonymous;
     ngx_int_t                   max_page_size;
 
+    ngx_str_t                   cache;    /* name of its zone, or "off" */
+    ngx_sf_zone_t              *zone;     /* NULL: no cache */
+    ngx_uint_t                  origin;   /* of its answers */
+    ngx_sf_ttl_t               *ttls;     /* by endpoint index */
+    ngx_array_t                *bypass;   /* predicates */
+    ngx_msec_t                  incoherent_ttl;
+    ngx_msec_t                  auth_grace;
+    size_t                      max_entry;
+
     ngx_http_core_srv_conf_t   *cscf;     /* for the check of fallback */
     u_char                     *file;     /* where softfactory_pass stands */
     ngx_uint_t                  line;
@@ -505,6 +713,8 @@ struct ngx_sf_worker_s {
     ngx_sf_pg_pool_t          **pools;    /* by ngx_sf_pg_conf_t.index */
     ngx_sf_pg_statement_t     **statements;   /* by id, made at first use */
     ngx_sf_flights_t            flights;
+    ngx_sf_source_t           **sources;  /* by origin; NULL: no cache */
+    ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */
     ngx_sf_tokens_t            *tokens;
     time_t                      started;
 };

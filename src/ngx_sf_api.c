@@ -57,6 +57,12 @@ static const ngx_sf_param_t  ngx_sf_no_params[] = { P_END };
 static const ngx_sf_param_t  ngx_sf_id_params[] = { P("id", ID), P_END };
 
 
+/* ms until the first of the rows counted drops out of the list */
+
+#define NGX_SF_NEXT_DEADLINE                                                  \
+    "floor(extract(epoch FROM min(deadline) - localtimestamp) * 1000)::bigint"
+
+
 /* --- campaigns --- */
 
 #define NGX_SF_CAMPAIGN_ACTIVE                                                \
@@ -81,7 +87,8 @@ static const char  ngx_sf_campaigns_sql[] =
 
 static const char  ngx_sf_campaigns_total[] =
     "/* review_campaigns total */ "
-    "SELECT count(*) FROM campaigns WHERE " NGX_SF_CAMPAIGN_ACTIVE
+    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM campaigns "
+    "WHERE " NGX_SF_CAMPAIGN_ACTIVE
     "[[ AND category = $category]]";
 
 static const ngx_sf_json_field_t  ngx_sf_campaign_item[] = {
@@ -266,7 +273,8 @@ static const char  ngx_sf_listings_sql[] =
 
 static const char  ngx_sf_listings_total[] =
     "/* review_listings total */ "
-    "SELECT count(*) FROM review_listings WHERE " NGX_SF_LISTING_ACTIVE
+    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM review_listings "
+    "WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_FILTERS;
 
 #define NGX_SF_LISTING_FIELDS_TO_EXTERNAL_ID                                  \
@@ -325,7 +333,8 @@ static const char  ngx_sf_listings_search_sql[] =
 
 static const char  ngx_sf_listings_search_total[] =
     "/* review_listings_search total */ "
-    "SELECT count(*) FROM review_listings WHERE " NGX_SF_LISTING_ACTIVE
+    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM review_listings "
+    "WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_MATCHES;
 
 /* a row for each application of the user, or one without */
@@ -850,17 +859,21 @@ static const char  ngx_sf_benchmarks_body[] =
 
 /* --- the rows --- */
 
-#define NGX_SF_HEAVY_ROW(name, path, sql, shape)                              \
-    { name, path, NGX_HTTP_GET, 0, NGX_SF_USER, NULL, ngx_sf_no_params,       \
-      NGX_SF_PG_HEAVY, sql, NULL, shape, NULL, NULL, NULL, NULL }
+#define NGX_SF_HEAVY_ROW(row_name, row_path, row_sql, row_shape, row_ttl,     \
+                         row_tags)                                            \
+    { .name = row_name, .path = row_path, .method = NGX_HTTP_GET,             \
+      .access = NGX_SF_USER, .params = ngx_sf_no_params,                      \
+      .lane = NGX_SF_PG_HEAVY, .sql = row_sql, .tags = row_tags,              \
+      .ttl = row_ttl, .shape = row_shape }
 
-#define NGX_SF_CONSTANT_ROW(name, path, body)                                 \
-    { name, path, NGX_HTTP_GET, 0, NGX_SF_USER, NULL, ngx_sf_no_params,       \
-      NGX_SF_PG_READ, NULL, NULL, NULL, NULL, NULL, body, NULL }
+#define NGX_SF_CONSTANT_ROW(row_name, row_path, row_body)                     \
+    { .name = row_name, .path = row_path, .method = NGX_HTTP_GET,             \
+      .access = NGX_SF_USER, .params = ngx_sf_no_params, .body = row_body }
 
-#define NGX_SF_DOCUMENT_ROW(name, path, document)                             \
-    { name, path, NGX_HTTP_GET, 0, NGX_SF_ANYONE, NULL, ngx_sf_no_params,     \
-      NGX_SF_PG_READ, NULL, NULL, NULL, NULL, NULL, NULL, document }
+#define NGX_SF_DOCUMENT_ROW(row_name, row_path, row_document)                 \
+    { .name = row_name, .path = row_path, .method = NGX_HTTP_GET,             \
+      .access = NGX_SF_ANYONE, .params = ngx_sf_no_params,                    \
+      .document = row_document }
 
 
 const ngx_sf_row_t  ngx_sf_api[] = {
@@ -873,7 +886,11 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_campaigns_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_campaigns_sql,
+      .tags = "campaigns campaign_applications",
+      .ttl = 300,
       .total = ngx_sf_campaigns_total,
+      .total_tags = "campaigns",
+      .deadlines = 1,
       .shape = ngx_sf_campaigns_shape },
 
     { .name = "review_campaign",
@@ -883,6 +900,8 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_id_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_campaign_sql,
+      .tags = "campaigns.id=$id campaign_applications.campaign_id=$id",
+      .ttl = 300,
       .shape = ngx_sf_campaign_shape,
       .missing = "Campaign not found" },
 
@@ -894,6 +913,9 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_id_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_campaign_applications_sql,
+      .tags = "campaigns.id=$id campaign_applications.campaign_id=$id "
+              "users",
+      .ttl = 300,
       .shape = ngx_sf_campaign_applications_shape,
       .missing = "Campaign not found",
       .forbidden = "Not authorized" },
@@ -906,6 +928,8 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_no_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_my_campaigns_sql,
+      .tags = "campaigns.creator_id=$user campaign_applications",
+      .ttl = 300,
       .shape = ngx_sf_my_campaigns_shape },
 
     { .name = "review_my_applications",
@@ -915,6 +939,8 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_no_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_my_applications_sql,
+      .tags = "campaign_applications.user_id=$user campaigns",
+      .ttl = 300,
       .shape = ngx_sf_my_applications_shape },
 
     { .name = "review_listings",
@@ -925,7 +951,11 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_listings_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_listings_sql,
+      .tags = "review_listings review_bookmarks.user_id=$user",
+      .ttl = 300,
       .total = ngx_sf_listings_total,
+      .total_tags = "review_listings",
+      .deadlines = 1,
       .shape = ngx_sf_listings_shape },
 
     { .name = "review_listings_search",
@@ -935,7 +965,11 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_listings_search_params,
       .lane = NGX_SF_PG_HEAVY,
       .sql = ngx_sf_listings_search_sql,
+      .tags = "review_listings review_bookmarks.user_id=$user",
+      .ttl = 300,
       .total = ngx_sf_listings_search_total,
+      .total_tags = "review_listings",
+      .deadlines = 1,
       .shape = ngx_sf_listings_shape },
 
     { .name = "review_listing",
@@ -945,6 +979,10 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_id_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_listing_sql,
+      .tags = "review_listings.id=$id review_bookmarks.user_id=$user "
+              "review_applications.listing_id=$id "
+              "review_accounts.user_id=$user",
+      .ttl = 300,
       .shape = ngx_sf_listing_shape,
       .missing = "Listing not found" },
 
@@ -955,7 +993,10 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_bookmarks_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_bookmarks_sql,
+      .tags = "review_bookmarks.user_id=$user review_listings",
+      .ttl = 300,
       .total = ngx_sf_bookmarks_total,
+      .total_tags = "review_bookmarks.user_id=$user",
       .shape = ngx_sf_bookmarks_shape },
 
     { .name = "sns_accounts",
@@ -967,6 +1008,8 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_no_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_accounts_sql,
+      .tags = "sns_accounts.user_id=$user sns_posts.user_id=$user",
+      .ttl = 300,
       .shape = ngx_sf_accounts_shape },
 
     { .name = "sns_posts",
@@ -978,7 +1021,10 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_posts_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_posts_sql,
+      .tags = "sns_posts.user_id=$user sns_accounts.user_id=$user",
+      .ttl = 300,
       .total = ngx_sf_posts_total,
+      .total_tags = "sns_posts.user_id=$user",
       .shape = ngx_sf_posts_shape },
 
     { .name = "sns_analytics",
@@ -989,22 +1035,29 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_analytics_params,
       .lane = NGX_SF_PG_HEAVY,
       .sql = ngx_sf_analytics_sql,
+      .tags = "sns_analytics.user_id=$user sns_accounts.user_id=$user "
+              "sns_posts.user_id=$user",
+      .ttl = 300,
       .shape = ngx_sf_analytics_shape },
 
     NGX_SF_CONSTANT_ROW("sns_templates", "/api/sns/templates",
                         ngx_sf_templates_body),
 
     NGX_SF_HEAVY_ROW("dashboard_kpis", "/api/dashboard/kpis",
-                     ngx_sf_kpis_sql, ngx_sf_kpis_shape),
+                     ngx_sf_kpis_sql, ngx_sf_kpis_shape, 30,
+                     "payments users subscriptions"),
 
     NGX_SF_CONSTANT_ROW("dashboard_charts", "/api/dashboard/charts",
                         ngx_sf_charts_body),
 
     NGX_SF_HEAVY_ROW("dashboard_summary", "/api/dashboard/summary",
-                     ngx_sf_summary_sql, ngx_sf_summary_shape),
+                     ngx_sf_summary_sql, ngx_sf_summary_shape, 30,
+                     "subscriptions users"),
 
     NGX_SF_HEAVY_ROW("analytics_overview", "/api/analytics/overview",
-                     ngx_sf_overview_sql, ngx_sf_overview_shape),
+                     ngx_sf_overview_sql, ngx_sf_overview_shape, 60,
+                     "campaigns review_listings subscriptions payments "
+                     "sns_accounts sns_posts users"),
 
     { .name = "analytics_advanced",
       .path = "/api/analytics/advanced",
@@ -1013,13 +1066,17 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_advanced_params,
       .lane = NGX_SF_PG_HEAVY,
       .sql = ngx_sf_advanced_sql,
+      .tags = "payments",
+      .ttl = 60,
       .shape = ngx_sf_advanced_shape },
 
     NGX_SF_HEAVY_ROW("analytics_cohort", "/api/analytics/cohort",
-                     ngx_sf_cohort_sql, ngx_sf_cohort_shape),
+                     ngx_sf_cohort_sql, ngx_sf_cohort_shape, 60,
+                     "users"),
 
     NGX_SF_HEAVY_ROW("analytics_funnel", "/api/analytics/funnel",
-                     ngx_sf_funnel_sql, ngx_sf_funnel_shape),
+                     ngx_sf_funnel_sql, ngx_sf_funnel_shape, 60,
+                     "users subscriptions payments"),
 
     NGX_SF_CONSTANT_ROW("analytics_service_metrics",
                         "/api/analytics/service-metrics",
@@ -1033,7 +1090,8 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .shape = ngx_sf_trends_shape },
 
     NGX_SF_HEAVY_ROW("performance_roi", "/api/performance/roi",
-                     ngx_sf_roi_sql, ngx_sf_roi_shape),
+                     ngx_sf_roi_sql, ngx_sf_roi_shape, 900,
+                     "subscriptions payments users"),
 
     NGX_SF_CONSTANT_ROW("performance_product_roi",
                         "/api/performance/product-roi",
@@ -1064,5 +1122,8 @@ const char  ngx_sf_api_principal[] =
     "WHERE p.id = s.product_id), ',') FROM subscriptions s "
     "WHERE s.user_id = $user AND s.status = 'active') "
     "FROM users u WHERE u.id = $user";
+
+const char  ngx_sf_api_principal_tags[] =
+    "users.id=$user subscriptions.user_id=$user products";
 
 const char  ngx_sf_api_ping[] = "/* ping */ SELECT 1";

@@ -28,16 +28,10 @@
 #define NGX_SF_AUTH_INACTIVE    "User not found or inactive"
 
 
-typedef enum {
-    NGX_SF_PRINCIPAL_ACTIVE = 0,
-    NGX_SF_PRINCIPAL_PRODUCTS
-} ngx_sf_principal_column_e;
-
-
 static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
 static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *token);
-static ngx_int_t ngx_sf_auth_row(ngx_sf_ctx_t *ctx, const PGresult *res);
+static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text);
 static uint64_t ngx_sf_auth_products(ngx_sf_main_conf_t *smcf,
     ngx_str_t slugs);
 
@@ -189,31 +183,35 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
 ngx_int_t
 ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 {
-    ngx_int_t              rc;
-    ngx_sf_wait_t         *wait;
-    ngx_sf_bind_source_t   source;
+    ngx_int_t            rc;
+    ngx_str_t            text;
+    ngx_sf_order_t       order;
+    ngx_sf_pg_outcome_e  outcome;
 
     if (ctx->principal || ctx->user == 0) {
         ctx->step = NGX_SF_STEP_GATE;
         return NGX_OK;
     }
 
-    wait = &ctx->waits[NGX_SF_WAIT_PRINCIPAL];
+    if (!ctx->asked) {
+        ctx->asked = 1;
 
-    if (wait->flight == NULL) {
-        ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
-        source.user = ctx->user;
+        order.item = ctx->worker->smcf->principal;
+        order.slcf = ctx->slcf;
+        order.params = NULL;
+        order.user = ctx->user;
+        order.bypass = 0;
 
-        rc = ngx_sf_flight_ask(ctx, NGX_SF_WAIT_PRINCIPAL,
-                               ctx->worker->smcf->principal, &source,
-                               NGX_SF_PG_READ, 0);
+        rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
 
         if (rc != NGX_OK) {
             return rc == NGX_AGAIN ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
 
-    if (wait->flight->outcome != NGX_SF_PG_OK) {
+    outcome = ngx_sf_flight_outcome(&ctx->wait);
+
+    if (outcome != NGX_SF_PG_OK) {
 
         /* the parameters are known to be wrong without the database */
 
@@ -222,25 +220,29 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
             return ctx->params.status;
         }
 
-        return ngx_sf_response_outcome(ctx, wait->flight->outcome);
+        return ngx_sf_response_outcome(ctx, outcome);
     }
 
-    rc = ngx_sf_auth_row(ctx, wait->flight->res);
+    text = ngx_sf_flight_body(&ctx->wait);
+    rc = ngx_sf_auth_take(ctx, &text);
 
-    ngx_sf_flight_leave(wait);
+    ngx_sf_flight_leave(&ctx->wait);
 
+    ctx->auth_time = ngx_sf_pg_now() - ctx->started;
     ctx->step = NGX_SF_STEP_GATE;
 
     return rc;
 }
 
 
+/* the text of a principal, as ngx_sf_item.c makes it */
+
 static ngx_int_t
-ngx_sf_auth_row(ngx_sf_ctx_t *ctx, const PGresult *res)
+ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text)
 {
-    if (ngx_sf_pg_result_rows(res) == 0
-        || !ngx_sf_pg_result_bool(res, 0, NGX_SF_PRINCIPAL_ACTIVE))
-    {
+    ngx_str_t  slugs;
+
+    if (text->len == 0 || text->data[0] != '1') {
         return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_INACTIVE);
     }
@@ -251,9 +253,11 @@ ngx_sf_auth_row(ngx_sf_ctx_t *ctx, const PGresult *res)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    slugs.data = text->data + 1;
+    slugs.len = text->len - 1;
+
     ctx->principal->id = ctx->user;
-    ctx->principal->products = ngx_sf_auth_products(ctx->worker->smcf,
-                    ngx_sf_pg_result_cell(res, 0, NGX_SF_PRINCIPAL_PRODUCTS));
+    ctx->principal->products = ngx_sf_auth_products(ctx->worker->smcf, slugs);
 
     return NGX_OK;
 }
@@ -332,7 +336,7 @@ ngx_sf_auth_gate(ngx_sf_ctx_t *ctx)
         return ctx->params.status;
     }
 
-    ctx->step = NGX_SF_STEP_FETCH;
+    ctx->step = NGX_SF_STEP_ASK;
 
     return NGX_OK;
 }

@@ -18,8 +18,6 @@
 #define NGX_SF_CONF_SECRET_MAX  4096      /* bytes of a file */
 
 
-static char *ngx_sf_conf_unknown_endpoint(ngx_conf_t *cf,
-    ngx_str_t *name);
 static ngx_int_t ngx_sf_conf_add_location(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf);
 static char *ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
@@ -31,6 +29,11 @@ static char *ngx_sf_conf_token_products(ngx_conf_t *cf,
 static ngx_int_t ngx_sf_conf_upstream(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf, ngx_str_t *name, ngx_uint_t replicas,
     ngx_sf_pg_conf_t **pgcf);
+static ngx_int_t ngx_sf_conf_listen(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
+static ngx_http_upstream_srv_conf_t *ngx_sf_conf_find_upstream(
+    ngx_conf_t *cf, const ngx_str_t *name);
+static ngx_int_t ngx_sf_conf_use_upstream(ngx_conf_t *cf,
+    ngx_http_upstream_srv_conf_t *uscf, ngx_sf_pg_conf_t *pgcf);
 static ngx_int_t ngx_sf_conf_check_fallback(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf);
 
@@ -134,8 +137,9 @@ ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_sf_loc_conf_t  *slcf = conf;
 
     u_char               on;
+    ngx_int_t            n;
     ngx_str_t           *value, name;
-    ngx_uint_t           i, n;
+    ngx_uint_t           i;
     ngx_sf_main_conf_t  *smcf;
 
     if (slcf->enabled != NGX_CONF_UNSET_PTR) {
@@ -159,29 +163,21 @@ ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         name = value[i];
         on = 1;
 
-        if (name.len == 3 && ngx_strncmp(name.data, "all", 3) == 0) {
-            ngx_memset(slcf->enabled, 1, smcf->nendpoints);
-            continue;
-        }
-
         if (name.len && name.data[0] == '-') {
             name.data++;
             name.len--;
             on = 0;
         }
 
-        for (n = 0; n < smcf->nendpoints; n++) {
-            if (smcf->endpoints[n].name.len == name.len
-                && ngx_strncmp(smcf->endpoints[n].name.data, name.data,
-                               name.len)
-                   == 0)
-            {
-                break;
-            }
+        n = ngx_sf_conf_endpoint(cf, &name);
+
+        if (n == NGX_ERROR) {
+            return NGX_CONF_ERROR;
         }
 
-        if (n == smcf->nendpoints) {
-            return ngx_sf_conf_unknown_endpoint(cf, &name);
+        if (n == NGX_DONE) {
+            ngx_memset(slcf->enabled, on, smcf->nendpoints);
+            continue;
         }
 
         slcf->enabled[n] = on;
@@ -191,18 +187,30 @@ ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-static char *
-ngx_sf_conf_unknown_endpoint(ngx_conf_t *cf, ngx_str_t *name)
+ngx_int_t
+ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name)
 {
     u_char               list[NGX_MAX_CONF_ERRSTR], *p;
     ngx_uint_t           i;
     ngx_sf_main_conf_t  *smcf;
+
+    if (name->len == 3 && ngx_strncmp(name->data, "all", 3) == 0) {
+        return NGX_DONE;
+    }
 
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
     p = list;
 
     for (i = 0; i < smcf->nendpoints; i++) {
+        if (smcf->endpoints[i].name.len == name->len
+            && ngx_strncmp(smcf->endpoints[i].name.data, name->data,
+                           name->len)
+               == 0)
+        {
+            return i;
+        }
+
         p = ngx_slprintf(p, list + sizeof(list) - 1, " %V",
                          &smcf->endpoints[i].name);
     }
@@ -212,7 +220,7 @@ ngx_sf_conf_unknown_endpoint(ngx_conf_t *cf, ngx_str_t *name)
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown endpoint \"%V\", there are:%s", name, list);
 
-    return NGX_CONF_ERROR;
+    return NGX_ERROR;
 }
 
 
@@ -583,6 +591,16 @@ ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
         return NGX_ERROR;
     }
 
+    if (slcf->primary_pg->listen.len && slcf->primary_pg->listen_pg == NULL
+        && ngx_sf_conf_listen(cf, slcf->primary_pg) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_sf_cache_conf_finish(cf, slcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     return ngx_sf_conf_check_fallback(cf, slcf);
 }
 
@@ -591,30 +609,13 @@ static ngx_int_t
 ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
     ngx_str_t *name, ngx_uint_t replicas, ngx_sf_pg_conf_t **out)
 {
-    ngx_uint_t                       i;
-    ngx_sf_pg_conf_t                *pgcf, **pool;
-    ngx_sf_main_conf_t              *smcf;
-    ngx_http_upstream_srv_conf_t   **uscf;
-    ngx_http_upstream_main_conf_t   *umcf;
+    ngx_sf_pg_conf_t              *pgcf;
+    ngx_http_upstream_srv_conf_t  *uscf;
 
-    smcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_softfactory_module);
-    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
-
-    uscf = umcf->upstreams.elts;
-
-    for (i = 0; i < umcf->upstreams.nelts; i++) {
-        if (uscf[i]->srv_conf && uscf[i]->host.len == name->len
-            && ngx_strncasecmp(uscf[i]->host.data, name->data, name->len)
-               == 0)
-        {
-            break;
-        }
-    }
-
-    pgcf = i == umcf->upstreams.nelts ? NULL
-           : ngx_http_conf_upstream_srv_conf(uscf[i],
-                                             ngx_http_softfactory_module);
+    uscf = ngx_sf_conf_find_upstream(cf, name);
+    pgcf = uscf ? ngx_http_conf_upstream_srv_conf(uscf,
+                                             ngx_http_softfactory_module)
+                : NULL;
 
     if (pgcf == NULL || pgcf->given.elts == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -636,11 +637,87 @@ ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
     *out = pgcf;
 
     if (pgcf->primary || pgcf->replicas) {
+        pgcf->listener = 0;
         return NGX_OK;
     }
 
     pgcf->primary = !replicas;
     pgcf->replicas = replicas;
+
+    return ngx_sf_conf_use_upstream(cf, uscf, pgcf);
+}
+
+
+/* the upstream by whose servers the listener of another one goes */
+
+static ngx_int_t
+ngx_sf_conf_listen(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
+{
+    ngx_sf_pg_conf_t              *direct;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    uscf = ngx_sf_conf_find_upstream(cf, &pgcf->listen);
+    direct = uscf ? ngx_http_conf_upstream_srv_conf(uscf,
+                                               ngx_http_softfactory_module)
+                  : NULL;
+
+    if (direct == NULL || direct->given.elts == NULL || direct->replicas) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_listen of upstream \"%V\" in %s:%ui names "
+                      "\"%V\": %s", &pgcf->name, pgcf->file, pgcf->line,
+                      &pgcf->listen,
+                      direct == NULL ? "there is no such upstream"
+                      : direct->replicas ? "replicas cannot be listened to"
+                      : "that upstream has no softfactory_pg");
+        return NGX_ERROR;
+    }
+
+    pgcf->listen_pg = direct;
+
+    if (direct->primary) {
+        return NGX_OK;
+    }
+
+    direct->primary = 1;
+    direct->listener = 1;
+
+    return ngx_sf_conf_use_upstream(cf, uscf, direct);
+}
+
+
+static ngx_http_upstream_srv_conf_t *
+ngx_sf_conf_find_upstream(ngx_conf_t *cf, const ngx_str_t *name)
+{
+    ngx_uint_t                       i;
+    ngx_http_upstream_srv_conf_t   **uscf;
+    ngx_http_upstream_main_conf_t   *umcf;
+
+    umcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_upstream_module);
+    uscf = umcf->upstreams.elts;
+
+    for (i = 0; i < umcf->upstreams.nelts; i++) {
+        if (uscf[i]->srv_conf && uscf[i]->host.len == name->len
+            && ngx_strncasecmp(uscf[i]->host.data, name->data, name->len)
+               == 0)
+        {
+            return uscf[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_sf_conf_use_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
+    ngx_sf_pg_conf_t *pgcf)
+{
+    ngx_sf_pg_conf_t    **pool;
+    ngx_sf_main_conf_t   *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
     pgcf->index = smcf->pools.nelts;
 
     pool = ngx_array_push(&smcf->pools);
@@ -650,7 +727,7 @@ ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
 
     *pool = pgcf;
 
-    return ngx_sf_pg_conf_finish(cf, uscf[i], pgcf);
+    return ngx_sf_pg_conf_finish(cf, uscf, pgcf);
 }
 
 

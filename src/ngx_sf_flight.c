@@ -5,164 +5,447 @@
 
 
 /*
- * Flights: one execution of one query for 1..n requests.
+ * Flights: one execution of one item for 1..n requests.
  *
  * A request never owns a query.  It has a place (ngx_sf_wait_t) in a flight,
- * which owns the query, the values bound to it and the result, in a small
- * pool of its own.  A client that goes away gives up its place; the query
- * goes on for the others, and is cancelled when nobody is left.
+ * which owns the query, its values, the result and what is made of it, in a
+ * small pool of its own.  The flight of a list has itself a place in that of
+ * the total.  A client that goes away gives up its place; the query goes on
+ * for the others, and is cancelled when nobody is left.
  *
- * An order that may be shared has a key: the statement's text and its values.
- * Such a flight can be joined while it is under way, and its result is served
- * for a while after it has landed.  The kept ones are bounded in number, the
- * oldest going first.
+ * What may be cached is looked up in the zone first.  What is not there is
+ * made by whoever gets the claim, and stored; that flight holds a place in
+ * itself, since other workers may wait for it.  A flight that found somebody
+ * else at it waits: it is woken by a datagram, and looks again now and then
+ * in case that one is lost.
  *
- * All of this is the memory of one worker.
+ * A request may join a flight of this worker only while the counters that it
+ * read at its start are current.  Where they have moved, a new flight takes
+ * its place under the key; those who are in the old one came before the
+ * change, and get what it brings.
+ *
+ * A flight lands once: its answer is there, or it has failed, or something
+ * stale stands in for it.  All of this is the memory of one worker.
  */
 
 
 #include "ngx_sf.h"
 
 
-#define NGX_SF_FLIGHTS_KEPT  1024
+#define NGX_SF_FLIGHT_BUCKETS  1024
+#define NGX_SF_FLIGHT_LOOK     250        /* ms, while another is at it */
+#define NGX_SF_FLIGHT_GRACE    2000       /* ms of a claim beyond the query */
+#define NGX_SF_FLIGHT_KEY      4096       /* longer ones are not cached */
+#define NGX_SF_PRINCIPAL_TTL   300000     /* ms: the tags do the work */
+
+/* an offset walks all rows before it: from here on that is heavy */
+
+#define NGX_SF_FLIGHT_DEEP     2000       /* rows */
 
 
-typedef struct {
-    ngx_sf_pg_pool_t           *pool;
-    ngx_sf_statement_t         *statement;
-    const ngx_sf_bind_source_t *source;
-    ngx_uint_t                  lane;
-    ngx_msec_t                  keep;
-} ngx_sf_flight_order_t;
-
-
-static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_ctx_t *ctx);
-static ngx_int_t ngx_sf_flight_join(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t *wait, const ngx_sf_flight_order_t *order);
+static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
+    ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+static void ngx_sf_flight_fresh(ngx_sf_worker_t *worker,
+    const ngx_sf_order_t *order, ngx_sf_fresh_t *fresh);
+static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_order_t *order);
+static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_order_t *order);
+static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
+    const ngx_sf_key_t *key, ngx_sf_zone_t *zone);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
-    ngx_sf_pg_statement_t *statement, const ngx_sf_flight_order_t *order);
+    const ngx_sf_order_t *order);
+static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
+    const ngx_sf_order_t *order);
 static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
-    ngx_sf_pg_pool_t *pool);
-static ngx_sf_flight_t *ngx_sf_flight_share(ngx_sf_flights_t *flights,
-    ngx_sf_flight_t *flight);
-static void ngx_sf_flight_expire(ngx_sf_flights_t *flights);
+    ngx_sf_zone_t *zone, const ngx_sf_key_t *key);
+static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
+    ngx_sf_wait_t *wait);
+static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
+static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_timer_handler(ngx_event_t *ev);
+static void ngx_sf_flight_look_again(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_handler(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
-static void ngx_sf_flight_keep(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
+static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_store(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_release(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_destroy(ngx_sf_flight_t *flight);
 
 
-void
-ngx_sf_flights_init(ngx_sf_flights_t *flights)
+ngx_int_t
+ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights)
 {
-    ngx_rbtree_init(&flights->rbtree, &flights->sentinel,
-                    ngx_str_rbtree_insert_value);
-    ngx_queue_init(&flights->kept);
+    ngx_uint_t  i;
+
+    flights->buckets = ngx_palloc(cycle->pool, NGX_SF_FLIGHT_BUCKETS
+                                               * sizeof(ngx_queue_t));
+    if (flights->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_SF_FLIGHT_BUCKETS; i++) {
+        ngx_queue_init(&flights->buckets[i]);
+    }
+
+    return NGX_OK;
 }
 
+
+/* the worker exits: what only the zone still waits for is forgotten */
 
 void
 ngx_sf_flights_destroy(ngx_sf_flights_t *flights)
 {
-    ngx_queue_t  *q;
+    ngx_uint_t        i;
+    ngx_queue_t      *bucket;
+    ngx_sf_flight_t  *flight;
 
-    while (!ngx_queue_empty(&flights->kept)) {
-        q = ngx_queue_head(&flights->kept);
-        ngx_sf_flight_unlink(ngx_queue_data(q, ngx_sf_flight_t, kept));
+    for (i = 0; i < NGX_SF_FLIGHT_BUCKETS; i++) {
+        bucket = &flights->buckets[i];
+
+        while (!ngx_queue_empty(bucket)) {
+            flight = ngx_queue_data(ngx_queue_head(bucket), ngx_sf_flight_t,
+                                    queue);
+
+            flight->members++;
+            ngx_sf_flight_unlink(flight);
+
+            if (flight->held) {
+                flight->held = 0;
+                flight->members--;
+            }
+
+            ngx_sf_flight_release(flight);
+        }
     }
 }
 
 
 ngx_int_t
-ngx_sf_flight_ask(ngx_sf_ctx_t *ctx, ngx_sf_wait_e which,
-    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source,
-    ngx_uint_t lane, ngx_msec_t keep)
+ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_order_t *order)
 {
-    ngx_int_t              rc;
-    ngx_sf_flight_order_t  order;
+    ngx_sf_flight_t  *flight;
 
-    order.pool = ngx_sf_flight_pool(ctx);
-    order.statement = statement;
-    order.source = source;
-    order.lane = lane;
-    order.keep = keep;
+    ngx_memzero(&wait->found, sizeof(ngx_sf_found_t));
+    wait->flight = NULL;
+    wait->queue.next = NULL;
+    wait->zone = order->slcf->zone;
 
-    ctx->waits[which].ctx = ctx;
+    if (order->slcf->zone && order->slcf->zone->slot && order->item->cached
+        && worker->sources[order->slcf->origin])
+    {
+        if (!order->bypass) {
+            return ngx_sf_flight_look(worker, wait, order);
+        }
 
-    rc = ngx_sf_flight_join(ctx->worker, &ctx->waits[which], &order);
-
-    if (rc == NGX_AGAIN) {
-        ctx->pending++;
+        wait->found.status = NGX_SF_CACHE_BYPASS;
     }
 
-    return rc;
-}
-
-
-/* the primary's pool; while it is away, the replicas' if they are there */
-
-static ngx_sf_pg_pool_t *
-ngx_sf_flight_pool(ngx_sf_ctx_t *ctx)
-{
-    ngx_sf_pg_pool_t  *primary, *replicas;
-
-    primary = ctx->worker->pools[ctx->slcf->primary_pg->index];
-
-    if (ctx->slcf->replicas_pg == NULL || !ngx_sf_pg_down(primary)) {
-        return primary;
-    }
-
-    replicas = ctx->worker->pools[ctx->slcf->replicas_pg->index];
-
-    return ngx_sf_pg_down(replicas) ? primary : replicas;
-}
-
-
-static ngx_int_t
-ngx_sf_flight_join(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_flight_order_t *order)
-{
-    ngx_sf_flight_t        *flight, *shared;
-    ngx_sf_pg_statement_t  *statement;
-
-    statement = ngx_sf_statement_variant(worker, order->statement,
-                                         order->source);
-    if (statement == NULL) {
-        return NGX_ERROR;
-    }
-
-    flight = ngx_sf_flight_create(worker, statement, order);
+    flight = ngx_sf_flight_create(worker, order);
     if (flight == NULL) {
         return NGX_ERROR;
     }
 
-    if (order->keep) {
-        if (ngx_sf_flight_key(flight, order->pool) != NGX_OK) {
+    ngx_sf_flight_start(flight);
+
+    return ngx_sf_flight_enter(flight, wait);
+}
+
+
+/* in the zone, then under way in this worker, then anew */
+
+static ngx_int_t
+ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_order_t *order)
+{
+    u_char            buf[NGX_SF_FLIGHT_KEY];
+    ngx_int_t         rc;
+    ngx_sf_key_t      key;
+    ngx_sf_zone_t    *zone;
+    ngx_sf_fresh_t    fresh;
+    ngx_sf_stamp_t    stamp;
+    ngx_sf_source_t  *source;
+    ngx_sf_flight_t  *flight;
+
+    zone = order->slcf->zone;
+    source = worker->sources[order->slcf->origin];
+    key.data = buf;
+    key.len = sizeof(buf);
+
+    if (ngx_sf_item_key(order, source - zone->sh->sources, &key) != NGX_OK) {
+        wait->found.status = NGX_SF_CACHE_BYPASS;
+        zone = NULL;
+
+    } else {
+        ngx_sf_flight_fresh(worker, order, &fresh);
+
+        if (ngx_sf_cache_fetch(zone, &key, &fresh, NULL, 0, &wait->found)
+            == NGX_OK)
+        {
+            return NGX_OK;
+        }
+
+        flight = ngx_sf_flight_find(worker, &key, zone);
+
+        if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
+            zone->slot->stats.followers++;
+            return ngx_sf_flight_enter(flight, wait);
+        }
+    }
+
+    flight = ngx_sf_flight_create(worker, order);
+
+    if (flight == NULL
+        || (zone && ngx_sf_flight_key(flight, zone, &key) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    if (zone) {
+        ngx_sf_stamp_read(zone, source - zone->sh->sources,
+                          &order->item->tags, order->user,
+                          ngx_sf_item_id(order), &stamp);
+
+        flight->fresh = fresh;
+        flight->stamp = stamp;
+
+        rc = ngx_sf_cache_fetch(zone, &key, &fresh, &stamp,
+                                ngx_sf_flight_limit(order), &wait->found);
+
+        if (rc == NGX_OK) {
+            ngx_sf_flight_unlink(flight);
             ngx_sf_flight_destroy(flight);
+            return NGX_OK;
+        }
+
+        flight->claim = wait->found.claim;
+        flight->waiting = rc == NGX_AGAIN;
+        zone->slot->stats.waits += flight->waiting;
+    }
+
+    if (flight->waiting) {
+        ngx_sf_flight_watch(flight);
+
+    } else {
+        ngx_sf_flight_start(flight);
+    }
+
+    return ngx_sf_flight_enter(flight, wait);
+}
+
+
+static void
+ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
+    ngx_sf_fresh_t *fresh)
+{
+    ngx_sf_ttl_t       *ttl;
+    ngx_sf_loc_conf_t  *slcf;
+
+    slcf = order->slcf;
+
+    fresh->source = worker->sources[slcf->origin];
+    fresh->tables = order->item->tags.tables;
+    fresh->now = ngx_current_msec;
+    fresh->lease = worker->smcf->lease;
+    fresh->incoherent_ttl = slcf->incoherent_ttl;
+    fresh->stale = 0;
+    fresh->error = 0;
+    fresh->grace = 0;
+
+    if (order->item->endpoint == NULL) {
+        fresh->ttl = NGX_SF_PRINCIPAL_TTL;
+        fresh->grace = slcf->auth_grace;
+        return;
+    }
+
+    ttl = &slcf->ttls[order->item->endpoint->index];
+
+    fresh->ttl = ttl->ttl;
+    fresh->stale = ttl->stale;
+    fresh->error = ttl->error;
+}
+
+
+/* ms that making an item may take at the most */
+
+static ngx_msec_t
+ngx_sf_flight_limit(const ngx_sf_order_t *order)
+{
+    ngx_uint_t         lane;
+    ngx_sf_pg_conf_t  *pgcf;
+
+    pgcf = order->slcf->primary_pg;
+    lane = order->item->total ? NGX_SF_PG_HEAVY : ngx_sf_flight_lane(order);
+
+    return pgcf->wait + pgcf->timeout[lane] + NGX_SF_FLIGHT_GRACE;
+}
+
+
+static ngx_uint_t
+ngx_sf_flight_lane(const ngx_sf_order_t *order)
+{
+    return order->params && order->params->offset >= NGX_SF_FLIGHT_DEEP
+           ? NGX_SF_PG_HEAVY : order->item->lane;
+}
+
+
+static ngx_sf_flight_t *
+ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
+    ngx_sf_zone_t *zone)
+{
+    ngx_queue_t      *q, *bucket;
+    ngx_sf_flight_t  *flight;
+
+    bucket = &worker->flights.buckets[key->hash % NGX_SF_FLIGHT_BUCKETS];
+
+    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
+        flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
+
+        if (flight->zone == zone && flight->key.hash == key->hash
+            && flight->key.len == key->len
+            && ngx_memcmp(flight->key.data, key->data, key->len) == 0)
+        {
+            return flight;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_sf_flight_t *
+ngx_sf_flight_create(ngx_sf_worker_t *worker, const ngx_sf_order_t *order)
+{
+    ngx_pool_t       *pool;
+    ngx_sf_flight_t  *flight;
+
+    pool = ngx_create_pool(2048, worker->cycle->log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    flight = ngx_pcalloc(pool, sizeof(ngx_sf_flight_t));
+
+    if (flight) {
+        flight->pool = pool;
+        flight->worker = worker;
+
+        if (ngx_sf_flight_copy(flight, order) == NGX_OK) {
+            return flight;
+        }
+    }
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+/* nothing of the request is needed any more */
+
+static ngx_int_t
+ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
+{
+    ngx_sf_bind_source_t  source;
+
+    flight->order = *order;
+    flight->created = ngx_current_msec;
+    ngx_queue_init(&flight->waiters);
+
+    if (order->params) {
+        if (ngx_sf_params_copy(flight->pool, order->params,
+                               order->item->endpoint->nparams,
+                               &flight->params)
+            != NGX_OK)
+        {
             return NGX_ERROR;
         }
 
-        shared = ngx_sf_flight_share(&worker->flights, flight);
-
-        if (shared != flight) {
-            ngx_sf_flight_destroy(flight);
-            flight = shared;
-        }
+        flight->order.params = &flight->params;
     }
 
+    ngx_sf_item_source(&flight->order, &source);
+
+    flight->query.statement = ngx_sf_statement_variant(flight->worker,
+                                                 order->item->statement,
+                                                 &source);
+    if (flight->query.statement == NULL) {
+        return NGX_ERROR;
+    }
+
+    flight->query.values = ngx_sf_statement_bind(flight->pool,
+                                                 flight->query.statement,
+                                                 &source);
+    if (flight->query.values == NULL) {
+        return NGX_ERROR;
+    }
+
+    flight->query.lane = ngx_sf_flight_lane(order);
+    flight->query.handler = ngx_sf_flight_handler;
+    flight->query.data = flight;
+
+    flight->total.handler = ngx_sf_flight_total_handler;
+    flight->total.data = flight;
+
+    flight->timer.handler = ngx_sf_flight_timer_handler;
+    flight->timer.data = flight;
+    flight->timer.log = flight->worker->cycle->log;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Makes a flight one that can be joined, in place of an older one.  On
+ * NGX_ERROR it is destroyed.
+ */
+
+static ngx_int_t
+ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
+    const ngx_sf_key_t *key)
+{
+    ngx_queue_t      *buckets;
+    ngx_sf_flight_t  *old;
+
+    flight->key = *key;
+    flight->key.data = ngx_pnalloc(flight->pool, key->len);
+
+    if (flight->key.data == NULL) {
+        ngx_sf_flight_destroy(flight);
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(flight->key.data, key->data, key->len);
+
+    old = ngx_sf_flight_find(flight->worker, key, zone);
+
+    if (old) {
+        ngx_sf_flight_unlink(old);
+    }
+
+    buckets = flight->worker->flights.buckets;
+    ngx_queue_insert_tail(&buckets[key->hash % NGX_SF_FLIGHT_BUCKETS],
+                          &flight->queue);
+
+    flight->zone = zone;
+    flight->linked = 1;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
+{
     wait->flight = flight;
     flight->members++;
-
-    if (!flight->landed && flight->query.pool == NULL) {
-        flight->outcome = ngx_sf_pg_submit(order->pool, &flight->query);
-
-        if (flight->outcome != NGX_SF_PG_OK) {
-            flight->landed = 1;
-            ngx_sf_flight_keep(flight);
-        }
-    }
 
     if (flight->landed) {
         return NGX_OK;
@@ -174,127 +457,186 @@ ngx_sf_flight_join(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 }
 
 
-static ngx_sf_flight_t *
-ngx_sf_flight_create(ngx_sf_worker_t *worker,
-    ngx_sf_pg_statement_t *statement, const ngx_sf_flight_order_t *order)
+/* sends what has to be sent; the flight may have landed after that */
+
+static void
+ngx_sf_flight_start(ngx_sf_flight_t *flight)
 {
-    ngx_pool_t       *pool;
-    ngx_sf_flight_t  *flight;
+    ngx_sf_pg_outcome_e  outcome;
 
-    pool = ngx_create_pool(1024, worker->cycle->log);
-    if (pool == NULL) {
-        return NULL;
+    flight->members++;
+    flight->created = ngx_current_msec;
+    flight->pending = 2;
+
+    outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight), &flight->query);
+
+    if (outcome != NGX_SF_PG_OK) {
+        flight->outcome = outcome;
+        flight->pending--;
+
+    } else if (flight->claim.node) {
+
+        /* those who wait in other workers rely on it */
+
+        flight->held = 1;
+        flight->members++;
     }
 
-    flight = ngx_pcalloc(pool, sizeof(ngx_sf_flight_t));
+    if (flight->order.item->total && outcome == NGX_SF_PG_OK) {
+        ngx_sf_flight_start_total(flight);
 
-    if (flight) {
-        flight->query.values = ngx_sf_statement_bind(pool, statement,
-                                                     order->source);
+    } else {
+        flight->pending--;
     }
 
-    if (flight == NULL || flight->query.values == NULL) {
-        ngx_destroy_pool(pool);
-        return NULL;
+    if (flight->pending == 0) {
+        ngx_sf_flight_arrived(flight);
     }
 
-    flight->pool = pool;
-    flight->flights = &worker->flights;
-    flight->keep = order->keep;
-
-    ngx_queue_init(&flight->waiters);
-
-    flight->query.statement = statement;
-    flight->query.lane = order->lane;
-    flight->query.handler = ngx_sf_flight_handler;
-    flight->query.data = flight;
-
-    return flight;
+    flight->members--;
 }
 
 
-/* the pool, the text and, each with its length, the values */
+/* the primary's pool; while it is away, the replicas' if they are there */
 
-static ngx_int_t
-ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_pg_pool_t *pool)
+static ngx_sf_pg_pool_t *
+ngx_sf_flight_pool(ngx_sf_flight_t *flight)
 {
-    u_char             *p;
-    size_t              size, len;
-    ngx_uint_t          i;
-    ngx_sf_pg_query_t  *q;
+    ngx_sf_pg_pool_t    *primary, *replicas, **pools;
+    ngx_sf_loc_conf_t   *slcf;
 
-    q = &flight->query;
-    size = 2 * sizeof(uint64_t);
+    slcf = flight->order.slcf;
+    pools = flight->worker->pools;
+    primary = pools[slcf->primary_pg->index];
 
-    for (i = 0; i < q->statement->nvalues; i++) {
-        size += sizeof(size_t) + ngx_strlen(q->values[i]);
+    if (slcf->replicas_pg == NULL || !ngx_sf_pg_down(primary)) {
+        return primary;
     }
 
-    p = ngx_pnalloc(flight->pool, size);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+    replicas = pools[slcf->replicas_pg->index];
 
-    flight->node.str.data = p;
-    flight->node.str.len = size;
-
-    p = ngx_cpymem(p, &pool, sizeof(pool));
-    p = ngx_cpymem(p, &q->statement->id, sizeof(q->statement->id));
-
-    for (i = 0; i < q->statement->nvalues; i++) {
-        len = ngx_strlen(q->values[i]);
-        p = ngx_cpymem(p, &len, sizeof(len));
-        p = ngx_cpymem(p, q->values[i], len);
-    }
-
-    flight->node.str.len = p - flight->node.str.data;
-    flight->node.node.key = ngx_murmur_hash2(flight->node.str.data,
-                                             flight->node.str.len);
-
-    return NGX_OK;
+    return ngx_sf_pg_down(replicas) ? primary : replicas;
 }
 
 
-/* the flight that already stands under the key, or this one, now linked */
+/* a total may be in the zone while its page is asked for past it */
 
-static ngx_sf_flight_t *
-ngx_sf_flight_share(ngx_sf_flights_t *flights, ngx_sf_flight_t *flight)
+static void
+ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
 {
-    ngx_str_node_t  *node;
+    ngx_int_t       rc;
+    ngx_sf_order_t  order;
 
-    ngx_sf_flight_expire(flights);
+    order = flight->order;
+    order.item = flight->order.item->total;
+    order.bypass = 0;
 
-    node = ngx_str_rbtree_lookup(&flights->rbtree, &flight->node.str,
-                                 flight->node.node.key);
-    if (node) {
-        return (ngx_sf_flight_t *) node;
+    rc = ngx_sf_flight_ask(flight->worker, &flight->total, &order);
+
+    if (rc == NGX_ERROR) {
+        flight->outcome = NGX_SF_PG_FAILED;
     }
 
-    ngx_rbtree_insert(&flights->rbtree, &flight->node.node);
-    flight->linked = 1;
-
-    return flight;
+    if (rc != NGX_AGAIN) {
+        flight->pending--;
+    }
 }
 
 
 static void
-ngx_sf_flight_expire(ngx_sf_flights_t *flights)
+ngx_sf_flight_watch(ngx_sf_flight_t *flight)
 {
-    ngx_queue_t      *q;
+    flight->waiting = 1;
+    ngx_add_timer(&flight->timer, NGX_SF_FLIGHT_LOOK);
+}
+
+
+static void
+ngx_sf_flight_timer_handler(ngx_event_t *ev)
+{
+    ngx_sf_flight_look_again(ev->data);
+}
+
+
+void
+ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash)
+{
+    ngx_uint_t        i, first, last;
+    ngx_queue_t      *q, *next, *bucket;
     ngx_sf_flight_t  *flight;
 
-    while (!ngx_queue_empty(&flights->kept)) {
-        q = ngx_queue_head(&flights->kept);
-        flight = ngx_queue_data(q, ngx_sf_flight_t, kept);
+    first = hash % NGX_SF_FLIGHT_BUCKETS;
+    last = first;
 
-        if (flights->nkept <= NGX_SF_FLIGHTS_KEPT
-            && ngx_current_msec - flight->landed_at < flight->keep)
-        {
-            return;
-        }
-
-        ngx_sf_flight_unlink(flight);
+    if (hash == NGX_SF_WAKE_ALL) {
+        first = 0;
+        last = NGX_SF_FLIGHT_BUCKETS - 1;
     }
+
+    /* a flight that lands may end any other of its bucket: begin again */
+
+    for (i = first; i <= last; i++) {
+        bucket = &worker->flights.buckets[i];
+
+        for (q = ngx_queue_head(bucket); q != bucket; q = next) {
+            next = ngx_queue_next(q);
+            flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
+
+            if (flight->waiting
+                && (hash == NGX_SF_WAKE_ALL || flight->key.hash == hash))
+            {
+                /* looked at in a turn of its own */
+
+                ngx_del_timer(&flight->timer);
+                flight->waiting = 0;
+                ngx_post_event(&flight->timer, &ngx_posted_events);
+            }
+        }
+    }
+}
+
+
+/* another worker has made it, or will not, or is still at it */
+
+static void
+ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
+{
+    ngx_int_t        rc;
+    ngx_sf_found_t   found;
+    ngx_sf_zone_t   *zone;
+    ngx_sf_order_t  *order;
+
+    zone = flight->zone;
+    order = &flight->order;
+
+    flight->waiting = 0;
+    flight->fresh.now = ngx_current_msec;
+
+    ngx_sf_stamp_read(zone, flight->fresh.source - zone->sh->sources,
+                      &order->item->tags, order->user, ngx_sf_item_id(order),
+                      &flight->stamp);
+
+    rc = ngx_sf_cache_fetch(zone, &flight->key, &flight->fresh,
+                            &flight->stamp, ngx_sf_flight_limit(order),
+                            &found);
+
+    if (rc == NGX_AGAIN) {
+        ngx_sf_flight_watch(flight);
+        return;
+    }
+
+    flight->members++;
+
+    if (rc == NGX_OK) {
+        flight->found = found;
+        ngx_sf_flight_land(flight);
+
+    } else {
+        flight->claim = found.claim;
+        ngx_sf_flight_start(flight);
+    }
+
+    ngx_sf_flight_release(flight);
 }
 
 
@@ -302,24 +644,174 @@ static void
 ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     PGresult *res)
 {
-    ngx_queue_t      *node;
-    ngx_sf_wait_t    *wait;
     ngx_sf_flight_t  *flight;
+    ngx_sf_source_t  *source;
 
     flight = q->data;
 
-    flight->landed = 1;
-    flight->outcome = outcome;
+    flight->members++;
     flight->res = res;
+
+    if (outcome != NGX_SF_PG_OK) {
+        flight->outcome = outcome;
+    }
+
+    /* what was read elsewhere than the listener listens is not watched over */
+
+    source = flight->fresh.source;
+
+    if (source && source->server && source->server != q->server) {
+        flight->incoherent = 1;
+    }
+
+    if (--flight->pending == 0) {
+        ngx_sf_flight_arrived(flight);
+    }
+
+    ngx_sf_flight_release(flight);
+}
+
+
+static void
+ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
+{
+    ngx_sf_flight_t  *flight;
+
+    flight = wait->data;
+    flight->members++;
+
+    if (--flight->pending == 0) {
+        ngx_sf_flight_arrived(flight);
+    }
+
+    ngx_sf_flight_release(flight);
+}
+
+
+/* all results are in; the caller has a place in the flight */
+
+static void
+ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
+{
+    if (flight->order.item->total && flight->outcome == NGX_SF_PG_OK) {
+        flight->outcome = ngx_sf_flight_outcome(&flight->total);
+    }
+
+    if (flight->outcome == NGX_SF_PG_OK) {
+        ngx_sf_flight_make(flight);
+
+    } else if (flight->zone) {
+        ngx_sf_flight_substitute(flight);
+    }
+
+    if (flight->claim.node) {
+        ngx_sf_flight_store(flight);
+    }
+
+    if (flight->held) {
+        flight->held = 0;
+        flight->members--;
+    }
+
+    ngx_sf_flight_leave(&flight->total);
+    ngx_sf_flight_land(flight);
+}
+
+
+static void
+ngx_sf_flight_make(ngx_sf_flight_t *flight)
+{
+    ngx_sf_entry_t  *value;
+
+    if (flight->order.item->total) {
+        value = ngx_sf_flight_value(&flight->total);
+
+        if (value) {
+            flight->deadline = value->deadline;
+            flight->incoherent |= value->incoherent;
+
+        } else {
+            flight->deadline = flight->total.flight->deadline;
+            flight->incoherent |= flight->total.flight->incoherent;
+        }
+    }
+
+    if (ngx_sf_item_render(flight) != NGX_OK) {
+        flight->outcome = NGX_SF_PG_FAILED;
+    }
+
+    ngx_sf_pg_result_free(flight->res);
+    flight->res = NULL;
+}
+
+
+/* errors are not kept: the next request asks again */
+
+static void
+ngx_sf_flight_store(ngx_sf_flight_t *flight)
+{
+    ngx_sf_content_t  answer;
+
+    if (flight->outcome != NGX_SF_PG_OK || flight->found.value
+        || flight->status != NGX_HTTP_OK)
+    {
+        ngx_sf_cache_abandon(flight->zone, &flight->claim);
+        return;
+    }
+
+    answer.stamp = &flight->stamp;
+    answer.created = flight->created;
+    answer.deadline = flight->deadline;
+    answer.incoherent = flight->incoherent;
+    answer.etag = flight->tagged ? flight->etag : NULL;
+    answer.data = flight->body.data;
+    answer.len = flight->body.len;
+
+    ngx_sf_cache_store(flight->zone, &flight->claim, &answer,
+                       flight->order.slcf->max_entry);
+}
+
+
+/* back-pressure or an outage: what there is, if it may be shown */
+
+static void
+ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
+{
+    ngx_uint_t  down;
+
+    if (flight->outcome != NGX_SF_PG_BUSY
+        && flight->outcome != NGX_SF_PG_EXPIRED
+        && flight->outcome != NGX_SF_PG_UNAVAILABLE)
+    {
+        return;
+    }
+
+    down = flight->outcome == NGX_SF_PG_UNAVAILABLE;
+    flight->fresh.now = ngx_current_msec;
+
+    if (ngx_sf_cache_fetch_stale(flight->zone, &flight->key, &flight->fresh,
+                                 down, &flight->found)
+        == NGX_OK)
+    {
+        flight->outcome = NGX_SF_PG_OK;
+    }
+}
+
+
+static void
+ngx_sf_flight_land(ngx_sf_flight_t *flight)
+{
+    ngx_queue_t    *node;
+    ngx_sf_wait_t  *wait;
+
+    flight->landed = 1;
+
+    ngx_sf_flight_unlink(flight);
 
     /*
      * A request that is woken may end itself, others that wait here, or the
-     * flight: a place of our own holds it, and the list is read from its head.
+     * flight: the caller holds it, and the list is read from its head.
      */
-
-    flight->members++;
-
-    ngx_sf_flight_keep(flight);
 
     while (!ngx_queue_empty(&flight->waiters)) {
         node = ngx_queue_head(&flight->waiters);
@@ -328,47 +820,53 @@ ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
         wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
         wait->queue.next = NULL;
 
-        wait->ctx->landed(wait);
+        wait->handler(wait);
     }
-
-    ngx_sf_flight_release(flight);
 }
 
-
-/* results are kept, failures are not: the next request asks again */
-
-static void
-ngx_sf_flight_keep(ngx_sf_flight_t *flight)
-{
-    if (!flight->linked) {
-        return;
-    }
-
-    if (flight->outcome != NGX_SF_PG_OK) {
-        flight->linked = 0;
-        ngx_rbtree_delete(&flight->flights->rbtree, &flight->node.node);
-        return;
-    }
-
-    flight->landed_at = ngx_current_msec;
-    flight->members++;
-    flight->flights->nkept++;
-    ngx_queue_insert_tail(&flight->flights->kept, &flight->kept);
-}
-
-
-/* a kept flight leaves the table; its last member ends it */
 
 static void
 ngx_sf_flight_unlink(ngx_sf_flight_t *flight)
 {
-    flight->linked = 0;
-    flight->flights->nkept--;
+    if (flight->linked) {
+        flight->linked = 0;
+        ngx_queue_remove(&flight->queue);
+    }
+}
 
-    ngx_queue_remove(&flight->kept);
-    ngx_rbtree_delete(&flight->flights->rbtree, &flight->node.node);
 
-    ngx_sf_flight_release(flight);
+ngx_sf_pg_outcome_e
+ngx_sf_flight_outcome(const ngx_sf_wait_t *wait)
+{
+    return wait->found.value ? NGX_SF_PG_OK
+           : wait->flight ? wait->flight->outcome : NGX_SF_PG_FAILED;
+}
+
+
+ngx_sf_entry_t *
+ngx_sf_flight_value(const ngx_sf_wait_t *wait)
+{
+    return wait->found.value ? wait->found.value
+           : wait->flight ? wait->flight->found.value : NULL;
+}
+
+
+ngx_str_t
+ngx_sf_flight_body(const ngx_sf_wait_t *wait)
+{
+    ngx_str_t        body;
+    ngx_sf_entry_t  *value;
+
+    value = ngx_sf_flight_value(wait);
+
+    if (value == NULL) {
+        return wait->flight->body;
+    }
+
+    body.data = value->data;
+    body.len = value->len;
+
+    return body;
 }
 
 
@@ -378,6 +876,11 @@ ngx_sf_flight_leave(ngx_sf_wait_t *wait)
     ngx_sf_flight_t  *flight;
 
     flight = wait->flight;
+
+    if (wait->found.value) {
+        ngx_sf_cache_unpin(wait->zone, wait->found.value);
+        wait->found.value = NULL;
+    }
 
     if (flight == NULL) {
         return;
@@ -401,14 +904,12 @@ ngx_sf_flight_release(ngx_sf_flight_t *flight)
         return;
     }
 
-    if (!flight->landed) {
+    if (!flight->landed && flight->query.pool) {
         ngx_sf_pg_cancel(&flight->query);
-
-        if (flight->linked) {
-            ngx_rbtree_delete(&flight->flights->rbtree, &flight->node.node);
-        }
     }
 
+    ngx_sf_flight_unlink(flight);
+    ngx_sf_flight_leave(&flight->total);
     ngx_sf_flight_destroy(flight);
 }
 
@@ -416,6 +917,22 @@ ngx_sf_flight_release(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
 {
+    if (flight->timer.timer_set) {
+        ngx_del_timer(&flight->timer);
+    }
+
+    if (flight->timer.posted) {
+        ngx_delete_posted_event(&flight->timer);
+    }
+
+    if (flight->found.value) {
+        ngx_sf_cache_unpin(flight->zone, flight->found.value);
+    }
+
+    if (flight->claim.node) {
+        ngx_sf_cache_abandon(flight->zone, &flight->claim);
+    }
+
     ngx_sf_pg_result_free(flight->res);
     ngx_destroy_pool(flight->pool);
 }

@@ -217,6 +217,49 @@ ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
 }
 
 
+ngx_int_t
+ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
+    ngx_uint_t n, ngx_sf_params_t *copy)
+{
+    u_char          *p;
+    size_t           size;
+    ngx_uint_t       i;
+    ngx_sf_value_t  *value;
+
+    size = 0;
+
+    for (i = 0; i < n; i++) {
+        size += params->values[i].text.len + params->values[i].echo.len;
+    }
+
+    value = ngx_palloc(pool, n * sizeof(ngx_sf_value_t) + 1);
+    p = ngx_pnalloc(pool, size + 1);
+
+    if (value == NULL || p == NULL) {
+        return NGX_ERROR;
+    }
+
+    *copy = *params;
+    copy->values = value;
+
+    for (i = 0; i < n; i++) {
+        value[i] = params->values[i];
+
+        if (value[i].text.data) {
+            value[i].text.data = p;
+            p = ngx_cpymem(p, params->values[i].text.data, value[i].text.len);
+        }
+
+        if (value[i].echo.data) {
+            value[i].echo.data = p;
+            p = ngx_cpymem(p, params->values[i].echo.data, value[i].echo.len);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_sf_param_read_id(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {

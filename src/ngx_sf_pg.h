@@ -19,24 +19,36 @@
  *
  * Configuration (ngx_sf_pg_conf_t) is made once and never written again.
  * Everything else here belongs to one worker.  A pool serves one upstream; it
- * has three lanes of connections to each of its servers.  A query waits in
- * its lane until a connection takes it, then stands in that connection's FIFO
- * until its result arrives; its handler is called exactly once.
+ * has lanes of connections to each of its servers.  A query waits in its lane
+ * until a connection takes it, then stands in that connection's FIFO until its
+ * result arrives; its handler is called exactly once.
  */
 
+typedef struct ngx_sf_pg_conf_s    ngx_sf_pg_conf_t;
 typedef struct ngx_sf_pg_pool_s    ngx_sf_pg_pool_t;
 typedef struct ngx_sf_pg_lane_s    ngx_sf_pg_lane_t;
 typedef struct ngx_sf_pg_server_s  ngx_sf_pg_server_t;
 typedef struct ngx_sf_pg_conn_s    ngx_sf_pg_conn_t;
 typedef struct ngx_sf_pg_query_s   ngx_sf_pg_query_t;
+typedef struct ngx_sf_pg_subscriber_s  ngx_sf_pg_subscriber_t;
 
 
 typedef enum {
     NGX_SF_PG_READ = 0,         /* fast reads, pipelined */
     NGX_SF_PG_HEAVY,            /* aggregates and totals, pipelined apart */
     NGX_SF_PG_WRITE,            /* one transaction at a time */
+    NGX_SF_PG_LISTEN,           /* one connection, while there is somebody who
+                                   listens: ngx_sf_pg_notify.c */
     NGX_SF_PG_LANES
 } ngx_sf_pg_lane_e;
+
+
+/*
+ * Lanes whose statements have their connection for themselves, each under its
+ * own Sync, by which it is answered; they are never sent again.
+ */
+#define ngx_sf_pg_exclusive(lane)                                             \
+    ((lane)->kind == NGX_SF_PG_WRITE || (lane)->kind == NGX_SF_PG_LISTEN)
 
 
 /* one `server` line of the upstream */
@@ -45,6 +57,7 @@ typedef struct {
     ngx_str_t                   name;     /* as written, for the log */
     ngx_str_t                   host;     /* as written, or a directory */
     ngx_str_t                   port;
+    uint32_t                    hash;     /* of the name, not 0 */
     ngx_array_t                 addrs;    /* of ngx_str_t, numeric; empty for
                                              a Unix socket */
     ngx_uint_t                  weight;
@@ -56,7 +69,7 @@ typedef struct {
 } ngx_sf_pg_server_conf_t;
 
 
-typedef struct {
+struct ngx_sf_pg_conf_s {
     ngx_str_t                   name;     /* of the upstream */
     u_char                     *file;     /* and where it stands */
     ngx_uint_t                  line;
@@ -79,12 +92,17 @@ typedef struct {
     ngx_flag_t                  shared_sync;
     ngx_flag_t                  prepare;
 
+    ngx_str_t                   listen;           /* name of the upstream */
+    ngx_flag_t                  listen_off;       /* that listeners use */
+    ngx_sf_pg_conf_t           *listen_pg;
+
     ngx_resolver_t             *resolver;         /* NULL: names stay */
     ngx_msec_t                  resolver_timeout;
 
     unsigned                    primary:1;  /* must accept writes */
     unsigned                    replicas:1;
-} ngx_sf_pg_conf_t;
+    unsigned                    listener:1; /* only listeners connect */
+};
 
 
 /* a statement text; lives as long as the worker */
@@ -137,6 +155,7 @@ struct ngx_sf_pg_query_s {
     uint64_t                    submitted;  /* microseconds, monotonic */
     uint64_t                    sent;
     uint64_t                    done;
+    uint32_t                    server;   /* hash of the one that had it */
     char                        sqlstate[6];
 
     ngx_uint_t                  retries;  /* sent again, stale plans apart */
@@ -264,10 +283,13 @@ struct ngx_sf_pg_pool_s {
     ngx_sf_pg_server_t         *active;   /* of a primary */
     ngx_sf_pg_server_t         *connected;    /* the last one that was */
     ngx_sf_pg_lane_t            lanes[NGX_SF_PG_LANES];
+    ngx_queue_t                 subscribers;  /* of the listen lane */
     ngx_event_t                 dispatch; /* posted, once a turn */
     ngx_sf_pg_query_t          *sending;  /* neither waiting nor in a FIFO */
     ngx_msec_t                  log_at;   /* next line of log allowed */
     ngx_uint_t                  log_skipped;
+    ngx_sf_pg_close_e           hang_up;  /* why the listen lane's connections
+                                             are closed in this turn, 0: not */
 };
 
 
@@ -301,6 +323,9 @@ ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
  * left.  Starts an attempt when one is due.
  */
 ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
+
+/* a clock for durations, in microseconds: nginx's own stands still in a turn */
+uint64_t ngx_sf_pg_now(void);
 
 /* for ngx_sf_pg_conn.c and ngx_sf_pg_server.c */
 void ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc,
@@ -350,6 +375,10 @@ void ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server);
 
 /* the address of the next attempt, empty for a Unix socket */
 ngx_str_t ngx_sf_pg_server_address(ngx_sf_pg_server_t *server);
+
+/* the name of a server, for the log, by the hash that a query has brought */
+const ngx_str_t *ngx_sf_pg_server_name(ngx_sf_pg_pool_t *pool,
+    uint32_t hash);
 
 
 /* --- ngx_sf_pg_conn.c: one libpq connection and its pipeline --- */
@@ -409,6 +438,57 @@ ngx_int_t ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc);
 /* empties the FIFO of a connection that has been closed for reason */
 void ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_close_e reason);
+
+
+/* --- ngx_sf_pg_notify.c: the lane that listens --- */
+
+/*
+ * Who hears what the server tells on its own.  Its functions are called from
+ * the middle of a connection's work: they may submit and cancel queries, and
+ * subscribe and unsubscribe themselves.
+ */
+
+struct ngx_sf_pg_subscriber_s {
+    ngx_queue_t                 queue;    /* pool->subscribers */
+    void                       *data;
+
+    /* a notification, before any result that has come after it */
+    void                      (*notified)(ngx_sf_pg_subscriber_t *sub,
+                                          const char *channel,
+                                          const char *payload);
+
+    /* a connection that had been made is closed; its queries were answered,
+       or with NGX_SF_PG_CLOSE_EXIT forgotten */
+    void                      (*closed)(ngx_sf_pg_subscriber_t *sub,
+                                        ngx_sf_pg_close_e reason);
+
+    /* the worker begins to exit; the connection stays until it does */
+    void                      (*exiting)(ngx_sf_pg_subscriber_t *sub);
+};
+
+/* connections are made for the queries of the lane, not by this */
+void ngx_sf_pg_notify_subscribe(ngx_sf_pg_pool_t *pool,
+    ngx_sf_pg_subscriber_t *sub);
+
+/* without subscribers the lane has no connection */
+void ngx_sf_pg_notify_unsubscribe(ngx_sf_pg_pool_t *pool,
+    ngx_sf_pg_subscriber_t *sub);
+
+/*
+ * Closes the lane's connections, not from inside this call.  The reason is
+ * NGX_SF_PG_CLOSE_RETIRED, or _STANDBY: the server is then backed off from.
+ */
+void ngx_sf_pg_notify_hang_up(ngx_sf_pg_pool_t *pool,
+    ngx_sf_pg_close_e reason);
+
+/* does it, in the pool's turn */
+void ngx_sf_pg_notify_close(ngx_sf_pg_pool_t *pool);
+
+/* what a connection of any lane tells the subscribers of its own */
+void ngx_sf_pg_notify_take(ngx_sf_pg_conn_t *pgc);
+void ngx_sf_pg_notify_closed(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_close_e reason);
+void ngx_sf_pg_notify_exiting(ngx_sf_pg_conn_t *pgc);
 
 
 /* --- ngx_sf_pg_result.c: what a result says --- */

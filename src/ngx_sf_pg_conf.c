@@ -133,7 +133,12 @@ static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
               " -c plan_cache_mode=force_generic_plan" },
     { "heavy", " -c default_transaction_read_only=on"
                " -c plan_cache_mode=force_custom_plan" },
-    { "write", "" }
+    { "write", "" },
+    { "listen", " -c default_transaction_read_only=on"
+                " -c plan_cache_mode=force_generic_plan"
+                " -c lock_timeout=500"
+                " -c tcp_user_timeout=10000 -c tcp_keepalives_idle=10"
+                " -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3" }
 };
 
 
@@ -183,10 +188,12 @@ ngx_sf_pg_create_conf(ngx_conf_t *cf)
     pgcf->size[NGX_SF_PG_READ] = 2;
     pgcf->size[NGX_SF_PG_HEAVY] = 1;
     pgcf->size[NGX_SF_PG_WRITE] = 2;
+    pgcf->size[NGX_SF_PG_LISTEN] = 1;
 
     pgcf->timeout[NGX_SF_PG_READ] = 5000;
     pgcf->timeout[NGX_SF_PG_HEAVY] = 30000;
     pgcf->timeout[NGX_SF_PG_WRITE] = 5000;
+    pgcf->timeout[NGX_SF_PG_LISTEN] = 2000;
 
     pgcf->lock_timeout = 2000;
     pgcf->connect_timeout = 3000;
@@ -465,6 +472,47 @@ ngx_sf_pg_pool_param(ngx_conf_t *cf, const ngx_sf_pg_pool_param_t *param,
 }
 
 
+char *
+ngx_sf_pg_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_pg_conf_t  *pgcf = conf;
+
+    ngx_str_t                     *value;
+    ngx_http_upstream_srv_conf_t  *uscf;
+
+    if (pgcf->listen.len || pgcf->listen_off) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 3 && ngx_strncmp(value[1].data, "off", 3) == 0) {
+        pgcf->listen_off = 1;
+        return NGX_CONF_OK;
+    }
+
+    if (value[1].len == 0) {
+        return "must name an upstream or be \"off\"";
+    }
+
+    uscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_upstream_module);
+
+    if (uscf->host.len == value[1].len
+        && ngx_strncasecmp(uscf->host.data, value[1].data, value[1].len) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is the upstream that this stands in, "
+                           "which listeners use without softfactory_listen",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    pgcf->listen = value[1];
+
+    return NGX_CONF_OK;
+}
+
+
 ngx_int_t
 ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
     ngx_sf_pg_conf_t *pgcf)
@@ -552,6 +600,8 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     }
 
     server->name = us->name;
+    server->hash = ngx_murmur_hash2(us->name.data, us->name.len);
+    server->hash += server->hash == 0;
     server->weight = us->weight;
     server->max_fails = us->max_fails;
     server->fail_timeout = us->fail_timeout * 1000;
@@ -790,7 +840,7 @@ ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane)
         prefix = *given;
     }
 
-    name = ngx_pnalloc(cf->pool, prefix.len + sizeof("/heavy"));
+    name = ngx_pnalloc(cf->pool, prefix.len + sizeof("/listen"));
     if (name == NULL) {
         return NGX_ERROR;
     }

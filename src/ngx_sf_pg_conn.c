@@ -242,12 +242,12 @@ ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc)
     c->write->handler = ngx_sf_pg_conn_write_handler;
     c->idle = 1;
 
-    pgc->timer.cancelable = 0;
+    pgc->timer.cancelable = pgc->lane->kind == NGX_SF_PG_LISTEN;
 
     lifetime = pgc->lane->pool->conf->lifetime;
     pgc->expires = 0;
 
-    if (lifetime) {
+    if (lifetime && pgc->lane->kind != NGX_SF_PG_LISTEN) {
         pgc->expires = ngx_current_msec + lifetime
                        - ngx_random() % (lifetime / 5 + 1);
     }
@@ -346,7 +346,11 @@ ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 
     /* nginx closes idle connections of a worker that is shutting down */
 
-    if (c->close && pgc->count == 0) {
+    if (c->close && pgc->lane->kind == NGX_SF_PG_LISTEN) {
+        c->close = 0;
+        ngx_sf_pg_notify_exiting(pgc);
+
+    } else if (c->close && pgc->count == 0) {
         ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_RETIRED);
         return;
     }
@@ -404,7 +408,8 @@ ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc)
 
     if (pgc->count == 0
         && (pgc->state == NGX_SF_PG_CONN_DRAINING
-            || (ngx_exiting && pgc->lane->nwaiting == 0)))
+            || (ngx_exiting && pgc->lane->nwaiting == 0
+                && pgc->lane->kind != NGX_SF_PG_LISTEN)))
     {
         ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_RETIRED);
     }
@@ -429,11 +434,13 @@ void
 ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 {
     u_char                           line[NGX_MAX_ERROR_STR / 4];
+    ngx_uint_t                       connected;
     ngx_sf_pg_pool_t                *pool;
     const ngx_sf_pg_close_reason_t  *why;
 
     pool = pgc->lane->pool;
     why = &ngx_sf_pg_close_reasons[reason];
+    connected = pgc->state != NGX_SF_PG_CONN_CONNECTING;
 
     if (why->text) {
         ngx_sf_pg_conn_one_line(line, sizeof(line),
@@ -464,6 +471,10 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pgc->proved = 0;
 
     ngx_sf_pg_pipeline_unwind(pgc, reason);
+
+    if (connected) {
+        ngx_sf_pg_notify_closed(pgc, reason);
+    }
 
     if (reason != NGX_SF_PG_CLOSE_EXIT) {
         ngx_sf_pg_pool_post_dispatch(pool);

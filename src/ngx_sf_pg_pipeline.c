@@ -20,7 +20,9 @@
  * A prepare stands under a Sync of its own, so a text that does not fit the
  * schema fails alone.  When a statement fails, those after it in its unit are
  * ABORTED: they are read-only, so they are sent again, each by itself.  The
- * statement of a write is answered by its Sync, which is its commit.
+ * statement of an exclusive lane is answered by its Sync: that is the commit
+ * of a write, and to a listener it says that all notifications before it are
+ * here.
  *
  * PQgetResult() is called only when PQisBusy() says that it cannot block.
  *
@@ -83,7 +85,7 @@ ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 
     conf = pgc->lane->pool->conf;
     alone = q->alone || !conf->shared_sync
-            || pgc->lane->kind == NGX_SF_PG_WRITE;
+            || ngx_sf_pg_exclusive(pgc->lane);
 
     if (conf->prepare && pgc->prepared[q->statement->id] == 0) {
         if (ngx_sf_pg_pipeline_prepare(pgc, q->statement) != NGX_OK) {
@@ -172,6 +174,7 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
     slot->prepared = pgc->prepared[st->id];
 
     q->conn = pgc;
+    q->server = pgc->server->conf->hash;
 
     pgc->outstanding++;
     pgc->unsynced = 1;
@@ -201,7 +204,7 @@ ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_SYNC);
 
-    if (pgc->lane->kind == NGX_SF_PG_WRITE) {
+    if (ngx_sf_pg_exclusive(pgc->lane)) {
         slot->query = q;
     }
 
@@ -240,9 +243,15 @@ ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
 {
     PGresult  *res;
 
+    ngx_sf_pg_notify_take(pgc);
+
     while (pgc->count && !PQisBusy(pgc->pg)) {
 
         res = PQgetResult(pgc->pg);
+
+        /* what libpq has met on its way to this result */
+
+        ngx_sf_pg_notify_take(pgc);
 
         if (res) {
             if (ngx_sf_pg_pipeline_result(pgc, res) != NGX_OK) {
@@ -330,7 +339,7 @@ ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     /* the commit failed; a read has nothing to commit */
 
     if (PQresultStatus(res) == PGRES_FATAL_ERROR
-        && pgc->lane->kind == NGX_SF_PG_WRITE)
+        && ngx_sf_pg_exclusive(pgc->lane))
     {
         pgc->answered = 1;
         return ngx_sf_pg_pipeline_on_error(pgc, slot, res);
@@ -440,7 +449,7 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     slot->query = NULL;
     pgc->lane->pool->failed_until[slot->statement->id] = 0;
 
-    if (q && pgc->lane->kind == NGX_SF_PG_WRITE) {
+    if (q && ngx_sf_pg_exclusive(pgc->lane)) {
 
         /* not committed yet: the Sync that follows answers */
 
@@ -485,7 +494,7 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     q = slot->query;
     slot->query = NULL;
 
-    if (pgc->lane->kind == NGX_SF_PG_WRITE
+    if (ngx_sf_pg_exclusive(pgc->lane)
         && slot->kind == NGX_SF_PG_SLOT_EXECUTE)
     {
         sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
@@ -501,7 +510,7 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     /* read-only may also be a setting of ours, or of a role */
 
     if (row->action == NGX_SF_PG_DEMOTED
-        && pgc->lane->kind == NGX_SF_PG_WRITE
+        && ngx_sf_pg_exclusive(pgc->lane)
         && ngx_sf_pg_conn_is_standby(pgc))
     {
         ngx_sf_pg_server_demoted(pgc->server);
@@ -548,7 +557,7 @@ ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
 
     conf = pgc->lane->pool->conf;
 
-    if (pgc->lane->kind == NGX_SF_PG_WRITE) {
+    if (ngx_sf_pg_exclusive(pgc->lane)) {
         return 0;
     }
 
@@ -617,7 +626,7 @@ ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
     slot->kind = kind;
 
     if (pgc->count++ == 0) {
-        pgc->c->idle = 0;
+        pgc->c->idle = pgc->lane->kind == NGX_SF_PG_LISTEN;
         ngx_sf_pg_pipeline_arm(pgc);
     }
 
@@ -683,7 +692,7 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
             continue;
         }
 
-        if (pgc->lane->kind == NGX_SF_PG_WRITE) {
+        if (ngx_sf_pg_exclusive(pgc->lane)) {
 
             /* the Sync comes first here, and its statement must not follow */
 

@@ -21,7 +21,8 @@
  *
  * The timer of the first query waiting and the timer of a connection's head
  * are not cancelable: a worker that is shutting down waits for them, and with
- * them for the requests that are parked on an answer.
+ * them for the requests that are parked on an answer.  Nobody is parked on
+ * the listen lane.
  */
 
 
@@ -53,7 +54,6 @@ static void ngx_sf_pg_waiting_add(ngx_sf_pg_lane_t *lane,
 static void ngx_sf_pg_waiting_remove(ngx_sf_pg_query_t *q);
 static ngx_sf_pg_query_t *ngx_sf_pg_waiting_first(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_waiting_arm(ngx_sf_pg_lane_t *lane);
-static uint64_t ngx_sf_pg_now(void);
 
 
 ngx_sf_pg_pool_t *
@@ -82,6 +82,8 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     pool->dispatch.data = pool;
     pool->dispatch.log = cycle->log;
 
+    ngx_queue_init(&pool->subscribers);
+
     if (ngx_sf_pg_servers_create(cycle, pool) != NGX_OK) {
         return NULL;
     }
@@ -92,7 +94,9 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
         }
     }
 
-    ngx_sf_pg_lane_warm(&pool->lanes[NGX_SF_PG_READ]);
+    if (!conf->listener) {
+        ngx_sf_pg_lane_warm(&pool->lanes[NGX_SF_PG_READ]);
+    }
 
     return pool;
 }
@@ -121,6 +125,7 @@ ngx_sf_pg_lane_init(ngx_cycle_t *cycle, ngx_sf_pg_pool_t *pool,
     lane->timer.handler = ngx_sf_pg_lane_timeout_handler;
     lane->timer.data = lane;
     lane->timer.log = cycle->log;
+    lane->timer.cancelable = kind == NGX_SF_PG_LISTEN;
 
     if (size == 0) {
         return NGX_OK;
@@ -253,6 +258,7 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     q->submitted = ngx_sf_pg_now();
     q->sent = 0;
     q->done = 0;
+    q->server = 0;
 
     ngx_sf_pg_waiting_add(lane, q);
 
@@ -358,6 +364,8 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
     ngx_sf_pg_pool_t  *pool;
 
     pool = ev->data;
+
+    ngx_sf_pg_notify_close(pool);
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
         ngx_sf_pg_lane_dispatch(&pool->lanes[kind]);
@@ -527,7 +535,7 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
         }
 
         if (pgc->server != server || pgc->outstanding >= depth
-            || (lane->kind == NGX_SF_PG_WRITE && pgc->count))
+            || (ngx_sf_pg_exclusive(lane) && pgc->count))
         {
             continue;
         }
@@ -541,12 +549,12 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
 }
 
 
-/* a write has its connection for itself until it is committed */
+/* an exclusive statement has its connection for itself until its Sync */
 
 static ngx_uint_t
 ngx_sf_pg_lane_depth(ngx_sf_pg_lane_t *lane)
 {
-    return lane->kind == NGX_SF_PG_WRITE ? 1 : lane->pool->conf->depth;
+    return ngx_sf_pg_exclusive(lane) ? 1 : lane->pool->conf->depth;
 }
 
 
@@ -590,7 +598,9 @@ ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_PG_LANES; i++) {
-        if (pool->lanes[i].nconns[NGX_SF_PG_CONN_READY]) {
+        if (i != NGX_SF_PG_LISTEN
+            && pool->lanes[i].nconns[NGX_SF_PG_CONN_READY])
+        {
             return 0;
         }
     }
@@ -830,9 +840,7 @@ ngx_sf_pg_log(ngx_sf_pg_pool_t *pool, ngx_uint_t level,
 }
 
 
-/* a clock for durations: nginx's own stands still during a turn */
-
-static uint64_t
+uint64_t
 ngx_sf_pg_now(void)
 {
     struct timespec  ts;

@@ -436,6 +436,23 @@ ngx_sf_pg_server_address(ngx_sf_pg_server_t *server)
 }
 
 
+const ngx_str_t *
+ngx_sf_pg_server_name(ngx_sf_pg_pool_t *pool, uint32_t hash)
+{
+    ngx_uint_t  i;
+
+    static const ngx_str_t  unknown = ngx_string("?");
+
+    for (i = 0; i < pool->nservers; i++) {
+        if (pool->servers[i].conf->hash == hash) {
+            return &pool->servers[i].conf->name;
+        }
+    }
+
+    return &unknown;
+}
+
+
 static void
 ngx_sf_pg_server_resolve_handler(ngx_event_t *ev)
 {

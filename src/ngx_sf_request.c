@@ -7,7 +7,7 @@
 /*
  * The steps of a request.  This is the only file that knows their order:
  *
- *   route -> token -> params -> principal -> gate -> fetch -> render -> send
+ *   route -> token -> params -> principal -> gate -> ask -> take -> send
  *
  * A step does one thing and says how to go on:
  *
@@ -26,27 +26,19 @@
 #include "ngx_sf.h"
 
 
-#define NGX_SF_REQUEST_TOTAL_KEPT  1000   /* ms */
-
-/* an offset walks all rows before it: from here on that is heavy */
-
-#define NGX_SF_REQUEST_DEEP        2000   /* rows */
-
-
 typedef ngx_int_t (*ngx_sf_step_pt)(ngx_sf_ctx_t *ctx);
 
 
 static ngx_int_t ngx_sf_request_run(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_landed(ngx_sf_wait_t *wait);
 static void ngx_sf_request_cleanup(void *data);
-static void ngx_sf_request_leave(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_route(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_fallback(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_params(ngx_sf_ctx_t *ctx);
-static ngx_int_t ngx_sf_request_fetch(ngx_sf_ctx_t *ctx);
-static ngx_int_t ngx_sf_request_render(ngx_sf_ctx_t *ctx);
-static ngx_int_t ngx_sf_request_check_rows(ngx_sf_ctx_t *ctx);
-static ngx_int_t ngx_sf_request_document(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_ask(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
 
 
 static const ngx_sf_step_pt  ngx_sf_request_steps[] = {
@@ -55,8 +47,8 @@ static const ngx_sf_step_pt  ngx_sf_request_steps[] = {
     /* PARAMS */     ngx_sf_request_params,
     /* PRINCIPAL */  ngx_sf_auth_principal,
     /* GATE */       ngx_sf_auth_gate,
-    /* FETCH */      ngx_sf_request_fetch,
-    /* RENDER */     ngx_sf_request_render
+    /* ASK */        ngx_sf_request_ask,
+    /* TAKE */       ngx_sf_request_take
 };
 
 
@@ -83,7 +75,9 @@ ngx_sf_handler(ngx_http_request_t *r)
     ctx->worker = smcf->worker;
     ctx->slcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_module);
     ctx->status = NGX_HTTP_OK;
-    ctx->landed = ngx_sf_request_landed;
+    ctx->started = ngx_sf_pg_now();
+    ctx->wait.handler = ngx_sf_request_landed;
+    ctx->wait.data = ctx;
 
     ngx_http_set_ctx(r, ctx, ngx_http_softfactory_module);
 
@@ -132,7 +126,6 @@ ngx_sf_request_run(ngx_sf_ctx_t *ctx)
     }
 
     ctx->done = 1;
-    ngx_sf_request_leave(ctx);
 
     if (ctx->error.data == NULL && ctx->body.data == NULL) {
         (void) ngx_sf_response_outcome(ctx, NGX_SF_PG_FAILED);
@@ -156,7 +149,7 @@ ngx_sf_request_landed(ngx_sf_wait_t *wait)
     ngx_http_request_t  *r;
     ngx_sf_pg_query_t   *q;
 
-    ctx = wait->ctx;
+    ctx = wait->data;
     r = ctx->request;
     c = r->connection;
     q = &wait->flight->query;
@@ -164,10 +157,6 @@ ngx_sf_request_landed(ngx_sf_wait_t *wait)
     if (q->sent) {
         ctx->queue_time += q->sent - q->submitted;
         ctx->db_time += q->done - q->sent;
-    }
-
-    if (--ctx->pending) {
-        return;
     }
 
     rc = ngx_sf_request_run(ctx);
@@ -180,26 +169,17 @@ ngx_sf_request_landed(ngx_sf_wait_t *wait)
 }
 
 
+/* a body may be sent from the flight or the zone until here */
+
 static void
 ngx_sf_request_cleanup(void *data)
 {
     ngx_sf_ctx_t  *ctx = data;
 
-    ngx_sf_request_leave(ctx);
+    ngx_sf_flight_leave(&ctx->wait);
 
     if (!ctx->done && ctx->request->headers_out.status == 0) {
         ctx->request->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
-    }
-}
-
-
-static void
-ngx_sf_request_leave(ngx_sf_ctx_t *ctx)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; i < NGX_SF_WAITS; i++) {
-        ngx_sf_flight_leave(&ctx->waits[i]);
     }
 }
 
@@ -301,162 +281,145 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
 }
 
 
-/* the page and its total are asked for side by side */
-
 static ngx_int_t
-ngx_sf_request_fetch(ngx_sf_ctx_t *ctx)
+ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
 {
-    ngx_uint_t             lane;
-    ngx_sf_endpoint_t     *endpoint;
-    ngx_sf_bind_source_t   source;
+    ngx_int_t       rc;
+    ngx_sf_order_t  order;
 
-    endpoint = ctx->endpoint;
+    ctx->step = NGX_SF_STEP_TAKE;
 
-    ctx->step = NGX_SF_STEP_RENDER;
-
-    source.values = ctx->params.values;
-    source.user = ctx->principal ? ctx->principal->id : 0;
-    source.page_size = ctx->params.page_size;
-    source.offset = ctx->params.offset;
-    source.first = ctx->params.first;
-
-    lane = ctx->params.offset < NGX_SF_REQUEST_DEEP ? endpoint->row->lane
-                                                    : NGX_SF_PG_HEAVY;
-
-    if (endpoint->statement
-        && ngx_sf_flight_ask(ctx, NGX_SF_WAIT_ROWS, endpoint->statement,
-                             &source, lane, 0)
-           == NGX_ERROR)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (endpoint->total
-        && ngx_sf_flight_ask(ctx, NGX_SF_WAIT_TOTAL, endpoint->total,
-                             &source, NGX_SF_PG_HEAVY,
-                             NGX_SF_REQUEST_TOTAL_KEPT)
-           == NGX_ERROR)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ctx->pending ? NGX_AGAIN : NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_sf_request_render(ngx_sf_ctx_t *ctx)
-{
-    ngx_int_t              rc;
-    ngx_str_t             *echoes, total;
-    ngx_uint_t             i;
-    ngx_sf_endpoint_t     *endpoint;
-    ngx_sf_json_source_t   source;
-
-    endpoint = ctx->endpoint;
-
-    ctx->step = NGX_SF_STEP_SEND;
-
-    if (endpoint->row->body) {
-        ctx->body.data = (u_char *) endpoint->row->body;
-        ctx->body.len = ngx_strlen(endpoint->row->body);
+    if (ctx->endpoint->answer == NULL) {
         return NGX_OK;
     }
 
-    if (endpoint->row->document) {
-        return ngx_sf_request_document(ctx);
+    order.item = ctx->endpoint->answer;
+    order.slcf = ctx->slcf;
+    order.params = &ctx->params;
+    order.user = ctx->principal ? ctx->principal->id : 0;
+    order.bypass = 0;
+
+    if (ctx->slcf->bypass
+        && ngx_http_test_predicates(ctx->request, ctx->slcf->bypass)
+           != NGX_OK)
+    {
+        order.bypass = 1;
     }
 
-    ngx_memzero(&source, sizeof(ngx_sf_json_source_t));
+    rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
 
-    if (endpoint->statement) {
-        rc = ngx_sf_request_check_rows(ctx);
+    ctx->cache_time = ngx_sf_pg_now() - ctx->started - ctx->auth_time;
 
-        if (rc != NGX_OK) {
-            return rc;
-        }
-
-        source.res = ctx->waits[NGX_SF_WAIT_ROWS].flight->res;
-    }
-
-    if (endpoint->total) {
-        total = ngx_sf_pg_result_cell(
-                         ctx->waits[NGX_SF_WAIT_TOTAL].flight->res, 0, 0);
-
-        if (ngx_sf_number_parse_int(&total, &source.total) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        source.page = ctx->params.page;
-        source.pages = (source.total + ctx->params.page_size - 1)
-                       / ctx->params.page_size;
-    }
-
-    echoes = ngx_palloc(ctx->request->pool,
-                        endpoint->nparams * sizeof(ngx_str_t) + 1);
-    if (echoes == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    for (i = 0; i < endpoint->nparams; i++) {
-        echoes[i] = ctx->params.values[i].echo;
-    }
-
-    source.params = echoes;
-
-    rc = ngx_sf_json_render(ctx->request->pool, endpoint->program, &source,
-                            &ctx->body);
-
-    ngx_sf_request_leave(ctx);
-
-    return rc == NGX_OK ? NGX_OK : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return rc == NGX_ERROR ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
 }
 
 
-/* the errors that only the rows can tell */
+/* takes what is there now, or why it is not */
 
 static ngx_int_t
-ngx_sf_request_check_rows(ngx_sf_ctx_t *ctx)
+ngx_sf_request_take(ngx_sf_ctx_t *ctx)
 {
-    ngx_uint_t           i, rows;
-    ngx_sf_flight_t     *flight;
-    const PGresult      *res;
-    const ngx_sf_row_t  *row;
+    ngx_sf_entry_t       *value;
+    ngx_sf_flight_t      *flight;
+    ngx_sf_pg_outcome_e   outcome;
 
-    for (i = NGX_SF_WAIT_ROWS; i <= NGX_SF_WAIT_TOTAL; i++) {
-        flight = ctx->waits[i].flight;
+    ctx->step = NGX_SF_STEP_SEND;
 
-        if (flight && flight->outcome != NGX_SF_PG_OK) {
-            return ngx_sf_response_outcome(ctx, flight->outcome);
+    if (ctx->endpoint->answer == NULL) {
+        return ngx_sf_request_take_own(ctx);
+    }
+
+    outcome = ngx_sf_flight_outcome(&ctx->wait);
+    ctx->cache_status = ctx->wait.found.status;
+
+    if (ctx->endpoint->row->document) {
+        return ngx_sf_request_take_ping(ctx);
+    }
+
+    if (outcome != NGX_SF_PG_OK) {
+        return ngx_sf_response_outcome(ctx, outcome);
+    }
+
+    value = ngx_sf_flight_value(&ctx->wait);
+    flight = ctx->wait.flight;
+
+    if (value) {
+        ctx->body.data = value->data;
+        ctx->body.len = value->len;
+        ctx->etag.data = value->etag;
+        ctx->etag.len = NGX_SF_ETAG_LEN;
+        ctx->created = value->created;
+
+        if (flight && flight->found.status == NGX_SF_CACHE_STALE) {
+            ctx->cache_status = NGX_SF_CACHE_STALE;
         }
+
+        return NGX_OK;
     }
 
-    row = ctx->endpoint->row;
-    res = ctx->waits[NGX_SF_WAIT_ROWS].flight->res;
-    rows = ngx_sf_pg_result_rows(res);
-
-    if (rows == 0 && row->missing) {
-        return ngx_sf_response_error(ctx, NGX_HTTP_NOT_FOUND, row->missing);
+    if (flight->status != NGX_HTTP_OK) {
+        ctx->error = flight->error;
+        return flight->status;
     }
 
-    if (rows == 0 && ctx->params.page > 1) {
-        return ngx_sf_response_error(ctx, NGX_HTTP_NOT_FOUND, "Not found");
-    }
+    ctx->body = flight->body;
 
-    if (row->forbidden && !ngx_sf_pg_result_bool(res, 0, 0)) {
-        return ngx_sf_response_error(ctx, NGX_HTTP_FORBIDDEN, row->forbidden);
+    if (flight->tagged) {
+        ctx->etag.data = flight->etag;
+        ctx->etag.len = NGX_SF_ETAG_LEN;
     }
 
     return NGX_OK;
 }
 
 
+/* what needs no statement */
+
 static ngx_int_t
-ngx_sf_request_document(ngx_sf_ctx_t *ctx)
+ngx_sf_request_take_own(ngx_sf_ctx_t *ctx)
+{
+    const ngx_sf_row_t  *row;
+
+    row = ctx->endpoint->row;
+
+    if (row->body) {
+        ctx->body.data = (u_char *) row->body;
+        ctx->body.len = ngx_strlen(row->body);
+
+    } else if (ngx_sf_item_render_json(ctx->request->pool, ctx->endpoint,
+                                       &ctx->params, NULL, 0, &ctx->body)
+               != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->slcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    ctx->cache_status = NGX_SF_CACHE_HIT;
+    ctx->etag.data = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
+    if (ctx->etag.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->etag.len = NGX_SF_ETAG_LEN;
+    ngx_sf_item_etag(&ctx->body, ctx->etag.data);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx)
 {
     ngx_uint_t  up;
 
-    up = ctx->waits[NGX_SF_WAIT_ROWS].flight->outcome == NGX_SF_PG_OK;
+    up = ngx_sf_flight_outcome(&ctx->wait) == NGX_SF_PG_OK;
+
+    if (ctx->slcf->zone) {
+        ctx->cache_status = NGX_SF_CACHE_BYPASS;
+    }
 
     if (ctx->endpoint->row->document(ctx, up, &ctx->body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -6,12 +6,22 @@
 
 /*
  * Status and bytes -> HTTP.  Only this file calls header and body filters, so
- * length, type, HEAD and the headers of an error are right in one place.  The
- * body is one buffer that was written once; it is sent as it is.
+ * length, type, HEAD, 304 and the headers of an error are right in one place.
+ *
+ * A body is one buffer that was written once.  One that a flight has made is
+ * sent as it is.  One that lies in the zone is copied when it is small; a
+ * large one is sent from where it lies and stays pinned until the request
+ * ends, unless slow clients hold too much of the zone already.
+ *
+ * nginx's own filter answers If-None-Match, by the ETag that is set here.
  */
 
 
 #include "ngx_sf.h"
+
+
+#define NGX_SF_RESPONSE_COPIED   (16 * 1024)  /* bytes, at most */
+#define NGX_SF_RESPONSE_PINNED   4        /* a part of the zone, as 1/n */
 
 
 typedef struct {
@@ -28,6 +38,13 @@ typedef struct {
 
 static ngx_int_t ngx_sf_response_options(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_response_etag(ngx_sf_ctx_t *ctx);
+static u_char *ngx_sf_response_timing(u_char *p, const char *name,
+    uint64_t us);
+static ngx_int_t ngx_sf_response_body(ngx_sf_ctx_t *ctx);
+static ngx_uint_t ngx_sf_response_by_reference(ngx_sf_zone_t *zone,
+    size_t len);
 static ngx_int_t ngx_sf_response_allow(ngx_sf_ctx_t *ctx);
 
 
@@ -40,6 +57,17 @@ static const ngx_sf_method_t  ngx_sf_response_methods[] = {
     { NGX_HTTP_POST,    "POST, " },
     { NGX_HTTP_PUT,     "PUT, " },
     { 0, NULL }
+};
+
+
+static const ngx_str_t  ngx_sf_response_statuses[] = {
+    /* NONE */      ngx_null_string,
+    /* HIT */       ngx_string("HIT"),
+    /* MISS */      ngx_string("MISS"),
+    /* EXPIRED */   ngx_string("EXPIRED"),
+    /* UPDATING */  ngx_string("UPDATING"),
+    /* STALE */     ngx_string("STALE"),
+    /* BYPASS */    ngx_string("BYPASS")
 };
 
 
@@ -83,6 +111,10 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    if (ctx->status == NGX_HTTP_OK) {
+        ngx_sf_gzip_choose(ctx);
+    }
+
     r->headers_out.status = ctx->status;
     r->headers_out.content_length_n = ctx->body.len;
     ngx_str_set(&r->headers_out.content_type, "application/json");
@@ -100,7 +132,8 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
     }
 
     b = ngx_calloc_buf(r->pool);
-    if (b == NULL) {
+
+    if (b == NULL || ngx_sf_response_body(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -139,6 +172,10 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
         return NGX_ERROR;
     }
 
+    if (ngx_sf_response_cache_headers(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (ctx->retry_after) {
         p = ngx_pnalloc(ctx->request->pool, NGX_INT_T_LEN);
         if (p == NULL) {
@@ -162,6 +199,150 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     }
 
     return ngx_sf_cors_headers(ctx->request, ctx->slcf->cors, 0);
+}
+
+
+/* X-Cache, Age, ETag and Server-Timing */
+
+static ngx_int_t
+ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
+{
+    u_char              *p;
+    ngx_str_t            value;
+    ngx_msec_int_t       age;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->cache_status == NGX_SF_CACHE_NONE) {
+        return NGX_OK;
+    }
+
+    if (ngx_sf_header_add(r, "X-Cache",
+                          &ngx_sf_response_statuses[ctx->cache_status])
+        != NGX_OK
+        || (ctx->etag.len && ngx_sf_response_etag(ctx) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INT64_LEN
+                             + 4 * (NGX_INT64_LEN + sizeof("queue;dur=.000, ")));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    value.data = p;
+
+    if (ctx->created) {
+        age = (ngx_msec_int_t) (ngx_current_msec - ctx->created);
+        value.len = ngx_sprintf(p, "%T", (time_t) (ngx_max(age, 0) / 1000)) - p;
+        p += value.len;
+
+        if (ngx_sf_header_add(r, "Age", &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    value.data = p;
+
+    if (ctx->auth_time) {
+        p = ngx_sf_response_timing(p, "auth", ctx->auth_time);
+    }
+
+    p = ngx_sf_response_timing(p, "cache", ctx->cache_time);
+
+    if (ctx->db_time) {
+        p = ngx_sf_response_timing(p, "queue", ctx->queue_time);
+        p = ngx_sf_response_timing(p, "db", ctx->db_time);
+    }
+
+    value.len = p - value.data - (sizeof(", ") - 1);
+
+    return ngx_sf_header_add(r, "Server-Timing", &value);
+}
+
+
+static ngx_int_t
+ngx_sf_response_etag(ngx_sf_ctx_t *ctx)
+{
+    ngx_table_elt_t     *h;
+    ngx_http_request_t  *r;
+
+    static const ngx_str_t  vary = ngx_string("Accept-Encoding");
+
+    r = ctx->request;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    ngx_str_set(&h->key, "ETag");
+    h->value.len = ctx->etag.len;
+    h->value.data = ngx_pnalloc(r->pool, ctx->etag.len);
+    if (h->value.data == NULL) {
+        h->hash = 0;
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(h->value.data, ctx->etag.data, ctx->etag.len);
+
+    r->headers_out.etag = h;
+
+    return ctx->varies ? ngx_sf_header_add(r, "Vary", &vary) : NGX_OK;
+}
+
+
+/* milliseconds with three decimals (W3C Server Timing) */
+
+static u_char *
+ngx_sf_response_timing(u_char *p, const char *name, uint64_t us)
+{
+    return ngx_sprintf(p, "%s;dur=%uL.%03uL, ", name, us / 1000, us % 1000);
+}
+
+
+/* the body in memory that lasts as long as the request, or stays pinned */
+
+static ngx_int_t
+ngx_sf_response_body(ngx_sf_ctx_t *ctx)
+{
+    u_char         *p;
+    ngx_sf_zone_t  *zone;
+
+    zone = ctx->wait.zone;
+
+    if (ngx_sf_flight_value(&ctx->wait) == NULL
+        || (ctx->body.len > NGX_SF_RESPONSE_COPIED
+            && ngx_sf_response_by_reference(zone, ctx->body.len)))
+    {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(ctx->request->pool, ctx->body.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(p, ctx->body.data, ctx->body.len);
+    ctx->body.data = p;
+
+    ngx_sf_flight_leave(&ctx->wait);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_sf_response_by_reference(ngx_sf_zone_t *zone, size_t len)
+{
+    return zone->slot->npins < NGX_SF_PINS / 2
+           && ngx_sf_cache_pinned(zone) + len
+              <= zone->sh->size / NGX_SF_RESPONSE_PINNED;
 }
 
 
@@ -247,4 +428,11 @@ ngx_sf_response_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
     }
 
     return ngx_sf_response_error(ctx, answer->status, answer->error);
+}
+
+
+const ngx_str_t *
+ngx_sf_response_cache_status(ngx_sf_ctx_t *ctx)
+{
+    return &ngx_sf_response_statuses[ctx->cache_status];
 }

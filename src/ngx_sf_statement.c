@@ -379,6 +379,34 @@ ngx_sf_statement_add(ngx_sf_statement_t *st, ngx_sf_segment_e kind)
 }
 
 
+uint64_t
+ngx_sf_statement_params(const ngx_sf_statement_t *st, ngx_uint_t *user)
+{
+    uint64_t                 mask;
+    ngx_uint_t               i;
+    const ngx_sf_segment_t  *seg;
+
+    mask = 0;
+    *user = 0;
+    seg = st->segments.elts;
+
+    for (i = 0; i < st->segments.nelts; i++) {
+
+        if (seg[i].kind == NGX_SF_SEGMENT_USER) {
+            *user = 1;
+
+        } else if (seg[i].kind == NGX_SF_SEGMENT_PARAM
+                   || seg[i].kind == NGX_SF_SEGMENT_CHOICE
+                   || seg[i].kind == NGX_SF_SEGMENT_OPEN)
+        {
+            mask |= (uint64_t) 1 << seg[i].param;
+        }
+    }
+
+    return mask;
+}
+
+
 ngx_sf_pg_statement_t *
 ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
     const ngx_sf_bind_source_t *source)

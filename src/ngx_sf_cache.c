@@ -1,0 +1,908 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Answers in the zone.
+ *
+ * A node stands under a key.  It has a value, or somebody is making one (a
+ * fill), or both.  A value is never changed: a new one takes its place, and
+ * the old one is freed by the last who reads from it.  Readers hold a pin,
+ * which is a record in the slot of their worker; a pin is taken under the
+ * mutex and given back without it.
+ *
+ * References of a value: one of its node, one for each record of a pin; of a
+ * compressed form, one of the value that it belongs to.
+ *
+ * A fill is a claim on making the answer.  It can be joined by others only
+ * while the counters that its maker read before it asked are current; after
+ * that the next one to come takes it over, and what the first one brings is
+ * thrown away.
+ *
+ * This file knows nothing of requests and holds no mutex while it copies.
+ */
+
+
+#include "ngx_sf_shm.h"
+
+
+#define NGX_SF_CACHE_EVICTIONS   512      /* for one allocation, at most */
+#define NGX_SF_CACHE_TOUCH       1000     /* ms between moves in the LRU */
+#define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
+
+
+static ngx_sf_node_t *ngx_sf_cache_find(ngx_sf_zone_t *zone,
+    const ngx_sf_key_t *key);
+static ngx_sf_node_t *ngx_sf_cache_insert(ngx_sf_zone_t *zone,
+    const ngx_sf_key_t *key);
+static void ngx_sf_cache_remove(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
+static ngx_sf_freshness_e ngx_sf_cache_judge(ngx_sf_zone_t *zone,
+    const ngx_sf_entry_t *value, const ngx_sf_fresh_t *fresh);
+static ngx_uint_t ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
+    const ngx_sf_fresh_t *fresh);
+static ngx_msec_t ngx_sf_cache_age(const ngx_sf_entry_t *value,
+    ngx_msec_t now);
+static ngx_uint_t ngx_sf_cache_graced(ngx_sf_zone_t *zone,
+    const ngx_sf_entry_t *value, const ngx_sf_fresh_t *fresh);
+static ngx_int_t ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    ngx_msec_t now, ngx_sf_cache_status_e status, ngx_sf_found_t *found);
+static ngx_uint_t ngx_sf_cache_joinable(ngx_sf_zone_t *zone,
+    const ngx_sf_fill_t *fill, ngx_msec_t now);
+static void ngx_sf_cache_claim(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    const ngx_sf_stamp_t *stamp, ngx_msec_t deadline, ngx_sf_claim_t *claim);
+static void ngx_sf_cache_overdue(ngx_sf_zone_t *zone, ngx_msec_t now);
+static ngx_uint_t ngx_sf_cache_claimed(ngx_sf_zone_t *zone,
+    const ngx_sf_claim_t *claim);
+static void ngx_sf_cache_end_fill(ngx_sf_zone_t *zone, ngx_sf_fill_t *fill);
+static ngx_sf_entry_t *ngx_sf_cache_new_value(ngx_sf_zone_t *zone,
+    size_t len);
+static void *ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size);
+static void ngx_sf_cache_evict(ngx_sf_zone_t *zone);
+static void ngx_sf_cache_drop_value(ngx_sf_zone_t *zone,
+    ngx_sf_entry_t *value);
+static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
+    const ngx_sf_entry_t *value, ngx_uint_t free);
+
+
+void
+ngx_sf_cache_hash(ngx_sf_key_t *key)
+{
+    uint32_t  low, high;
+
+    low = ngx_murmur_hash2(key->data, key->len);
+    high = ngx_crc32_short(key->data, key->len);
+
+    key->hash = (uint64_t) high << 32 | low;
+
+    /* two values mean something else in a datagram */
+
+    if (key->hash <= NGX_SF_WAKE_ALL) {
+        key->hash += 2;
+    }
+}
+
+
+ngx_int_t
+ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+    const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
+    ngx_msec_t limit, ngx_sf_found_t *found)
+{
+    ngx_int_t            rc;
+    ngx_uint_t           filling;
+    ngx_sf_node_t       *node;
+    ngx_sf_freshness_e   freshness;
+
+    ngx_memzero(found, sizeof(ngx_sf_found_t));
+    found->status = NGX_SF_CACHE_MISS;
+
+    if (!ngx_sf_zone_lock(zone)) {
+        return NGX_DECLINED;
+    }
+
+    node = ngx_sf_cache_find(zone, key);
+    freshness = NGX_SF_GONE;
+
+    if (node && node->value) {
+        freshness = ngx_sf_cache_judge(zone, node->value, fresh);
+
+        if (freshness != NGX_SF_GONE) {
+            found->status = NGX_SF_CACHE_EXPIRED;
+        }
+    }
+
+    filling = freshness != NGX_SF_FRESH && node && node->fill
+              && ngx_sf_cache_joinable(zone, node->fill, fresh->now);
+
+    if (freshness == NGX_SF_FRESH) {
+        rc = ngx_sf_cache_take(zone, node, fresh->now, NGX_SF_CACHE_HIT,
+                               found);
+
+    } else if (freshness == NGX_SF_STALE && filling
+               && ngx_sf_cache_take(zone, node, fresh->now,
+                                    NGX_SF_CACHE_UPDATING, found)
+                  == NGX_OK)
+    {
+        rc = NGX_OK;
+
+    } else if (stamp == NULL) {
+        rc = NGX_DECLINED;
+
+    } else if (filling) {
+        node->fill->waiters[zone->nslot / 64]
+                                        |= (uint64_t) 1 << zone->nslot % 64;
+        rc = NGX_AGAIN;
+
+    } else {
+        rc = NGX_DECLINED;
+        ngx_sf_cache_overdue(zone, fresh->now);
+
+        node = ngx_sf_cache_insert(zone, key);
+
+        if (node) {
+            ngx_sf_cache_claim(zone, node, stamp, fresh->now + limit,
+                               &found->claim);
+        }
+    }
+
+    ngx_sf_zone_unlock(zone);
+
+    return rc;
+}
+
+
+ngx_int_t
+ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+    const ngx_sf_fresh_t *fresh, ngx_uint_t down, ngx_sf_found_t *found)
+{
+    ngx_int_t        rc;
+    ngx_uint_t       usable;
+    ngx_sf_node_t   *node;
+    ngx_sf_entry_t  *value;
+
+    ngx_memzero(found, sizeof(ngx_sf_found_t));
+
+    if (!ngx_sf_zone_lock(zone)) {
+        return NGX_DECLINED;
+    }
+
+    rc = NGX_DECLINED;
+    node = ngx_sf_cache_find(zone, key);
+    value = node ? node->value : NULL;
+
+    if (value) {
+        usable = ngx_sf_cache_judge(zone, value, fresh) <= NGX_SF_STALE;
+
+        if (!usable && down) {
+            usable = (fresh->error
+                      && ngx_sf_cache_age(value, fresh->now)
+                         < fresh->ttl + fresh->error)
+                     || ngx_sf_cache_graced(zone, value, fresh);
+        }
+
+        if (usable) {
+            rc = ngx_sf_cache_take(zone, node, fresh->now,
+                                   NGX_SF_CACHE_STALE, found);
+        }
+    }
+
+    ngx_sf_zone_unlock(zone);
+
+    return rc;
+}
+
+
+static ngx_sf_node_t *
+ngx_sf_cache_find(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
+{
+    ngx_sf_node_t  *node;
+
+    node = zone->sh->buckets[key->hash & zone->sh->mask];
+
+    for ( /* void */ ; node; node = node->next) {
+        if (node->hash == key->hash && node->len == key->len
+            && ngx_memcmp(node->key, key->data, key->len) == 0)
+        {
+            return node;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* the node of a key; making room for a new one may evict any other */
+
+static ngx_sf_node_t *
+ngx_sf_cache_insert(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
+{
+    ngx_sf_node_t  *node, **bucket;
+
+    node = ngx_sf_cache_find(zone, key);
+
+    if (node) {
+        return node;
+    }
+
+    node = ngx_sf_cache_alloc(zone, sizeof(ngx_sf_node_t) + key->len);
+
+    if (node == NULL) {
+        return NULL;
+    }
+
+    bucket = &zone->sh->buckets[key->hash & zone->sh->mask];
+
+    node->next = *bucket;
+    node->value = NULL;
+    node->fill = NULL;
+    node->used = 0;
+    node->hash = key->hash;
+    node->len = key->len;
+    ngx_memcpy(node->key, key->data, key->len);
+
+    *bucket = node;
+    zone->sh->nodes++;
+
+    return node;
+}
+
+
+/* a node with neither a value nor a fill is of no use */
+
+static void
+ngx_sf_cache_remove(ngx_sf_zone_t *zone, ngx_sf_node_t *node)
+{
+    ngx_sf_node_t  **link;
+
+    link = &zone->sh->buckets[node->hash & zone->sh->mask];
+
+    while (*link != node) {
+        link = &(*link)->next;
+    }
+
+    *link = node->next;
+    zone->sh->nodes--;
+
+    ngx_slab_free_locked(zone->sh->arena, node);
+}
+
+
+static ngx_sf_freshness_e
+ngx_sf_cache_judge(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
+    const ngx_sf_fresh_t *fresh)
+{
+    ngx_msec_t  age;
+
+    if (!ngx_sf_stamp_current(zone, &value->stamp)
+        || (value->deadline
+            && (ngx_msec_int_t) (value->deadline - fresh->now) <= 0))
+    {
+        return NGX_SF_GONE;
+    }
+
+    age = ngx_sf_cache_age(value, fresh->now);
+
+    if (!ngx_sf_cache_coherent(value, fresh)) {
+        return age < ngx_min(fresh->ttl, fresh->incoherent_ttl)
+               ? NGX_SF_FRESH : NGX_SF_OLD;
+    }
+
+    if (age < fresh->ttl) {
+        return NGX_SF_FRESH;
+    }
+
+    return age < fresh->ttl + fresh->stale ? NGX_SF_STALE : NGX_SF_OLD;
+}
+
+
+/* whether a change of what the value shows would have been told */
+
+static ngx_uint_t
+ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
+    const ngx_sf_fresh_t *fresh)
+{
+    ngx_msec_t  confirmed;
+
+    confirmed = fresh->source->confirmed;
+
+    return !value->incoherent
+           && confirmed
+           && (ngx_msec_int_t) (fresh->now - confirmed)
+              <= (ngx_msec_int_t) fresh->lease
+           && (fresh->source->uncovered & fresh->tables) == 0;
+}
+
+
+/* the clocks of two workers may be a turn of the event loop apart */
+
+static ngx_msec_t
+ngx_sf_cache_age(const ngx_sf_entry_t *value, ngx_msec_t now)
+{
+    ngx_msec_int_t  age;
+
+    age = (ngx_msec_int_t) (now - value->created);
+
+    return age > 0 ? age : 0;
+}
+
+
+/* good when the listener was last heard, and that is not long ago */
+
+static ngx_uint_t
+ngx_sf_cache_graced(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
+    const ngx_sf_fresh_t *fresh)
+{
+    ngx_msec_t  confirmed;
+
+    if (fresh->grace == 0 || !ngx_sf_stamp_current(zone, &value->stamp)) {
+        return 0;
+    }
+
+    confirmed = fresh->source->confirmed;
+
+    if (confirmed == 0 || value->incoherent
+        || (ngx_msec_int_t) (confirmed - value->created) < 0)
+    {
+        confirmed = value->created;
+    }
+
+    return ngx_sf_cache_age(value, confirmed) < fresh->ttl
+           && (ngx_msec_int_t) (fresh->now - confirmed)
+              < (ngx_msec_int_t) fresh->grace;
+}
+
+
+/* pins the value of a node */
+
+static ngx_int_t
+ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node, ngx_msec_t now,
+    ngx_sf_cache_status_e status, ngx_sf_found_t *found)
+{
+    if (ngx_sf_cache_pin(zone, node->value) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    found->value = node->value;
+    found->status = status;
+
+    if (now - node->used >= NGX_SF_CACHE_TOUCH) {
+        node->used = now;
+        ngx_queue_remove(&node->lru);
+        ngx_queue_insert_tail(&zone->sh->lru, &node->lru);
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_sf_cache_joinable(ngx_sf_zone_t *zone, const ngx_sf_fill_t *fill,
+    ngx_msec_t now)
+{
+    if ((ngx_msec_int_t) (fill->deadline - now) <= 0
+        || !ngx_sf_stamp_current(zone, &fill->stamp))
+    {
+        return 0;
+    }
+
+    return fill->pid == ngx_pid
+           || kill(fill->pid, 0) == 0 || ngx_errno != ESRCH;
+}
+
+
+/* who waits for the fill that is taken over waits for the new one */
+
+static void
+ngx_sf_cache_claim(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    const ngx_sf_stamp_t *stamp, ngx_msec_t deadline, ngx_sf_claim_t *claim)
+{
+    ngx_sf_fill_t     *fill;
+    ngx_sf_zone_sh_t  *sh;
+
+    sh = zone->sh;
+    fill = node->fill;
+
+    if (fill) {
+        ngx_queue_remove(&fill->queue);
+
+    } else {
+        fill = ngx_slab_calloc_locked(sh->arena, sizeof(ngx_sf_fill_t));
+
+        if (fill == NULL) {
+            if (node->value == NULL) {
+                ngx_sf_cache_remove(zone, node);
+            }
+
+            return;
+        }
+
+        fill->node = node;
+        node->fill = fill;
+    }
+
+    fill->serial = ++sh->serial;
+    fill->pid = ngx_pid;
+    fill->deadline = deadline;
+    fill->stamp = *stamp;
+    ngx_queue_insert_tail(&sh->fills, &fill->queue);
+
+    claim->node = node;
+    claim->serial = fill->serial;
+    claim->hash = node->hash;
+    claim->era = sh->era;
+}
+
+
+/* fills whose makers are gone, and that nobody has asked for again */
+
+static void
+ngx_sf_cache_overdue(ngx_sf_zone_t *zone, ngx_msec_t now)
+{
+    ngx_queue_t    *q;
+    ngx_sf_fill_t  *fill;
+
+    while (!ngx_queue_empty(&zone->sh->fills)) {
+        q = ngx_queue_head(&zone->sh->fills);
+        fill = ngx_queue_data(q, ngx_sf_fill_t, queue);
+
+        if ((ngx_msec_int_t) (now - fill->deadline) < NGX_SF_CACHE_OVERDUE) {
+            return;
+        }
+
+        ngx_sf_cache_end_fill(zone, fill);
+    }
+}
+
+
+static ngx_uint_t
+ngx_sf_cache_claimed(ngx_sf_zone_t *zone, const ngx_sf_claim_t *claim)
+{
+    ngx_queue_t       *q;
+    ngx_sf_fill_t     *fill;
+    ngx_sf_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    if (claim->node == NULL || claim->era != sh->era) {
+        return 0;
+    }
+
+    /* the youngest are at the end; the node may be gone with its fill */
+
+    for (q = ngx_queue_last(&sh->fills);
+         q != ngx_queue_sentinel(&sh->fills);
+         q = ngx_queue_prev(q))
+    {
+        fill = ngx_queue_data(q, ngx_sf_fill_t, queue);
+
+        if (fill->serial == claim->serial) {
+            return 1;
+        }
+
+        if (fill->serial < claim->serial) {
+            return 0;
+        }
+    }
+
+    return 0;
+}
+
+
+/* the fill of a node is over, one way or the other */
+
+static void
+ngx_sf_cache_end_fill(ngx_sf_zone_t *zone, ngx_sf_fill_t *fill)
+{
+    ngx_sf_node_t  *node;
+
+    node = fill->node;
+
+    ngx_queue_remove(&fill->queue);
+    ngx_slab_free_locked(zone->sh->arena, fill);
+
+    node->fill = NULL;
+
+    if (node->value == NULL) {
+        ngx_sf_cache_remove(zone, node);
+    }
+}
+
+
+void
+ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
+    const ngx_sf_content_t *answer, size_t max)
+{
+    ngx_uint_t       current;
+    ngx_sf_node_t   *node;
+    ngx_sf_entry_t  *value, *old;
+
+    current = ngx_sf_stamp_current(zone, answer->stamp);
+
+    if (claim->node == NULL || !current || answer->len > max) {
+        zone->slot->stats.raced += !current;
+        zone->slot->stats.refused += answer->len > max;
+        ngx_sf_cache_abandon(zone, claim);
+        return;
+    }
+
+    value = ngx_sf_cache_new_value(zone, answer->len);
+
+    if (value == NULL) {
+        zone->slot->stats.refused++;
+        ngx_sf_cache_abandon(zone, claim);
+        return;
+    }
+
+    value->created = answer->created;
+    value->deadline = answer->deadline;
+    value->stamp = *answer->stamp;
+    value->incoherent = answer->incoherent != 0;
+    ngx_memcpy(value->data, answer->data, answer->len);
+
+    if (answer->etag) {
+        ngx_memcpy(value->etag, answer->etag, NGX_SF_ETAG_LEN);
+    }
+
+    if (ngx_sf_zone_lock(zone)) {
+
+        if (ngx_sf_cache_claimed(zone, claim)) {
+            node = claim->node;
+            old = node->value;
+
+            if (old) {
+                ngx_queue_remove(&node->lru);
+                ngx_sf_cache_drop_value(zone, old);
+            }
+
+            (void) ngx_atomic_fetch_add(&value->refs, 1);
+
+            node->value = value;
+            node->used = answer->created;
+            ngx_queue_insert_tail(&zone->sh->lru, &node->lru);
+
+            zone->slot->stats.fills++;
+        }
+
+        ngx_sf_zone_unlock(zone);
+    }
+
+    ngx_sf_cache_unpin(zone, value);
+    ngx_sf_cache_abandon(zone, claim);
+}
+
+
+void
+ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim)
+{
+    uint64_t        waiters[NGX_SF_SLOT_WORDS];
+    ngx_sf_fill_t  *fill;
+
+    if (claim->node == NULL) {
+        return;
+    }
+
+    ngx_memzero(waiters, sizeof(waiters));
+
+    if (ngx_sf_zone_lock(zone)) {
+
+        if (ngx_sf_cache_claimed(zone, claim)) {
+            fill = claim->node->fill;
+            ngx_memcpy(waiters, fill->waiters, sizeof(waiters));
+            ngx_sf_cache_end_fill(zone, fill);
+        }
+
+        ngx_sf_zone_unlock(zone);
+    }
+
+    claim->node = NULL;
+
+    ngx_sf_wake(zone, waiters, claim->hash);
+}
+
+
+/* room for a value, pinned by the caller and not yet to be found */
+
+static ngx_sf_entry_t *
+ngx_sf_cache_new_value(ngx_sf_zone_t *zone, size_t len)
+{
+    size_t           size;
+    ngx_sf_entry_t  *value;
+
+    if (!ngx_sf_zone_lock(zone)) {
+        return NULL;
+    }
+
+    size = offsetof(ngx_sf_entry_t, data) + len;
+    value = ngx_sf_cache_alloc(zone, size);
+
+    if (value) {
+        ngx_memzero(value, offsetof(ngx_sf_entry_t, data));
+        value->size = size;
+        value->len = len;
+        zone->sh->bytes += size;
+
+        if (ngx_sf_cache_pin(zone, value) != NGX_OK) {
+            ngx_slab_free_locked(zone->sh->arena, value);
+            zone->sh->bytes -= size;
+            value = NULL;
+        }
+    }
+
+    ngx_sf_zone_unlock(zone);
+
+    return value;
+}
+
+
+/* a full zone makes room for what is asked for now */
+
+static void *
+ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
+{
+    void        *p;
+    ngx_uint_t   i;
+
+    for (i = 0; i < NGX_SF_CACHE_EVICTIONS; i++) {
+        p = ngx_slab_alloc_locked(zone->sh->arena, size);
+
+        if (p || ngx_queue_empty(&zone->sh->lru)) {
+            return p;
+        }
+
+        ngx_sf_cache_evict(zone);
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_sf_cache_evict(ngx_sf_zone_t *zone)
+{
+    ngx_queue_t    *q;
+    ngx_sf_node_t  *node;
+
+    q = ngx_queue_head(&zone->sh->lru);
+    node = ngx_queue_data(q, ngx_sf_node_t, lru);
+
+    ngx_queue_remove(q);
+    ngx_sf_cache_drop_value(zone, node->value);
+    node->value = NULL;
+
+    if (node->fill == NULL) {
+        ngx_sf_cache_remove(zone, node);
+    }
+
+    zone->slot->stats.evictions++;
+}
+
+
+/* gives a reference back; under the mutex */
+
+static void
+ngx_sf_cache_drop_value(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
+{
+    if (ngx_atomic_fetch_add(&value->refs, -1) != 1) {
+        return;
+    }
+
+    if (value->gzip) {
+        ngx_sf_cache_drop_value(zone, value->gzip);
+    }
+
+    zone->sh->bytes -= value->size;
+    ngx_slab_free_locked(zone->sh->arena, value);
+}
+
+
+ngx_int_t
+ngx_sf_cache_pin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
+{
+    ngx_sf_pin_t   *pin;
+    ngx_sf_slot_t  *slot;
+
+    slot = zone->slot;
+    pin = ngx_sf_cache_pin_record(slot, value, 1);
+
+    if (pin == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (pin->value == NULL) {
+        pin->value = value;
+        slot->npins++;
+        slot->pinned += value->size;
+        (void) ngx_atomic_fetch_add(&value->refs, 1);
+    }
+
+    pin->count++;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The record goes first: a worker that dies here leaves a value that is freed
+ * too late, not one that is freed twice.
+ */
+
+void
+ngx_sf_cache_unpin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
+{
+    ngx_sf_pin_t   *pin;
+    ngx_sf_slot_t  *slot;
+
+    slot = zone->slot;
+
+    if (slot == NULL) {
+        return;
+    }
+
+    pin = ngx_sf_cache_pin_record(slot, value, 0);
+
+    if (pin == NULL) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "softfactory_zone \"%V\": a value is not pinned",
+                      &zone->name);
+        return;
+    }
+
+    if (--pin->count) {
+        return;
+    }
+
+    slot->npins--;
+    slot->pinned -= value->size;
+    pin->value = NULL;
+
+    ngx_memory_barrier();
+
+    if (ngx_atomic_fetch_add(&value->refs, -1) != 1) {
+        return;
+    }
+
+    /* nobody can find it any more: it is this worker's to free */
+
+    if (ngx_sf_zone_lock(zone)) {
+        value->refs = 1;
+        ngx_sf_cache_drop_value(zone, value);
+        ngx_sf_zone_unlock(zone);
+    }
+}
+
+
+/* the record of a value; with free, else one that is not in use */
+
+static ngx_sf_pin_t *
+ngx_sf_cache_pin_record(ngx_sf_slot_t *slot, const ngx_sf_entry_t *value,
+    ngx_uint_t free)
+{
+    ngx_uint_t     i, n;
+    ngx_sf_pin_t  *pin;
+
+    n = ((uintptr_t) value >> 7) % NGX_SF_PINS;
+
+    for (i = 0; i < NGX_SF_PINS; i++) {
+        pin = &slot->pins[(n + i) % NGX_SF_PINS];
+
+        if (pin->value == value || (free && pin->value == NULL)) {
+            return pin;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_sf_entry_t *
+ngx_sf_cache_gzip(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
+    ngx_uint_t *make)
+{
+    ngx_sf_entry_t  *form;
+
+    *make = 0;
+    form = value->gzip;
+
+    if (form == NULL) {
+        *make = !value->gzip_tried;
+        value->gzip_tried = 1;
+        return NULL;
+    }
+
+    /* the value is pinned, and holds its form */
+
+    if (ngx_sf_cache_pin(zone, form) != NGX_OK) {
+        return NULL;
+    }
+
+    ngx_sf_cache_unpin(zone, value);
+
+    return form;
+}
+
+
+void
+ngx_sf_cache_attach(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
+    const u_char *etag, const u_char *data, size_t len, size_t max)
+{
+    ngx_sf_entry_t  *form;
+
+    form = len > max ? NULL : ngx_sf_cache_new_value(zone, len);
+
+    if (form == NULL) {
+        return;
+    }
+
+    form->created = value->created;
+    form->deadline = value->deadline;
+    form->stamp = value->stamp;
+    form->incoherent = value->incoherent;
+    ngx_memcpy(form->etag, etag, NGX_SF_ETAG_LEN);
+    ngx_memcpy(form->data, data, len);
+
+    if (ngx_sf_zone_lock(zone)) {
+
+        if (value->gzip == NULL) {
+            (void) ngx_atomic_fetch_add(&form->refs, 1);
+            value->gzip = form;
+        }
+
+        ngx_sf_zone_unlock(zone);
+    }
+
+    ngx_sf_cache_unpin(zone, form);
+}
+
+
+size_t
+ngx_sf_cache_pinned(ngx_sf_zone_t *zone)
+{
+    size_t          bytes;
+    ngx_uint_t      i;
+    ngx_sf_slot_t  *slot;
+
+    bytes = 0;
+
+    for (i = 0; i < NGX_SF_SLOTS; i++) {
+        slot = &zone->sh->slots[i];
+
+        if (slot->pid) {
+            bytes += slot->pinned;
+        }
+    }
+
+    return bytes;
+}
+
+
+void
+ngx_sf_cache_release(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot, ngx_pid_t pid)
+{
+    ngx_uint_t      i;
+    ngx_queue_t    *q, *next;
+    ngx_sf_fill_t  *fill;
+
+    for (i = 0; i < NGX_SF_PINS; i++) {
+        if (slot->pins[i].value) {
+            ngx_sf_cache_drop_value(zone, slot->pins[i].value);
+        }
+    }
+
+    ngx_memzero(slot->pins, sizeof(slot->pins));
+    slot->npins = 0;
+    slot->pinned = 0;
+
+    for (q = ngx_queue_head(&zone->sh->fills);
+         q != ngx_queue_sentinel(&zone->sh->fills);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        fill = ngx_queue_data(q, ngx_sf_fill_t, queue);
+
+        if (fill->pid == pid) {
+            ngx_sf_wake(zone, fill->waiters, fill->node->hash);
+            ngx_sf_cache_end_fill(zone, fill);
+        }
+    }
+}

@@ -1,0 +1,476 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Directives of the cache: zones, times to live, and which database the
+ * answers of a location come from.
+ *
+ * A zone may stand below its users, so it is looked up when all of http{} has
+ * been read.  An origin is a primary upstream in a zone; its identity is what
+ * keeps two databases apart that share one.
+ */
+
+
+#include "ngx_sf.h"
+
+#include <ngx_md5.h>
+
+
+static ngx_sf_zone_t *ngx_sf_cache_conf_find(ngx_sf_main_conf_t *smcf,
+    const ngx_str_t *name);
+static char *ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value,
+    ngx_msec_t *ms);
+static ngx_sf_ttl_t *ngx_sf_cache_conf_ttls(ngx_conf_t *cf);
+static void ngx_sf_cache_conf_default(ngx_conf_t *cf, ngx_sf_ttl_t *ttls);
+static void ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf,
+    u_char identity[16]);
+static ngx_str_t ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf,
+    const char *word);
+
+
+char *
+ngx_sf_cache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_main_conf_t  *smcf = conf;
+
+    ssize_t          size;
+    ngx_str_t       *value;
+    ngx_sf_zone_t   *zone, **slot;
+    ngx_shm_zone_t  *shm_zone;
+
+    value = cf->args->elts;
+    size = ngx_parse_size(&value[2]);
+
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no size, as in \"64m\"", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (size < NGX_SF_ZONE_MIN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "zone \"%V\" is too small: at least %dm",
+                           &value[1], NGX_SF_ZONE_MIN / 1024 / 1024);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0 || value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" cannot be the name of a zone", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_sf_cache_conf_find(smcf, &value[1])) {
+        return "is duplicate";
+    }
+
+    shm_zone = ngx_shared_memory_add(cf, &value[1], size,
+                                     &ngx_http_softfactory_module);
+    if (shm_zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    zone = ngx_pcalloc(cf->pool, sizeof(ngx_sf_zone_t));
+    slot = ngx_array_push(&smcf->zones);
+
+    if (zone == NULL || slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = zone;
+    zone->name = value[1];
+    zone->shm_zone = shm_zone;
+
+    shm_zone->init = ngx_sf_zone_init;
+    shm_zone->data = zone;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_sf_zone_t *
+ngx_sf_cache_conf_find(ngx_sf_main_conf_t *smcf, const ngx_str_t *name)
+{
+    ngx_uint_t       i;
+    ngx_sf_zone_t  **zone;
+
+    zone = smcf->zones.elts;
+
+    for (i = 0; i < smcf->zones.nelts; i++) {
+        if (zone[i]->name.len == name->len
+            && ngx_memcmp(zone[i]->name.data, name->data, name->len) == 0)
+        {
+            return zone[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+char *
+ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    char                *rv;
+    ngx_str_t           *value, text;
+    ngx_int_t            n;
+    ngx_uint_t           i;
+    ngx_sf_ttl_t         ttl;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    value = cf->args->elts;
+    n = ngx_sf_conf_endpoint(cf, &value[1]);
+
+    if (n == NGX_ERROR) {
+        return NGX_CONF_ERROR;
+    }
+
+    ttl.ttl = NGX_CONF_UNSET_MSEC;
+    ttl.stale = NGX_CONF_UNSET_MSEC;
+    ttl.error = NGX_CONF_UNSET_MSEC;
+
+    for (i = 2; i < cf->args->nelts; i++) {
+        text = value[i];
+
+        if (ngx_strncmp(text.data, "stale=", 6) == 0) {
+            text.data += 6;
+            text.len -= 6;
+            rv = ngx_sf_cache_conf_time(cf, &text, &ttl.stale);
+
+        } else if (ngx_strncmp(text.data, "error=", 6) == 0) {
+            text.data += 6;
+            text.len -= 6;
+            rv = ngx_sf_cache_conf_time(cf, &text, &ttl.error);
+
+        } else {
+            rv = ngx_sf_cache_conf_time(cf, &text, &ttl.ttl);
+
+            if (rv == NGX_CONF_OK && ttl.ttl == 0) {
+                rv = "has a time of 0: an endpoint is left out of the cache "
+                     "by softfactory_cache_bypass";
+            }
+        }
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+    }
+
+    if (slcf->ttls == NGX_CONF_UNSET_PTR) {
+        slcf->ttls = ngx_sf_cache_conf_ttls(cf);
+        if (slcf->ttls == NULL) {
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        if (n == NGX_DONE || (ngx_uint_t) n == i) {
+            slcf->ttls[i] = ttl;
+        }
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value, ngx_msec_t *ms)
+{
+    ngx_int_t  n;
+
+    if (*ms != NGX_CONF_UNSET_MSEC) {
+        return "says the same twice";
+    }
+
+    n = ngx_parse_time(value, 0);
+
+    if (n == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no time, there are: a time as in "
+                           "\"300s\", stale=time, error=time", value);
+        return NGX_CONF_ERROR;
+    }
+
+    *ms = n;
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_sf_ttl_t *
+ngx_sf_cache_conf_ttls(ngx_conf_t *cf)
+{
+    ngx_uint_t           i;
+    ngx_sf_ttl_t        *ttls;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    ttls = ngx_palloc(cf->pool, smcf->nendpoints * sizeof(ngx_sf_ttl_t));
+
+    for (i = 0; ttls && i < smcf->nendpoints; i++) {
+        ttls[i].ttl = NGX_CONF_UNSET_MSEC;
+        ttls[i].stale = NGX_CONF_UNSET_MSEC;
+        ttls[i].error = NGX_CONF_UNSET_MSEC;
+    }
+
+    return ttls;
+}
+
+
+/* what neither level says is the row's own time, without any staleness */
+
+static void
+ngx_sf_cache_conf_default(ngx_conf_t *cf, ngx_sf_ttl_t *ttls)
+{
+    ngx_uint_t           i;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        ngx_conf_init_msec_value(ttls[i].ttl,
+                              smcf->endpoints[i].row->ttl * 1000);
+        ngx_conf_init_msec_value(ttls[i].stale, 0);
+        ngx_conf_init_msec_value(ttls[i].error, 0);
+    }
+}
+
+
+ngx_int_t
+ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf)
+{
+    ngx_uint_t           i;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    if (prev->ttls == NGX_CONF_UNSET_PTR) {
+        prev->ttls = ngx_sf_cache_conf_ttls(cf);
+
+        if (prev->ttls == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_sf_cache_conf_default(cf, prev->ttls);
+
+    if (conf->ttls == NGX_CONF_UNSET_PTR) {
+        conf->ttls = prev->ttls;
+        return NGX_OK;
+    }
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        ngx_conf_merge_msec_value(conf->ttls[i].ttl, prev->ttls[i].ttl, 0);
+        ngx_conf_merge_msec_value(conf->ttls[i].stale, prev->ttls[i].stale,
+                                  0);
+        ngx_conf_merge_msec_value(conf->ttls[i].error, prev->ttls[i].error,
+                                  0);
+    }
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_str_t                  *value;
+    ngx_sf_loc_conf_t         **slot;
+    ngx_sf_main_conf_t         *smcf;
+    ngx_http_core_loc_conf_t   *clcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    value = cf->args->elts;
+
+    if (clcf->handler) {
+        return "cannot share its location with another content handler";
+    }
+
+    slot = ngx_array_push(&smcf->operators);
+    if (slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = slcf;
+    slcf->cache = value[1];
+    clcf->handler = (ngx_http_handler_pt) cmd->post;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_sf_cache_conf_find_zone(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_sf_zone_t       **zone;
+    ngx_sf_main_conf_t   *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    zone = smcf->zones.elts;
+
+    if (slcf->cache.len == 0) {
+        slcf->zone = smcf->zones.nelts ? zone[0] : NULL;
+        return NGX_OK;
+    }
+
+    slcf->zone = ngx_sf_cache_conf_find(smcf, &slcf->cache);
+
+    if (slcf->zone == NULL) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "there is no softfactory_zone \"%V\"", &slcf->cache);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_uint_t           i;
+    ngx_sf_origin_t     *origin;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    if (slcf->cache.len == 3 && ngx_strncmp(slcf->cache.data, "off", 3) == 0)
+    {
+        return NGX_OK;
+    }
+
+    if (ngx_sf_cache_conf_find_zone(cf, slcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (slcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    slcf->zone->lease = smcf->lease;
+    slcf->max_entry = ngx_min(slcf->max_entry,
+                              slcf->zone->shm_zone->shm.size / 8);
+
+    origin = smcf->origins.elts;
+
+    for (i = 0; i < smcf->origins.nelts; i++) {
+        if (origin[i].zone == slcf->zone
+            && origin[i].primary == slcf->primary_pg)
+        {
+            slcf->origin = i;
+            return NGX_OK;
+        }
+    }
+
+    origin = ngx_array_push(&smcf->origins);
+    if (origin == NULL) {
+        return NGX_ERROR;
+    }
+
+    origin->zone = slcf->zone;
+    origin->primary = slcf->primary_pg;
+    ngx_sf_cache_conf_identity(slcf->primary_pg, origin->identity);
+
+    slcf->origin = i;
+
+    return NGX_OK;
+}
+
+
+/* upstream, database and user */
+
+static void
+ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf, u_char identity[16])
+{
+    ngx_md5_t  md5;
+    ngx_str_t  dbname, user;
+
+    dbname = ngx_sf_cache_conf_word(pgcf, "dbname");
+    user = ngx_sf_cache_conf_word(pgcf, "user");
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, pgcf->name.data, pgcf->name.len);
+    ngx_md5_update(&md5, "\n", 1);
+    ngx_md5_update(&md5, dbname.data, dbname.len);
+    ngx_md5_update(&md5, "\n", 1);
+    ngx_md5_update(&md5, user.data, user.len);
+    ngx_md5_final(identity, &md5);
+}
+
+
+static ngx_str_t
+ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf, const char *word)
+{
+    ngx_str_t      none;
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = pgcf->given.elts;
+
+    for (i = 0; i < pgcf->given.nelts; i++) {
+        if (ngx_strcmp(kv[i].key.data, word) == 0) {
+            return kv[i].value;
+        }
+    }
+
+    ngx_str_set(&none, "");
+
+    return none;
+}
+
+
+void
+ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
+{
+    ngx_uint_t        i, n;
+    ngx_sf_zone_t   **zone;
+    ngx_list_part_t  *part;
+    ngx_shm_zone_t   *old;
+
+    if (cf->cycle->old_cycle == NULL || ngx_is_init_cycle(cf->cycle->old_cycle))
+    {
+        return;
+    }
+
+    zone = smcf->zones.elts;
+
+    for (part = &cf->cycle->old_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        old = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            for (n = 0; n < smcf->zones.nelts; n++) {
+
+                if (old[i].tag == zone[n]->shm_zone->tag
+                    && old[i].shm.name.len == zone[n]->name.len
+                    && ngx_memcmp(old[i].shm.name.data, zone[n]->name.data,
+                                  zone[n]->name.len)
+                       == 0
+                    && ngx_sf_zone_differs(&old[i]))
+                {
+                    zone[n]->shm_zone->noreuse = 1;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,307 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Compressed forms of answers in the zone.
+ *
+ * A form is made once, when the first client asks for it, and lies beside its
+ * answer until both go.  It has an ETag of its own: that of the answer with
+ * "gz" in place of the last two digits, so that either can be told from the
+ * other without looking at a body.
+ *
+ * Answers that are not in the zone are left to nginx's gzip filter; the filter
+ * leaves alone what has a Content-Encoding already.
+ *
+ * (RFC 9110, 8.8.3 ETag and 12.5.3 Accept-Encoding; RFC 1952.)
+ */
+
+
+#include "ngx_sf.h"
+
+#include <zlib.h>
+
+
+#define NGX_SF_GZIP_MIN    256            /* bytes; below it only grows */
+#define NGX_SF_GZIP_MAX    (256 * 1024)   /* bytes; above it takes too long */
+#define NGX_SF_GZIP_LEVEL  5
+#define NGX_SF_GZIP_WRAP   (MAX_WBITS + 16)   /* gzip, not zlib */
+
+
+static void ngx_sf_gzip_etag(const u_char *etag, u_char *form);
+static ngx_uint_t ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx);
+static ngx_sf_entry_t *ngx_sf_gzip_form(ngx_sf_ctx_t *ctx);
+static void ngx_sf_gzip_make(ngx_sf_ctx_t *ctx, ngx_sf_entry_t *value);
+static ngx_uint_t ngx_sf_gzip_quality(u_char *p, u_char *last);
+
+
+void
+ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx)
+{
+    const ngx_str_t     *header;
+    ngx_table_elt_t     *h;
+    ngx_sf_entry_t      *form;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    if (ctx->slcf->zone == NULL || ctx->endpoint->answer == NULL
+        || ctx->etag.len == 0)
+    {
+        return;
+    }
+
+    ctx->varies = 1;
+
+    if (ctx->wait.found.value == NULL || ctx->body.len < NGX_SF_GZIP_MIN
+        || ctx->body.len > NGX_SF_GZIP_MAX
+        || r->http_version < NGX_HTTP_VERSION_11)
+    {
+        return;
+    }
+
+    header = ngx_sf_header_find(r, "accept-encoding");
+
+    if (header == NULL || !ngx_sf_gzip_accepted(header)
+        || ngx_sf_gzip_validates(ctx))
+    {
+        return;
+    }
+
+    form = ngx_sf_gzip_form(ctx);
+
+    if (form == NULL) {
+        return;
+    }
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    ngx_str_set(&h->key, "Content-Encoding");
+    ngx_str_set(&h->value, "gzip");
+
+    r->headers_out.content_encoding = h;
+
+    ctx->body.data = form->data;
+    ctx->body.len = form->len;
+    ctx->etag.data = form->etag;
+}
+
+
+static void
+ngx_sf_gzip_etag(const u_char *etag, u_char *form)
+{
+    ngx_memcpy(form, etag, NGX_SF_ETAG_LEN);
+
+    form[NGX_SF_ETAG_LEN - 3] = 'g';
+    form[NGX_SF_ETAG_LEN - 2] = 'z';
+}
+
+
+/*
+ * A client may hold either form, and both are current: it is told so by the
+ * tag that it has.  No body is needed for that.
+ */
+
+static ngx_uint_t
+ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx)
+{
+    u_char            etag[NGX_SF_ETAG_LEN], *form;
+    const ngx_str_t  *header;
+
+    header = ngx_sf_header_find(ctx->request, "if-none-match");
+
+    if (header == NULL) {
+        return 0;
+    }
+
+    if (ngx_strlcasestrn(header->data, header->data + header->len,
+                         ctx->etag.data, NGX_SF_ETAG_LEN - 1))
+    {
+        return 1;
+    }
+
+    ngx_sf_gzip_etag(ctx->etag.data, etag);
+
+    if (ngx_strlcasestrn(header->data, header->data + header->len, etag,
+                         NGX_SF_ETAG_LEN - 1)
+        == NULL)
+    {
+        return 0;
+    }
+
+    form = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
+
+    if (form == NULL) {
+        return 0;
+    }
+
+    ngx_memcpy(form, etag, NGX_SF_ETAG_LEN);
+    ctx->etag.data = form;
+
+    return 1;
+}
+
+
+/* the form in place of the answer; NULL: there is none, or none yet */
+
+static ngx_sf_entry_t *
+ngx_sf_gzip_form(ngx_sf_ctx_t *ctx)
+{
+    ngx_uint_t       make;
+    ngx_sf_zone_t   *zone;
+    ngx_sf_entry_t  *form;
+
+    zone = ctx->wait.zone;
+    form = ngx_sf_cache_gzip(zone, ctx->wait.found.value, &make);
+
+    if (form == NULL && make) {
+        ngx_sf_gzip_make(ctx, ctx->wait.found.value);
+        form = ngx_sf_cache_gzip(zone, ctx->wait.found.value, &make);
+    }
+
+    if (form) {
+        ctx->wait.found.value = form;
+    }
+
+    return form;
+}
+
+
+static void
+ngx_sf_gzip_make(ngx_sf_ctx_t *ctx, ngx_sf_entry_t *value)
+{
+    u_char     etag[NGX_SF_ETAG_LEN], *out;
+    size_t     size;
+    z_stream   z;
+
+    ngx_memzero(&z, sizeof(z_stream));
+
+    if (deflateInit2(&z, NGX_SF_GZIP_LEVEL, Z_DEFLATED, NGX_SF_GZIP_WRAP,
+                     MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY)
+        != Z_OK)
+    {
+        return;
+    }
+
+    /* a form that is not smaller is of no use */
+
+    size = value->len - 1;
+    out = ngx_pnalloc(ctx->request->pool, size);
+
+    if (out) {
+        z.next_in = value->data;
+        z.avail_in = value->len;
+        z.next_out = out;
+        z.avail_out = size;
+
+        if (deflate(&z, Z_FINISH) == Z_STREAM_END) {
+            ngx_sf_gzip_etag(value->etag, etag);
+            ngx_sf_cache_attach(ctx->wait.zone, value, etag, out, z.total_out,
+                                ctx->slcf->max_entry);
+        }
+    }
+
+    (void) deflateEnd(&z);
+}
+
+
+/*
+ * The weight of gzip, or that of *, against that of identity.  Weights count
+ * in thousandths; identity is acceptable unless it is said otherwise.
+ */
+
+ngx_uint_t
+ngx_sf_gzip_accepted(const ngx_str_t *header)
+{
+    u_char      *p, *last, *comma, *end;
+    ngx_int_t    gzip, any, identity;
+    ngx_uint_t   quality;
+
+    gzip = -1;
+    any = -1;
+    identity = -1;
+
+    last = header->data + header->len;
+
+    for (p = header->data; p < last; p = comma + 1) {
+        comma = ngx_strlchr(p, last, ',');
+
+        if (comma == NULL) {
+            comma = last;
+        }
+
+        while (p < comma && (*p == ' ' || *p == '\t')) {
+            p++;
+        }
+
+        for (end = p; end < comma && *end != ';' && *end != ' '
+                      && *end != '\t'; end++)
+        {
+            /* void */
+        }
+
+        quality = ngx_sf_gzip_quality(end, comma);
+
+        if ((end - p == 4 && ngx_strncasecmp(p, (u_char *) "gzip", 4) == 0)
+            || (end - p == 6
+                && ngx_strncasecmp(p, (u_char *) "x-gzip", 6) == 0))
+        {
+            gzip = quality;
+
+        } else if (end - p == 1 && *p == '*') {
+            any = quality;
+
+        } else if (end - p == 8
+                   && ngx_strncasecmp(p, (u_char *) "identity", 8) == 0)
+        {
+            identity = quality;
+        }
+    }
+
+    if (gzip == -1) {
+        gzip = any;
+    }
+
+    return gzip > 0 && gzip >= identity;
+}
+
+
+/* ;q=0.123 in thousandths; 1000 when there is none */
+
+static ngx_uint_t
+ngx_sf_gzip_quality(u_char *p, u_char *last)
+{
+    ngx_uint_t  n, unit;
+
+    while (p < last && (*p == ';' || *p == ' ' || *p == '\t')) {
+        p++;
+    }
+
+    if (last - p < 3 || (*p != 'q' && *p != 'Q') || p[1] != '=') {
+        return 1000;
+    }
+
+    p += 2;
+    n = *p == '1' ? 1000 : 0;
+
+    if (p + 1 == last || p[1] != '.') {
+        return n;
+    }
+
+    unit = 100;
+
+    for (p += 2; p < last && *p >= '0' && *p <= '9' && unit; p++) {
+        n += (*p - '0') * unit;
+        unit /= 10;
+    }
+
+    return ngx_min(n, 1000);
+}

@@ -1,0 +1,566 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Items: what is asked of the database, and what is made of its rows.
+ *
+ * There are few kinds.  The answer of an endpoint is a JSON document; it may
+ * show a total, which is an item of its own, because pages that differ share
+ * it.  The principal says what a user may do.  Each has a statement, the tags
+ * of what that reads, and a form in which it is kept in the zone:
+ *
+ *   principal   "0" for nobody, or "1" and the slugs, comma separated
+ *   total       the number, and after a blank the ms to its deadline
+ *   answer      the document
+ *
+ * The key of an order is made of all that has an effect on its answer and of
+ * nothing else: two query strings that mean the same have one key.
+ */
+
+
+#include "ngx_sf.h"
+
+#include <ngx_md5.h>
+
+
+/* no deadline is taken to be further away than this */
+
+#define NGX_SF_ITEM_FAR  (366LL * 24 * 3600 * 1000)
+
+
+typedef struct {
+    u_char                     *pos;
+    u_char                     *end;
+} ngx_sf_item_writer_t;
+
+
+static ngx_sf_item_t *ngx_sf_item_create(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_sf_item_e kind,
+    ngx_sf_endpoint_t *endpoint, const char *sql, ngx_uint_t columns,
+    const char *tags);
+static void ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data,
+    size_t len);
+static void ngx_sf_item_write_text(ngx_sf_item_writer_t *w,
+    const ngx_str_t *text);
+static void ngx_sf_item_write_params(ngx_sf_item_writer_t *w,
+    const ngx_sf_order_t *order);
+static ngx_int_t ngx_sf_item_render_principal(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_item_render_total(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_item_render_answer(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_item_render_ping(ngx_sf_flight_t *flight);
+static const char *ngx_sf_item_refuse(ngx_sf_flight_t *flight);
+
+
+static ngx_int_t (*const ngx_sf_item_renderers[])(ngx_sf_flight_t *flight) = {
+    /* PRINCIPAL */  ngx_sf_item_render_principal,
+    /* TOTAL */      ngx_sf_item_render_total,
+    /* ANSWER */     ngx_sf_item_render_answer,
+    /* PING */       ngx_sf_item_render_ping
+};
+
+
+typedef enum {
+    NGX_SF_PRINCIPAL_ACTIVE = 0,
+    NGX_SF_PRINCIPAL_PRODUCTS
+} ngx_sf_principal_column_e;
+
+
+ngx_int_t
+ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_endpoint_t *endpoint)
+{
+    ngx_uint_t           columns;
+    ngx_sf_item_t       *item;
+    const ngx_sf_row_t  *row;
+
+    row = endpoint->row;
+
+    if (row->document) {
+        endpoint->answer = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_PING,
+                                              endpoint, ngx_sf_api_ping, 1,
+                                              "");
+
+        return endpoint->answer ? NGX_OK : NGX_ERROR;
+    }
+
+    if (row->sql == NULL) {
+        return NGX_OK;
+    }
+
+    columns = ngx_sf_json_columns(endpoint->program);
+    item = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_ANSWER, endpoint,
+                              row->sql, columns, row->tags);
+
+    if (item == NULL) {
+        return NGX_ERROR;
+    }
+
+    endpoint->answer = item;
+    item->params = (uint64_t) -1;
+
+    if (row->total == NULL) {
+        return NGX_OK;
+    }
+
+    endpoint->total = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_TOTAL,
+                                         endpoint, row->total,
+                                         row->deadlines ? 2 : 1,
+                                         row->total_tags);
+    if (endpoint->total == NULL) {
+        return NGX_ERROR;
+    }
+
+    endpoint->total->lane = NGX_SF_PG_HEAVY;
+    item->total = endpoint->total;
+    item->personal |= endpoint->total->personal;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_item_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
+{
+    smcf->principal = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_PRINCIPAL,
+                                         NULL, ngx_sf_api_principal, 2,
+                                         ngx_sf_api_principal_tags);
+
+    return smcf->principal ? NGX_OK : NGX_ERROR;
+}
+
+
+static ngx_sf_item_t *
+ngx_sf_item_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_item_e kind, ngx_sf_endpoint_t *endpoint, const char *sql,
+    ngx_uint_t columns, const char *tags)
+{
+    ngx_str_t       name;
+    ngx_uint_t      personal;
+    const char     *wrong;
+    ngx_sf_item_t  *item;
+
+    item = ngx_pcalloc(cf->pool, sizeof(ngx_sf_item_t));
+    if (item == NULL) {
+        return NULL;
+    }
+
+    ngx_str_set(&name, "principal");
+
+    if (endpoint) {
+        name = endpoint->name;
+        item->lane = endpoint->row->lane;
+    }
+
+    item->kind = kind;
+    item->endpoint = endpoint;
+    item->statement = ngx_sf_statement_compile(cf, &name,
+                                     endpoint ? endpoint->row->params : NULL,
+                                     sql, columns, &smcf->nstatements);
+    if (item->statement == NULL) {
+        return NULL;
+    }
+
+    wrong = tags ? ngx_sf_tags_compile(tags, &item->tags) : "no tags";
+
+    if (wrong) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "tags of endpoint \"%V\": %s", &name, wrong);
+        return NULL;
+    }
+
+    item->id = ngx_crc32_long((u_char *) sql, ngx_strlen(sql))
+               ^ ngx_murmur_hash2(name.data, name.len) ^ kind;
+    item->params = ngx_sf_statement_params(item->statement, &personal);
+    item->personal = personal;
+    item->cached = kind != NGX_SF_ITEM_PING;
+
+    return item;
+}
+
+
+void
+ngx_sf_item_source(const ngx_sf_order_t *order, ngx_sf_bind_source_t *source)
+{
+    ngx_memzero(source, sizeof(ngx_sf_bind_source_t));
+
+    source->user = order->user;
+
+    if (order->params) {
+        source->values = order->params->values;
+        source->page_size = order->params->page_size;
+        source->offset = order->params->offset;
+        source->first = order->params->first;
+    }
+}
+
+
+int64_t
+ngx_sf_item_id(const ngx_sf_order_t *order)
+{
+    ngx_uint_t             i;
+    const ngx_sf_param_t  *param;
+
+    if (order->item->endpoint == NULL) {
+        return 0;
+    }
+
+    param = order->item->endpoint->row->params;
+
+    for (i = 0; param[i].type != NGX_SF_PARAM_END; i++) {
+        if (param[i].type == NGX_SF_PARAM_ID) {
+            return order->params->values[i].number;
+        }
+    }
+
+    return 0;
+}
+
+
+ngx_int_t
+ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
+    ngx_sf_key_t *key)
+{
+    u_char                n;
+    int64_t               user;
+    const ngx_sf_item_t  *item;
+    ngx_sf_item_writer_t  w;
+
+    item = order->item;
+    n = source;
+    user = item->personal ? order->user : 0;
+
+    w.pos = key->data;
+    w.end = key->data + key->len;
+
+    ngx_sf_item_write(&w, &item->id, sizeof(item->id));
+    ngx_sf_item_write(&w, &n, sizeof(n));
+    ngx_sf_item_write(&w, &user, sizeof(user));
+
+    if (order->params) {
+        ngx_sf_item_write_params(&w, order);
+    }
+
+    if (w.pos == NULL) {
+        return NGX_DECLINED;
+    }
+
+    key->len = w.pos - key->data;
+    ngx_sf_cache_hash(key);
+
+    return NGX_OK;
+}
+
+
+/* pos becomes NULL when the buffer is full, and stays so */
+
+static void
+ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data, size_t len)
+{
+    if (w->pos == NULL || (size_t) (w->end - w->pos) < len) {
+        w->pos = NULL;
+        return;
+    }
+
+    w->pos = ngx_cpymem(w->pos, data, len);
+}
+
+
+static void
+ngx_sf_item_write_text(ngx_sf_item_writer_t *w, const ngx_str_t *text)
+{
+    uint32_t  len;
+
+    len = text->len;
+
+    ngx_sf_item_write(w, &len, sizeof(len));
+    ngx_sf_item_write(w, text->data, text->len);
+}
+
+
+/* parameters that have no effect are not there at all */
+
+static void
+ngx_sf_item_write_params(ngx_sf_item_writer_t *w,
+    const ngx_sf_order_t *order)
+{
+    u_char                 index;
+    ngx_uint_t             i;
+    const ngx_sf_item_t   *item;
+    const ngx_sf_value_t  *value;
+    const ngx_sf_param_t  *param;
+
+    item = order->item;
+    param = item->endpoint->row->params;
+
+    for (i = 0; param[i].type != NGX_SF_PARAM_END; i++) {
+        value = &order->params->values[i];
+
+        if (!(item->params & ((uint64_t) 1 << i))
+            || param[i].type == NGX_SF_PARAM_PAGE
+            || param[i].type == NGX_SF_PARAM_PAGE_SIZE
+            || (!value->set && value->number == 0 && value->text.len == 0
+                && value->echo.len == 0))
+        {
+            continue;
+        }
+
+        index = i << 1 | value->set;
+
+        ngx_sf_item_write(w, &index, sizeof(index));
+        ngx_sf_item_write(w, &value->number, sizeof(value->number));
+        ngx_sf_item_write_text(w, &value->text);
+
+        if (item->kind == NGX_SF_ITEM_ANSWER) {
+            ngx_sf_item_write_text(w, &value->echo);
+        }
+    }
+
+    if (item->kind == NGX_SF_ITEM_ANSWER && order->params->page) {
+        ngx_sf_item_write(w, &order->params->page, sizeof(int64_t));
+        ngx_sf_item_write(w, &order->params->page_size, sizeof(int64_t));
+    }
+}
+
+
+ngx_int_t
+ngx_sf_item_render(ngx_sf_flight_t *flight)
+{
+    flight->status = NGX_HTTP_OK;
+
+    return ngx_sf_item_renderers[flight->order.item->kind](flight);
+}
+
+
+static ngx_int_t
+ngx_sf_item_render_principal(ngx_sf_flight_t *flight)
+{
+    u_char     *p;
+    ngx_str_t   slugs;
+
+    if (ngx_sf_pg_result_rows(flight->res) == 0
+        || !ngx_sf_pg_result_bool(flight->res, 0, NGX_SF_PRINCIPAL_ACTIVE))
+    {
+        ngx_str_set(&flight->body, "0");
+        return NGX_OK;
+    }
+
+    slugs = ngx_sf_pg_result_cell(flight->res, 0, NGX_SF_PRINCIPAL_PRODUCTS);
+
+    p = ngx_pnalloc(flight->pool, 1 + slugs.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    flight->body.data = p;
+    flight->body.len = 1 + slugs.len;
+
+    *p++ = '1';
+    ngx_memcpy(p, slugs.data, slugs.len);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_item_render_total(ngx_sf_flight_t *flight)
+{
+    u_char     *p;
+    int64_t     ms, total;
+    ngx_str_t   count, left;
+
+    count = ngx_sf_pg_result_cell(flight->res, 0, 0);
+    ngx_str_null(&left);
+
+    if (flight->order.item->endpoint->row->deadlines) {
+        left = ngx_sf_pg_result_cell(flight->res, 0, 1);
+    }
+
+    p = ngx_pnalloc(flight->pool, count.len + 1 + left.len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    flight->body.data = p;
+    p = ngx_cpymem(p, count.data, count.len);
+
+    if (left.len) {
+        *p++ = ' ';
+        p = ngx_cpymem(p, left.data, left.len);
+    }
+
+    flight->body.len = p - flight->body.data;
+
+    if (ngx_sf_item_parse_total(&flight->body, &total, &ms) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ms >= 0) {
+        flight->deadline = flight->created + ms;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
+{
+    u_char     *blank;
+    ngx_str_t   number;
+
+    blank = ngx_strlchr(text->data, text->data + text->len, ' ');
+
+    number.data = text->data;
+    number.len = (blank ? blank : text->data + text->len) - text->data;
+    *ms = -1;
+
+    if (ngx_sf_number_parse_int(&number, total) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (blank == NULL) {
+        return NGX_OK;
+    }
+
+    number.data = blank + 1;
+    number.len = text->data + text->len - number.data;
+
+    if (ngx_sf_number_parse_int(&number, ms) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    *ms = ngx_max(0, ngx_min(*ms, NGX_SF_ITEM_FAR));
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
+{
+    int64_t      total, ms;
+    ngx_str_t    text;
+    const char  *refusal;
+
+    refusal = ngx_sf_item_refuse(flight);
+
+    if (refusal) {
+        flight->error.data = (u_char *) refusal;
+        flight->error.len = ngx_strlen(refusal);
+        return NGX_OK;
+    }
+
+    total = 0;
+
+    if (flight->order.item->total) {
+        text = ngx_sf_flight_body(&flight->total);
+
+        if (ngx_sf_item_parse_total(&text, &total, &ms) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ngx_sf_item_render_json(flight->pool, flight->order.item->endpoint,
+                                flight->order.params, flight->res, total,
+                                &flight->body)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (flight->zone) {
+        ngx_sf_item_etag(&flight->body, flight->etag);
+        flight->tagged = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/* the errors that only the rows can tell */
+
+static const char *
+ngx_sf_item_refuse(ngx_sf_flight_t *flight)
+{
+    ngx_uint_t           rows;
+    const ngx_sf_row_t  *row;
+
+    row = flight->order.item->endpoint->row;
+    rows = ngx_sf_pg_result_rows(flight->res);
+
+    if (rows == 0 && row->missing) {
+        flight->status = NGX_HTTP_NOT_FOUND;
+        return row->missing;
+    }
+
+    if (rows == 0 && flight->order.params->page > 1) {
+        flight->status = NGX_HTTP_NOT_FOUND;
+        return "Not found";
+    }
+
+    if (row->forbidden && !ngx_sf_pg_result_bool(flight->res, 0, 0)) {
+        flight->status = NGX_HTTP_FORBIDDEN;
+        return row->forbidden;
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_sf_item_render_ping(ngx_sf_flight_t *flight)
+{
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_item_render_json(ngx_pool_t *pool, const ngx_sf_endpoint_t *endpoint,
+    const ngx_sf_params_t *params, const PGresult *res, int64_t total,
+    ngx_str_t *body)
+{
+    ngx_str_t             *echoes;
+    ngx_uint_t             i;
+    ngx_sf_json_source_t   source;
+
+    echoes = ngx_palloc(pool, endpoint->nparams * sizeof(ngx_str_t) + 1);
+    if (echoes == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < endpoint->nparams; i++) {
+        echoes[i] = params->values[i].echo;
+    }
+
+    ngx_memzero(&source, sizeof(ngx_sf_json_source_t));
+
+    source.res = res;
+    source.params = echoes;
+
+    if (params->page_size) {
+        source.page = params->page;
+        source.total = total;
+        source.pages = (total + params->page_size - 1) / params->page_size;
+    }
+
+    return ngx_sf_json_render(pool, endpoint->program, &source, body);
+}
+
+
+void
+ngx_sf_item_etag(const ngx_str_t *body, u_char *etag)
+{
+    u_char     hash[16];
+    ngx_md5_t  md5;
+
+    ngx_md5_init(&md5);
+    ngx_md5_update(&md5, body->data, body->len);
+    ngx_md5_final(hash, &md5);
+
+    etag[0] = '"';
+    ngx_hex_dump(etag + 1, hash, sizeof(hash));
+    etag[NGX_SF_ETAG_LEN - 1] = '"';
+}

@@ -1,0 +1,1172 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The listener: one worker hears for all what has changed in the database.
+ *
+ * It moves the counters of a source (ngx_sf_tag.c) as notifications tell, and
+ * renews the lease by which every worker judges what is in the zone: confirmed
+ * is the time at which the last statement was sent that has been answered on
+ * the listening connection.  An answer there says that all notifications of
+ * what was committed before have been applied.  So nothing has to notice that
+ * a connection is lost; the lease runs out by itself.
+ *
+ * The worker is elected in the zone:
+ *
+ *   IDLE         another worker listens; every tick looks whether it is alive
+ *   CONNECTING   owner or candidate: LISTEN is being sent, and sent again
+ *   LISTENING    LISTEN is in force; the owner begins at once, a candidate
+ *                waits for the owner
+ *   CHECKING     owner: the epoch has moved, which tables have triggers?
+ *   UP           owner: heartbeats, and a look at the triggers now and then
+ *
+ * owner.  Any worker takes the place of an owner that is gone, or that has
+ * not run for a while (a stopped process).  It says LISTEN, and after that is
+ * in force it moves the epoch: what was committed before has gone unheard.
+ * The same when the connection was lost.  An owner that cannot connect for
+ * long leaves the place to others, whose luck may be better.
+ *
+ * candidate.  After a reload a worker of the new configuration takes over from
+ * the old one without dropping anything: it says LISTEN too, and waits until
+ * the owner has an answer to something sent after that.  What is committed
+ * before that was sent the owner has applied, the rest is heard here.  An
+ * owner that is told to exit stays for a candidate, but neither waits long
+ * for the other; without an answer there is a gap, and the epoch moves.
+ *
+ * Who was stopped may wake up in another's place: whatever is written in the
+ * name of the owner is written under the mutex, after a look at the owner.
+ * Counters may be moved by anyone at any time.
+ *
+ * (PostgreSQL manual, LISTEN, NOTIFY, pg_trigger.)
+ */
+
+
+#include "ngx_sf_listen.h"
+#include "ngx_sf_table.h"
+
+
+/* in ms */
+
+#define NGX_SF_LISTEN_TICK       250
+#define NGX_SF_LISTEN_POLL       20       /* tick of a waiting candidate */
+#define NGX_SF_LISTEN_HEARTBEAT  500
+#define NGX_SF_LISTEN_CHECK      10000    /* of the triggers */
+#define NGX_SF_LISTEN_RECHECK    250      /* the next one, at the soonest */
+#define NGX_SF_LISTEN_RETRY      2000     /* the next one, after a failure */
+#define NGX_SF_LISTEN_STOPPED    6000     /* an owner that has not run */
+#define NGX_SF_LISTEN_PATIENCE   10000    /* without a connection */
+#define NGX_SF_LISTEN_REST       1000     /* after that */
+#define NGX_SF_LISTEN_HOLD       1000     /* an exiting owner stays */
+#define NGX_SF_LISTEN_WAIT       2000     /* a candidate, for the owner */
+#define NGX_SF_LISTEN_BACKOFF    4000     /* after errors, at most */
+
+#define NGX_SF_LISTEN_ALL        (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1)
+#define NGX_SF_LISTEN_UNKNOWN    ((ngx_uint_t) -1)
+
+
+typedef enum {
+    NGX_SF_LISTEN_IDLE = 0,
+    NGX_SF_LISTEN_CONNECTING,
+    NGX_SF_LISTEN_LISTENING,
+    NGX_SF_LISTEN_CHECKING,
+    NGX_SF_LISTEN_UP
+} ngx_sf_listen_state_e;
+
+
+/* statements, in the order of their ids */
+
+typedef enum {
+    NGX_SF_LISTEN_SAY = 0,
+    NGX_SF_LISTEN_BEAT,
+    NGX_SF_LISTEN_TRIGGERS
+} ngx_sf_listen_statement_e;
+
+
+/* what a look at the election means for this worker */
+
+typedef enum {
+    NGX_SF_LISTEN_STAY = 0,
+    NGX_SF_LISTEN_START,        /* it has become owner or candidate */
+    NGX_SF_LISTEN_ASK,          /* the owner for a heartbeat */
+    NGX_SF_LISTEN_BEGIN,        /* as the owner, after a gap */
+    NGX_SF_LISTEN_INHERIT,      /* as the owner, without one */
+    NGX_SF_LISTEN_LEAVE
+} ngx_sf_listen_move_e;
+
+
+struct ngx_sf_listen_s {
+    ngx_sf_zone_t              *zone;
+    ngx_sf_source_t            *source;
+    ngx_uint_t                  index;    /* of the source */
+    ngx_sf_pg_pool_t           *pool;
+    ngx_uint_t                  direct;   /* the pool's servers are others */
+    ngx_log_t                  *log;
+
+    ngx_sf_listen_state_e       state;
+    ngx_sf_pg_subscriber_t      sub;      /* unless IDLE */
+    ngx_event_t                 tick;
+    ngx_event_t                 hold;     /* keeps an exiting worker */
+
+    ngx_sf_pg_statement_t       statements[NGX_SF_LISTEN_STATEMENTS];
+    const char                 *values[2];    /* of TRIGGERS */
+    ngx_sf_pg_query_t           query;
+
+    /* times, ngx_current_msec */
+
+    ngx_msec_t                  sent;     /* the last statement */
+    ngx_msec_t                  retry_at; /* after an error */
+    ngx_msec_t                  since;    /* of CONNECTING */
+    ngx_msec_t                  rest;     /* not elected before that */
+    ngx_msec_t                  listening;    /* LISTEN is in force */
+    ngx_msec_t                  check_at; /* the next look at triggers */
+    ngx_msec_t                  checked;  /* the last one was sent */
+    ngx_msec_t                  exiting;  /* it was noticed, 0: not yet */
+
+    ngx_uint_t                  errors;   /* in a row */
+    uint32_t                    server;   /* that LISTEN was said to */
+    ngx_uint_t                  uncovered;    /* mask of tables, as found */
+    ngx_uint_t                  reported; /* the same, as logged */
+    ngx_uint_t                  usage;    /* of the notification queue, ppm */
+
+    unsigned                    busy:1;   /* the query is the pool's */
+    unsigned                    nudged:1; /* a heartbeat is wanted now */
+    unsigned                    heal:1;   /* LISTEN failed: something else
+                                             first */
+    unsigned                    changed:1;    /* triggers, since the last look
+                                                 was sent */
+    unsigned                    moving:1; /* the look under way is for that */
+};
+
+
+static ngx_int_t ngx_sf_listen_values(ngx_cycle_t *cycle,
+    ngx_sf_listen_t *l);
+static void ngx_sf_listen_set_state(ngx_sf_listen_t *l,
+    ngx_sf_listen_state_e state);
+static void ngx_sf_listen_arm(ngx_sf_listen_t *l);
+static void ngx_sf_listen_tick_handler(ngx_event_t *ev);
+static void ngx_sf_listen_hold_handler(ngx_event_t *ev);
+static void ngx_sf_listen_hold(ngx_sf_listen_t *l);
+
+static void ngx_sf_listen_elect(ngx_sf_listen_t *l);
+static void ngx_sf_listen_move(ngx_sf_listen_t *l, ngx_sf_listen_move_e move,
+    ngx_uint_t slot);
+static ngx_sf_listen_move_e ngx_sf_listen_stand(ngx_sf_listen_t *l,
+    ngx_uint_t vacant, ngx_uint_t open);
+static ngx_sf_listen_move_e ngx_sf_listen_serve(ngx_sf_listen_t *l);
+static ngx_sf_listen_move_e ngx_sf_listen_wait(ngx_sf_listen_t *l,
+    ngx_uint_t vacant);
+static void ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t uncovered);
+static void ngx_sf_listen_yield(ngx_sf_listen_t *l);
+static void ngx_sf_listen_leave(ngx_sf_listen_t *l);
+static ngx_uint_t ngx_sf_listen_gone(ngx_sf_listen_t *l, ngx_pid_t pid);
+static ngx_uint_t ngx_sf_listen_tired(ngx_sf_listen_t *l);
+
+static void ngx_sf_listen_begin(ngx_sf_listen_t *l);
+static void ngx_sf_listen_inherit(ngx_sf_listen_t *l);
+static ngx_int_t ngx_sf_listen_confirm(ngx_sf_listen_t *l);
+
+static void ngx_sf_listen_next(ngx_sf_listen_t *l);
+static void ngx_sf_listen_send(ngx_sf_listen_t *l,
+    ngx_sf_listen_statement_e what);
+static void ngx_sf_listen_answer(ngx_sf_pg_query_t *q,
+    ngx_sf_pg_outcome_e outcome, PGresult *res);
+static void ngx_sf_listen_failed(ngx_sf_listen_t *l,
+    ngx_sf_listen_statement_e what, ngx_sf_pg_outcome_e outcome);
+static void ngx_sf_listen_said(ngx_sf_listen_t *l);
+static void ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res);
+static void ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res);
+static void ngx_sf_listen_report(ngx_sf_listen_t *l);
+
+static void ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub,
+    const char *channel, const char *payload);
+static void ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub,
+    ngx_sf_pg_close_e reason);
+static void ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub);
+
+
+/*
+ * TRIGGERS: $1 names, $2 versions; the tables of which a part, partitions and
+ * children included, lacks a trigger.  No part is locked.
+ */
+
+static const ngx_sf_pg_statement_t  ngx_sf_listen_statements[] = {
+
+    { 0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0 },
+
+    { 0, ngx_string("heartbeat"),
+      "/* heartbeat */ SELECT pg_is_in_recovery(),"
+      " (pg_notification_queue_usage() * 1000000)::int", 0, 2 },
+
+    { 0, ngx_string("triggers"),
+      "/* triggers */ WITH RECURSIVE part (name, version, relid) AS ("
+      " SELECT name, version, to_regclass(name)::oid"
+      " FROM unnest($1::text[], $2::text[]) AS t (name, version)"
+      " UNION"
+      " SELECT name, version, inhrelid"
+      " FROM part JOIN pg_inherits ON inhparent = relid)"
+      " SELECT DISTINCT name FROM part WHERE ("
+      " SELECT count(*) FROM pg_trigger"
+      " WHERE tgrelid = relid AND tgenabled = 'A'"
+      " AND tgname IN ('softfactory_notify_insert',"
+      " 'softfactory_notify_update', 'softfactory_notify_delete',"
+      " 'softfactory_notify_truncate')"
+      " AND tgargs = convert_to(version, 'UTF8') || decode('00', 'hex'))"
+      " <> 4", 2, 1 }
+};
+
+
+static const char *const  ngx_sf_listen_states[] = {
+    "idle", "connecting", "listening", "checking", "up"
+};
+
+
+ngx_sf_listen_t *
+ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
+    ngx_sf_source_t *source, ngx_sf_pg_pool_t *pool, ngx_uint_t direct,
+    ngx_uint_t first_id)
+{
+    ngx_uint_t        i;
+    ngx_sf_listen_t  *l;
+
+    l = ngx_pcalloc(cycle->pool, sizeof(ngx_sf_listen_t));
+
+    if (l == NULL || ngx_sf_listen_values(cycle, l) != NGX_OK) {
+        return NULL;
+    }
+
+    l->zone = zone;
+    l->source = source;
+    l->index = source - zone->sh->sources;
+    l->pool = pool;
+    l->direct = direct;
+    l->log = cycle->log;
+    l->reported = NGX_SF_LISTEN_UNKNOWN;
+
+    for (i = 0; i < NGX_SF_LISTEN_STATEMENTS; i++) {
+        l->statements[i] = ngx_sf_listen_statements[i];
+        l->statements[i].id = first_id + i;
+    }
+
+    l->query.lane = NGX_SF_PG_LISTEN;
+    l->query.handler = ngx_sf_listen_answer;
+    l->query.data = l;
+
+    l->sub.data = l;
+    l->sub.notified = ngx_sf_listen_notified;
+    l->sub.closed = ngx_sf_listen_closed;
+    l->sub.exiting = ngx_sf_listen_exiting;
+
+    l->tick.handler = ngx_sf_listen_tick_handler;
+    l->tick.data = l;
+    l->tick.log = cycle->log;
+    l->tick.cancelable = 1;
+
+    l->hold.handler = ngx_sf_listen_hold_handler;
+    l->hold.data = l;
+    l->hold.log = cycle->log;
+
+    /* the owner of an older generation is told to exit before long */
+
+    ngx_add_timer(&l->tick, 1 + ngx_random() % NGX_SF_LISTEN_POLL);
+
+    return l;
+}
+
+
+/* names and versions of all tables, as literals of text[] */
+
+static ngx_int_t
+ngx_sf_listen_values(ngx_cycle_t *cycle, ngx_sf_listen_t *l)
+{
+    size_t       size;
+    u_char      *names, *versions, *n, *v;
+    ngx_uint_t   i, count;
+
+    count = ngx_sf_table_count();
+    size = sizeof("{}");
+
+    for (i = 0; i < count; i++) {
+        size += ngx_strlen(ngx_sf_tables[i].name) + 1;
+    }
+
+    names = ngx_pnalloc(cycle->pool, size);
+    versions = ngx_pnalloc(cycle->pool, sizeof("{}") + count * 9);
+
+    if (names == NULL || versions == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = names;
+    v = versions;
+
+    for (i = 0; i < count; i++) {
+        n = ngx_sprintf(n, "%c%s", i ? ',' : '{', ngx_sf_tables[i].name);
+        v = ngx_sprintf(v, "%c%08xD", i ? ',' : '{',
+                        ngx_sf_table_version(i));
+    }
+
+    ngx_sprintf(n, "}%Z");
+    ngx_sprintf(v, "}%Z");
+
+    l->values[0] = (char *) names;
+    l->values[1] = (char *) versions;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_sf_listen_destroy(ngx_sf_listen_t *l)
+{
+    ngx_sf_listen_leave(l);
+
+    ngx_del_timer(&l->tick);
+}
+
+
+void
+ngx_sf_listen_nudge(ngx_sf_listen_t *l)
+{
+    ngx_sf_listen_elect(l);
+
+    if (l->state == NGX_SF_LISTEN_CHECKING || l->state == NGX_SF_LISTEN_UP) {
+        l->nudged = 1;
+        ngx_sf_listen_next(l);
+    }
+}
+
+
+static void
+ngx_sf_listen_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state)
+{
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, l->log, 0,
+                   "softfactory listener of \"%V\": %s->%s",
+                   &l->pool->conf->name, ngx_sf_listen_states[l->state],
+                   ngx_sf_listen_states[state]);
+
+    if (l->state == NGX_SF_LISTEN_IDLE && state != NGX_SF_LISTEN_IDLE) {
+        ngx_sf_pg_notify_subscribe(l->pool, &l->sub);
+    }
+
+    if (l->state != NGX_SF_LISTEN_IDLE && state == NGX_SF_LISTEN_IDLE) {
+
+        if (l->busy) {
+            l->busy = 0;
+            ngx_sf_pg_cancel(&l->query);
+        }
+
+        if (l->hold.timer_set) {
+            ngx_del_timer(&l->hold);
+        }
+
+        ngx_sf_pg_notify_unsubscribe(l->pool, &l->sub);
+    }
+
+    if (state == NGX_SF_LISTEN_CONNECTING) {
+        l->since = ngx_current_msec;
+        l->retry_at = ngx_current_msec;
+        l->errors = 0;
+        l->heal = 0;
+    }
+
+    l->state = state;
+
+    ngx_sf_listen_arm(l);
+}
+
+
+/* idle workers look at different times, the owner is on time */
+
+static void
+ngx_sf_listen_arm(ngx_sf_listen_t *l)
+{
+    ngx_msec_t      delay;
+    ngx_msec_int_t  left;
+
+    delay = NGX_SF_LISTEN_TICK;
+
+    switch (l->state) {
+
+    case NGX_SF_LISTEN_IDLE:
+        delay -= ngx_random() % (NGX_SF_LISTEN_TICK / 5);
+        break;
+
+    case NGX_SF_LISTEN_LISTENING:
+        delay = NGX_SF_LISTEN_POLL;
+        break;
+
+    case NGX_SF_LISTEN_UP:
+        left = l->sent + NGX_SF_LISTEN_HEARTBEAT - ngx_current_msec;
+
+        if (left > 0 && left < (ngx_msec_int_t) delay) {
+            delay = left;
+        }
+
+        break;
+
+    default: /* CONNECTING, CHECKING */
+        break;
+    }
+
+    /* a timer that is set would not be moved by so little */
+
+    if (l->tick.timer_set) {
+        ngx_del_timer(&l->tick);
+    }
+
+    ngx_add_timer(&l->tick, delay);
+}
+
+
+static void
+ngx_sf_listen_tick_handler(ngx_event_t *ev)
+{
+    ngx_sf_listen_t  *l;
+
+    l = ev->data;
+
+    if (ngx_exiting) {
+        ngx_sf_listen_hold(l);
+    }
+
+    ngx_sf_listen_elect(l);
+    ngx_sf_listen_next(l);
+    ngx_sf_listen_arm(l);
+}
+
+
+/* a worker that has nothing else to do exits when this timer is gone */
+
+static void
+ngx_sf_listen_hold_handler(ngx_event_t *ev)
+{
+    ngx_log_debug0(NGX_LOG_DEBUG_EVENT, ev->log, 0,
+                   "softfactory listener waited in vain for a candidate");
+}
+
+
+static void
+ngx_sf_listen_hold(ngx_sf_listen_t *l)
+{
+    ngx_msec_int_t  left;
+
+    if (l->exiting == 0) {
+        l->exiting = ngx_current_msec;
+    }
+
+    left = l->exiting + NGX_SF_LISTEN_HOLD - ngx_current_msec;
+
+    if (left <= 0 || l->hold.timer_set
+        || (l->state != NGX_SF_LISTEN_CHECKING
+            && l->state != NGX_SF_LISTEN_UP)
+        || l->source->owner != ngx_pid
+        || ngx_sf_listen_gone(l, l->source->candidate))
+    {
+        return;
+    }
+
+    ngx_add_timer(&l->hold, left);
+}
+
+
+static void
+ngx_sf_listen_elect(ngx_sf_listen_t *l)
+{
+    ngx_pid_t              owner, candidate;
+    ngx_uint_t             vacant, open, slot;
+    ngx_sf_source_t       *source;
+    ngx_sf_listen_move_e   move;
+
+    source = l->source;
+
+    /*
+     * Who is alive is found out without the mutex.  If somebody else is in
+     * the place when it is held, the next tick will see.
+     */
+
+    owner = source->owner;
+    candidate = source->candidate;
+
+    vacant = ngx_sf_listen_gone(l, owner)
+             || (ngx_msec_int_t) (ngx_current_msec - source->seen)
+                > NGX_SF_LISTEN_STOPPED;
+    open = ngx_sf_listen_gone(l, candidate);
+
+    if (l->state == NGX_SF_LISTEN_IDLE && !vacant
+        && (!open || source->owner_generation >= l->zone->generation))
+    {
+        return;
+    }
+
+    if (!ngx_sf_zone_lock(l->zone)) {
+        return;
+    }
+
+    slot = source->owner_slot;
+
+    if (source->owner != owner || source->candidate != candidate) {
+        move = NGX_SF_LISTEN_STAY;
+
+    } else if (l->state == NGX_SF_LISTEN_IDLE) {
+        move = ngx_sf_listen_stand(l, vacant, open);
+
+    } else if (owner == ngx_pid) {
+        move = ngx_sf_listen_serve(l);
+
+    } else if (candidate == ngx_pid) {
+        move = ngx_sf_listen_wait(l, vacant);
+
+    } else {
+        move = NGX_SF_LISTEN_LEAVE;
+    }
+
+    if (move == NGX_SF_LISTEN_LEAVE) {
+        ngx_sf_listen_yield(l);
+    }
+
+    ngx_sf_zone_unlock(l->zone);
+
+    ngx_sf_listen_move(l, move, slot);
+}
+
+
+static void
+ngx_sf_listen_move(ngx_sf_listen_t *l, ngx_sf_listen_move_e move,
+    ngx_uint_t slot)
+{
+    switch (move) {
+
+    case NGX_SF_LISTEN_START:
+        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
+        ngx_sf_listen_next(l);
+        break;
+
+    case NGX_SF_LISTEN_ASK:
+        ngx_sf_wake_slot(l->zone, slot, NGX_SF_WAKE_LISTENER);
+        break;
+
+    case NGX_SF_LISTEN_BEGIN:
+        ngx_sf_listen_begin(l);
+        break;
+
+    case NGX_SF_LISTEN_INHERIT:
+        ngx_sf_wake_slot(l->zone, slot, NGX_SF_WAKE_LISTENER);
+        ngx_sf_listen_inherit(l);
+        break;
+
+    case NGX_SF_LISTEN_LEAVE:
+        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_IDLE);
+        break;
+
+    default: /* NGX_SF_LISTEN_STAY */
+        break;
+    }
+}
+
+
+/* the next five are called under the mutex */
+
+static ngx_sf_listen_move_e
+ngx_sf_listen_stand(ngx_sf_listen_t *l, ngx_uint_t vacant, ngx_uint_t open)
+{
+    ngx_sf_source_t  *source;
+
+    source = l->source;
+
+    if (ngx_exiting || l->zone->slot == NULL
+        || (ngx_msec_int_t) (l->rest - ngx_current_msec) > 0)
+    {
+        return NGX_SF_LISTEN_STAY;
+    }
+
+    if (vacant) {
+        ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
+        return NGX_SF_LISTEN_START;
+    }
+
+    if (open && source->owner_generation < l->zone->generation) {
+        source->candidate = ngx_pid;
+        return NGX_SF_LISTEN_START;
+    }
+
+    return NGX_SF_LISTEN_STAY;
+}
+
+
+static ngx_sf_listen_move_e
+ngx_sf_listen_serve(ngx_sf_listen_t *l)
+{
+    l->source->seen = ngx_current_msec;
+
+    if (l->state == NGX_SF_LISTEN_LISTENING) {
+        return NGX_SF_LISTEN_BEGIN;
+    }
+
+    return ngx_sf_listen_tired(l) ? NGX_SF_LISTEN_LEAVE : NGX_SF_LISTEN_STAY;
+}
+
+
+static ngx_sf_listen_move_e
+ngx_sf_listen_wait(ngx_sf_listen_t *l, ngx_uint_t vacant)
+{
+    ngx_msec_int_t    gap;
+    ngx_sf_source_t  *source;
+
+    source = l->source;
+
+    if (ngx_exiting || ngx_sf_listen_tired(l)) {
+        return NGX_SF_LISTEN_LEAVE;
+    }
+
+    if (vacant) {
+        ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
+
+        return l->state == NGX_SF_LISTEN_LISTENING ? NGX_SF_LISTEN_BEGIN
+                                                   : NGX_SF_LISTEN_STAY;
+    }
+
+    if (source->owner_generation >= l->zone->generation) {
+        return NGX_SF_LISTEN_LEAVE;
+    }
+
+    if (l->state != NGX_SF_LISTEN_LISTENING) {
+        return NGX_SF_LISTEN_STAY;
+    }
+
+    gap = l->listening - source->confirmed;
+
+    if (gap >= 0 && ngx_current_msec - l->listening < NGX_SF_LISTEN_WAIT) {
+        return NGX_SF_LISTEN_ASK;
+    }
+
+    /* a new configuration may also name another server */
+
+    if (gap >= 0 || source->server != (l->direct ? 0 : l->server)) {
+        ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
+        return NGX_SF_LISTEN_BEGIN;
+    }
+
+    ngx_sf_listen_claim(l, source->uncovered);
+
+    return NGX_SF_LISTEN_INHERIT;
+}
+
+
+static void
+ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t uncovered)
+{
+    ngx_sf_source_t  *source;
+
+    source = l->source;
+
+    source->owner = ngx_pid;
+    source->owner_generation = l->zone->generation;
+    source->owner_slot = l->zone->nslot;
+    source->seen = ngx_current_msec;
+    source->uncovered = uncovered;
+
+    if (source->candidate == ngx_pid) {
+        source->candidate = 0;
+    }
+
+    l->uncovered = uncovered;
+}
+
+
+static void
+ngx_sf_listen_yield(ngx_sf_listen_t *l)
+{
+    if (l->source->owner == ngx_pid) {
+        l->source->owner = 0;
+    }
+
+    if (l->source->candidate == ngx_pid) {
+        l->source->candidate = 0;
+    }
+}
+
+
+/* when the mutex cannot be had, a pid that is gone gives the place up, too */
+
+static void
+ngx_sf_listen_leave(ngx_sf_listen_t *l)
+{
+    if (ngx_sf_zone_lock(l->zone)) {
+        ngx_sf_listen_yield(l);
+        ngx_sf_zone_unlock(l->zone);
+    }
+
+    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_IDLE);
+}
+
+
+/* a pid of our own that this process does not know of is an old one's */
+
+static ngx_uint_t
+ngx_sf_listen_gone(ngx_sf_listen_t *l, ngx_pid_t pid)
+{
+    if (pid == 0 || (pid == ngx_pid && l->state == NGX_SF_LISTEN_IDLE)) {
+        return 1;
+    }
+
+    return kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+}
+
+
+/* nothing is heard here: others may have more luck, and more time */
+
+static ngx_uint_t
+ngx_sf_listen_tired(ngx_sf_listen_t *l)
+{
+    if (l->state != NGX_SF_LISTEN_CONNECTING) {
+        return 0;
+    }
+
+    if (!ngx_exiting
+        && ngx_current_msec - l->since < NGX_SF_LISTEN_PATIENCE)
+    {
+        return 0;
+    }
+
+    l->rest = ngx_current_msec + NGX_SF_LISTEN_REST
+              + ngx_random() % NGX_SF_LISTEN_REST;
+
+    return 1;
+}
+
+
+/* the owner listens: what was committed before has not been heard */
+
+static void
+ngx_sf_listen_begin(ngx_sf_listen_t *l)
+{
+    l->uncovered = NGX_SF_LISTEN_ALL;
+
+    ngx_sf_tags_move_all(l->zone, l->index);
+
+    if (ngx_sf_listen_confirm(l) != NGX_OK) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
+                  "softfactory upstream \"%V\": listening on %V",
+                  &l->pool->conf->name,
+                  ngx_sf_pg_server_name(l->pool, l->server));
+
+    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CHECKING);
+    ngx_sf_listen_next(l);
+}
+
+
+/* the lease is still the old owner's, and good */
+
+static void
+ngx_sf_listen_inherit(ngx_sf_listen_t *l)
+{
+    ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
+                  "softfactory upstream \"%V\": listening on %V, taken over",
+                  &l->pool->conf->name,
+                  ngx_sf_pg_server_name(l->pool, l->server));
+
+    l->reported = l->uncovered;
+    l->check_at = ngx_current_msec;
+
+    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
+    ngx_sf_listen_next(l);
+}
+
+
+/*
+ * Tells the zone what the last answer has proved.  NGX_DECLINED: another
+ * worker is the owner now, and this one idle.  Without the mutex nothing is
+ * told, and the lease gets shorter.
+ */
+
+static ngx_int_t
+ngx_sf_listen_confirm(ngx_sf_listen_t *l)
+{
+    ngx_sf_source_t  *source;
+
+    if (!ngx_sf_zone_lock(l->zone)) {
+        return NGX_OK;
+    }
+
+    source = l->source;
+
+    if (source->owner != ngx_pid) {
+        ngx_sf_listen_yield(l);
+        ngx_sf_zone_unlock(l->zone);
+        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_IDLE);
+        return NGX_DECLINED;
+    }
+
+    source->seen = ngx_current_msec;
+    source->uncovered = l->uncovered;
+    source->server = l->direct ? 0 : l->server;
+    source->queue_usage = l->usage;
+
+    /* whoever sees the lease renewed sees the rest */
+
+    ngx_memory_barrier();
+
+    if ((ngx_msec_int_t) (l->sent - source->confirmed) > 0) {
+        source->confirmed = l->sent;
+    }
+
+    ngx_sf_zone_unlock(l->zone);
+
+    return NGX_OK;
+}
+
+
+/* sends what is due, one statement at a time */
+
+static void
+ngx_sf_listen_next(ngx_sf_listen_t *l)
+{
+    ngx_msec_t  now;
+
+    now = ngx_current_msec;
+
+    if (l->busy || (ngx_msec_int_t) (l->retry_at - now) > 0) {
+        return;
+    }
+
+    switch (l->state) {
+
+    case NGX_SF_LISTEN_CONNECTING:
+        ngx_sf_listen_send(l, l->heal ? NGX_SF_LISTEN_BEAT
+                                      : NGX_SF_LISTEN_SAY);
+        break;
+
+    case NGX_SF_LISTEN_CHECKING:
+        ngx_sf_listen_send(l, NGX_SF_LISTEN_TRIGGERS);
+        break;
+
+    case NGX_SF_LISTEN_UP:
+        if ((ngx_msec_int_t) (l->check_at - now) <= 0) {
+            ngx_sf_listen_send(l, NGX_SF_LISTEN_TRIGGERS);
+
+        } else if (l->nudged
+                   || now - l->sent >= NGX_SF_LISTEN_HEARTBEAT)
+        {
+            ngx_sf_listen_send(l, NGX_SF_LISTEN_BEAT);
+        }
+
+        break;
+
+    default: /* IDLE, LISTENING */
+        break;
+    }
+}
+
+
+static void
+ngx_sf_listen_send(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what)
+{
+    ngx_msec_t          now;
+    ngx_sf_pg_query_t  *q;
+
+    q = &l->query;
+    q->statement = &l->statements[what];
+    q->values = q->statement->nvalues ? l->values : NULL;
+
+    now = ngx_current_msec;
+
+    if (ngx_sf_pg_submit(l->pool, q) != NGX_SF_PG_OK) {
+        return;
+    }
+
+    l->sent = now;
+    l->busy = 1;
+    l->nudged = 0;
+
+    if (what == NGX_SF_LISTEN_TRIGGERS) {
+        l->checked = now;
+        l->moving = l->changed;
+        l->changed = 0;
+    }
+}
+
+
+static void
+ngx_sf_listen_answer(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
+    PGresult *res)
+{
+    ngx_sf_listen_t            *l;
+    ngx_sf_listen_statement_e   what;
+
+    l = q->data;
+    l->busy = 0;
+
+    what = q->statement - l->statements;
+
+    if (outcome != NGX_SF_PG_OK) {
+        ngx_sf_listen_failed(l, what, outcome);
+        return;
+    }
+
+    l->errors = 0;
+
+    if (what == NGX_SF_LISTEN_SAY) {
+        ngx_sf_listen_said(l);
+
+    } else if (l->state == NGX_SF_LISTEN_CONNECTING) {
+        l->heal = 0;
+
+    } else if (q->server != l->server) {
+
+        /* the pool has moved on, and LISTEN was said elsewhere */
+
+        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
+
+    } else if (what == NGX_SF_LISTEN_BEAT) {
+        ngx_sf_listen_beaten(l, res);
+
+    } else {
+        ngx_sf_listen_looked(l, res);
+    }
+
+    ngx_sf_pg_result_free(res);
+
+    ngx_sf_listen_next(l);
+}
+
+
+/* the pool has logged why */
+
+static void
+ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
+    ngx_sf_pg_outcome_e outcome)
+{
+    ngx_msec_t  delay;
+
+    if (what == NGX_SF_LISTEN_TRIGGERS) {
+        l->changed |= l->moving;
+        l->check_at = ngx_current_msec + NGX_SF_LISTEN_RETRY;
+
+        /* heartbeats go on; no table counts as covered */
+
+        if (l->state == NGX_SF_LISTEN_CHECKING) {
+            ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
+        }
+    }
+
+    if (outcome == NGX_SF_PG_UNAVAILABLE || outcome == NGX_SF_PG_EXPIRED) {
+        return;
+    }
+
+    if (what != NGX_SF_LISTEN_TRIGGERS) {
+        delay = NGX_SF_LISTEN_TICK << ngx_min(l->errors, 8);
+        l->retry_at = ngx_current_msec
+                      + ngx_min(delay, NGX_SF_LISTEN_BACKOFF);
+        l->errors++;
+    }
+
+    /*
+     * "could not access status of transaction": the queue's tail lags behind,
+     * which to ask for its usage puts right.
+     */
+
+    l->heal = what == NGX_SF_LISTEN_SAY;
+}
+
+
+static void
+ngx_sf_listen_said(ngx_sf_listen_t *l)
+{
+    l->server = l->query.server;
+
+    /* not before the answer has come, whenever this turn has begun */
+
+    ngx_time_update();
+
+    l->listening = ngx_current_msec;
+
+    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_LISTENING);
+    ngx_sf_listen_elect(l);
+}
+
+
+static void
+ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
+{
+    ngx_int_t  n;
+    ngx_str_t  usage;
+
+    if (ngx_sf_pg_result_rows(res) != 1
+        || ngx_sf_pg_result_bool(res, 0, 0))
+    {
+        ngx_sf_pg_notify_hang_up(l->pool, NGX_SF_PG_CLOSE_STANDBY);
+        return;
+    }
+
+    usage = ngx_sf_pg_result_cell(res, 0, 1);
+    n = ngx_atoi(usage.data, usage.len);
+    l->usage = n == NGX_ERROR ? 0 : n;
+
+    (void) ngx_sf_listen_confirm(l);
+}
+
+
+static void
+ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
+{
+    ngx_int_t   table;
+    ngx_str_t   name;
+    ngx_uint_t  i, mask, first;
+
+    mask = 0;
+
+    for (i = 0; i < ngx_sf_pg_result_rows(res); i++) {
+        name = ngx_sf_pg_result_cell(res, i, 0);
+        table = ngx_sf_table_find(name.data, name.len);
+
+        if (table != NGX_ERROR) {
+            mask |= (ngx_uint_t) 1 << table;
+        }
+    }
+
+    first = l->state == NGX_SF_LISTEN_CHECKING;
+
+    /* what was read while a change could go unheard must not live on */
+
+    if (!first && (l->uncovered & ~mask)) {
+        ngx_sf_tags_move_all(l->zone, l->index);
+    }
+
+    l->uncovered = mask;
+    l->check_at = l->changed ? l->checked + NGX_SF_LISTEN_RECHECK
+                             : ngx_current_msec + NGX_SF_LISTEN_CHECK;
+
+    if (ngx_sf_listen_confirm(l) != NGX_OK) {
+        return;
+    }
+
+    if (l->moving) {
+        ngx_sf_tags_move_all(l->zone, l->index);
+    }
+
+    if (first) {
+        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
+    }
+
+    ngx_sf_listen_report(l);
+}
+
+
+static void
+ngx_sf_listen_report(ngx_sf_listen_t *l)
+{
+    u_char      *p, *last, names[NGX_MAX_ERROR_STR / 2];
+    ngx_uint_t   i;
+
+    if (l->uncovered == l->reported) {
+        return;
+    }
+
+    l->reported = l->uncovered;
+
+    if (l->uncovered == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
+                      "softfactory upstream \"%V\": all tables have current "
+                      "triggers", &l->pool->conf->name);
+        return;
+    }
+
+    p = names;
+    last = names + sizeof(names);
+
+    for (i = 0; i < ngx_sf_table_count(); i++) {
+        if (l->uncovered & ((ngx_uint_t) 1 << i)) {
+            p = ngx_slprintf(p, last, "%s%s", p == names ? "" : ", ",
+                             ngx_sf_tables[i].name);
+        }
+    }
+
+    ngx_log_error(NGX_LOG_WARN, l->log, 0,
+                  "softfactory upstream \"%V\": tables without current "
+                  "triggers: %*s; answers from them live at most "
+                  "softfactory_cache_incoherent_ttl; see "
+                  "conf/postgresql/notify.sql",
+                  &l->pool->conf->name, (size_t) (p - names), names);
+}
+
+
+/* anybody in the database can say anything here */
+
+static void
+ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const char *channel,
+    const char *payload)
+{
+    ngx_uint_t        moved;
+    ngx_msec_t        soonest;
+    ngx_sf_listen_t  *l;
+
+    l = sub->data;
+
+    if (ngx_strcmp(channel, NGX_SF_TABLE_CHANNEL) != 0) {
+        return;
+    }
+
+    (void) ngx_atomic_fetch_add(&l->source->notifications, 1);
+
+    if (ngx_strcmp(payload, NGX_SF_TABLE_TRIGGERS) != 0) {
+        moved = ngx_sf_tags_move(l->zone, l->index, (u_char *) payload,
+                                 ngx_strlen(payload));
+        (void) ngx_atomic_fetch_add(&l->source->moves, moved);
+        return;
+    }
+
+    soonest = l->checked + NGX_SF_LISTEN_RECHECK;
+
+    if ((ngx_msec_int_t) (soonest - ngx_current_msec) < 0) {
+        soonest = ngx_current_msec;
+    }
+
+    l->changed = 1;
+    l->check_at = soonest;
+
+    ngx_sf_listen_next(l);
+}
+
+
+static void
+ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
+{
+    ngx_sf_listen_t  *l;
+
+    l = sub->data;
+
+    if (l->busy) {
+        l->busy = 0;
+        ngx_sf_pg_cancel(&l->query);
+    }
+
+    if (reason == NGX_SF_PG_CLOSE_EXIT) {
+        ngx_sf_listen_leave(l);
+        return;
+    }
+
+    if (l->state == NGX_SF_LISTEN_CHECKING || l->state == NGX_SF_LISTEN_UP) {
+        ngx_log_error(NGX_LOG_WARN, l->log, 0,
+                      "softfactory upstream \"%V\": not listening on %V any "
+                      "more, answers are trusted until the lease is over",
+                      &l->pool->conf->name,
+                      ngx_sf_pg_server_name(l->pool, l->server));
+    }
+
+    if (l->state != NGX_SF_LISTEN_CONNECTING) {
+        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
+    }
+}
+
+
+static void
+ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub)
+{
+    ngx_sf_listen_hold(sub->data);
+}

@@ -1,0 +1,158 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The lane that listens: who hears what a server tells on its own, and when
+ * the connection is closed.
+ *
+ * The lane connects when a query is submitted to it, and keeps its connection
+ * while it has subscribers: the connection has no lifetime, and when its
+ * worker begins to exit the subscribers decide.  All of them share it; LISTEN
+ * may be said twice.
+ *
+ * libpq hands notifications out as it meets them in its input.  They are
+ * taken before the result that follows them is handled, so the answer to any
+ * statement of the lane says that the notifications before it have been told:
+ * a server sends those that are pending ahead of its ReadyForQuery, and an
+ * exclusive lane is answered by that.
+ *
+ * (PostgreSQL manual, 34.9 Asynchronous Notification.)
+ */
+
+
+#include "ngx_sf_pg.h"
+
+
+void
+ngx_sf_pg_notify_subscribe(ngx_sf_pg_pool_t *pool,
+    ngx_sf_pg_subscriber_t *sub)
+{
+    ngx_queue_insert_tail(&pool->subscribers, &sub->queue);
+}
+
+
+void
+ngx_sf_pg_notify_unsubscribe(ngx_sf_pg_pool_t *pool,
+    ngx_sf_pg_subscriber_t *sub)
+{
+    ngx_queue_remove(&sub->queue);
+
+    if (ngx_queue_empty(&pool->subscribers)) {
+        ngx_sf_pg_notify_hang_up(pool, NGX_SF_PG_CLOSE_RETIRED);
+    }
+}
+
+
+void
+ngx_sf_pg_notify_hang_up(ngx_sf_pg_pool_t *pool, ngx_sf_pg_close_e reason)
+{
+    pool->hang_up = reason;
+
+    ngx_sf_pg_pool_post_dispatch(pool);
+}
+
+
+/* handlers that are called from here may submit, but nothing connects yet */
+
+void
+ngx_sf_pg_notify_close(ngx_sf_pg_pool_t *pool)
+{
+    ngx_uint_t          state;
+    ngx_queue_t        *head;
+    ngx_sf_pg_conn_t   *pgc;
+    ngx_sf_pg_close_e   reason;
+
+    reason = pool->hang_up;
+
+    if (reason == 0) {
+        return;
+    }
+
+    pool->hang_up = 0;
+
+    for (state = NGX_SF_PG_CONN_CONNECTING;
+         state < NGX_SF_PG_CONN_STATES;
+         state++)
+    {
+        head = &pool->lanes[NGX_SF_PG_LISTEN].conns[state];
+
+        while (!ngx_queue_empty(head)) {
+            pgc = ngx_queue_data(ngx_queue_head(head), ngx_sf_pg_conn_t,
+                                 queue);
+
+            if (reason == NGX_SF_PG_CLOSE_STANDBY) {
+                ngx_sf_pg_server_failed(pgc->server);
+            }
+
+            ngx_sf_pg_conn_close(pgc, reason);
+        }
+    }
+}
+
+
+void
+ngx_sf_pg_notify_take(ngx_sf_pg_conn_t *pgc)
+{
+    PGnotify                *notify;
+    ngx_queue_t             *q, *next, *head;
+    ngx_sf_pg_subscriber_t  *sub;
+
+    if (pgc->lane->kind != NGX_SF_PG_LISTEN) {
+        return;
+    }
+
+    head = &pgc->lane->pool->subscribers;
+
+    while ((notify = PQnotifies(pgc->pg)) != NULL) {
+
+        for (q = ngx_queue_head(head); q != head; q = next) {
+            next = ngx_queue_next(q);
+            sub = ngx_queue_data(q, ngx_sf_pg_subscriber_t, queue);
+
+            sub->notified(sub, notify->relname, notify->extra);
+        }
+
+        PQfreemem(notify);
+    }
+}
+
+
+void
+ngx_sf_pg_notify_closed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
+{
+    ngx_queue_t             *q, *next, *head;
+    ngx_sf_pg_subscriber_t  *sub;
+
+    if (pgc->lane->kind != NGX_SF_PG_LISTEN) {
+        return;
+    }
+
+    head = &pgc->lane->pool->subscribers;
+
+    for (q = ngx_queue_head(head); q != head; q = next) {
+        next = ngx_queue_next(q);
+        sub = ngx_queue_data(q, ngx_sf_pg_subscriber_t, queue);
+
+        sub->closed(sub, reason);
+    }
+}
+
+
+void
+ngx_sf_pg_notify_exiting(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_queue_t             *q, *next, *head;
+    ngx_sf_pg_subscriber_t  *sub;
+
+    head = &pgc->lane->pool->subscribers;
+
+    for (q = ngx_queue_head(head); q != head; q = next) {
+        next = ngx_queue_next(q);
+        sub = ngx_queue_data(q, ngx_sf_pg_subscriber_t, queue);
+
+        sub->exiting(sub);
+    }
+}

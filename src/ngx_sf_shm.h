@@ -1,0 +1,431 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+#ifndef _NGX_SF_SHM_H_INCLUDED_
+#define _NGX_SF_SHM_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+
+
+/*
+ * Everything that two workers can see at once.
+ *
+ * The zone begins with parts of fixed size; what is behind them is the arena,
+ * a slab pool of its own with nodes, values and fills, which can be emptied
+ * as a whole.  Fields marked (m) are read and written under the mutex of the
+ * zone, those marked (a) are atomic, those marked (o) are written by their
+ * owner only.  Times are ngx_current_msec, a clock that all workers share.
+ */
+
+#define NGX_SF_SOURCES      16        /* primaries that share a zone */
+#define NGX_SF_SLOTS        256       /* workers, old and new ones */
+#define NGX_SF_SLOT_WORDS   (NGX_SF_SLOTS / 64)
+#define NGX_SF_PINS         128       /* values that a worker sends from */
+#define NGX_SF_COUNTERS     65536     /* the first ones are the epochs */
+#define NGX_SF_FENCES       8192
+#define NGX_SF_TAGS         8         /* of an answer, beside the epoch */
+#define NGX_SF_ETAG_LEN     34        /* with its quotes */
+
+#define NGX_SF_ZONE_MIN     (4 * 1024 * 1024)
+
+
+typedef struct ngx_sf_zone_s      ngx_sf_zone_t;
+typedef struct ngx_sf_zone_sh_s   ngx_sf_zone_sh_t;
+typedef struct ngx_sf_node_s      ngx_sf_node_t;
+typedef struct ngx_sf_entry_s     ngx_sf_entry_t;
+typedef struct ngx_sf_fill_s      ngx_sf_fill_t;
+
+
+/* counters that an answer depends on, and what they were: see ngx_sf_tag.c */
+
+typedef struct {
+    uint32_t                    n;
+    uint32_t                    index[NGX_SF_TAGS + 1];
+    uint64_t                    value[NGX_SF_TAGS + 1];
+} ngx_sf_stamp_t;
+
+
+/* --- what is in the zone --- */
+
+/* bytes that answer a request; refs: its node, each pin, its parent */
+
+struct ngx_sf_entry_s {
+    ngx_atomic_t                refs;     /* (a) 0: free it */
+    ngx_sf_entry_t             *gzip;     /* (m) the same, compressed */
+    size_t                      size;     /* of the chunk */
+    ngx_msec_t                  created;  /* before it was read */
+    ngx_msec_t                  deadline; /* good until then, 0: no such */
+    ngx_sf_stamp_t              stamp;
+    u_char                      etag[NGX_SF_ETAG_LEN];
+    unsigned                    incoherent:1; /* not read where the listener
+                                                 listens */
+    unsigned                    gzip_tried:1; /* (m) */
+    size_t                      len;
+    u_char                      data[1];
+};
+
+
+/* an answer that is being made */
+
+struct ngx_sf_fill_s {
+    ngx_queue_t                 queue;    /* (m) sh->fills */
+    ngx_sf_node_t              *node;
+    uint64_t                    serial;   /* of the claim */
+    ngx_pid_t                   pid;
+    ngx_msec_t                  deadline;
+    uint64_t                    waiters[NGX_SF_SLOT_WORDS];
+    ngx_sf_stamp_t              stamp;
+};
+
+
+struct ngx_sf_node_s {
+    ngx_queue_t                 lru;      /* (m) sh->lru, with a value only */
+    ngx_sf_node_t              *next;     /* (m) of its bucket */
+    ngx_sf_entry_t             *value;    /* (m) NULL: none yet */
+    ngx_sf_fill_t              *fill;     /* (m) NULL: nobody is at it */
+    ngx_msec_t                  used;     /* (m) */
+    uint64_t                    hash;
+    size_t                      len;
+    u_char                      key[1];
+};
+
+
+/* a value that a worker may be reading from */
+
+typedef struct {
+    ngx_sf_entry_t             *value;    /* (o) NULL: free */
+    ngx_uint_t                  count;    /* (o) readers in that worker */
+} ngx_sf_pin_t;
+
+
+typedef struct {
+    ngx_uint_t                  hits;
+    ngx_uint_t                  misses;
+    ngx_uint_t                  stale;
+    ngx_uint_t                  expired;
+    ngx_uint_t                  bypassed;
+    ngx_uint_t                  fills;    /* stored */
+    ngx_uint_t                  raced;    /* thrown away: a tag had moved */
+    ngx_uint_t                  refused;  /* too large, or no room */
+    ngx_uint_t                  evictions;
+    ngx_uint_t                  followers;    /* joined in the same worker */
+    ngx_uint_t                  waits;    /* for another worker */
+} ngx_sf_cache_stats_t;
+
+
+/* a worker; claimed by pid, so that one that has died can be told */
+
+typedef struct {
+    ngx_atomic_t                pid;      /* (m) 0: free */
+    ngx_uint_t                  generation;   /* (m) of its configuration */
+    size_t                      name_len; /* (m) of its datagram socket, which
+                                             is in the abstract namespace */
+    u_char                      name[32]; /* (m) */
+    ngx_sf_pin_t                pins[NGX_SF_PINS];
+    ngx_uint_t                  npins;    /* (o) records in use */
+    size_t                      pinned;   /* (o) bytes of their values */
+    ngx_sf_cache_stats_t        stats;    /* (o) */
+} ngx_sf_slot_t;
+
+
+/*
+ * A database that answers come from, found by its identity.  The listener
+ * owns everything from owner on; ngx_sf_listen.c has the rules.
+ */
+
+typedef struct {
+    u_char                      identity[16]; /* (m) MD5 of upstream, database
+                                                 and user; zeroes: free */
+    ngx_atomic_t                confirmed;    /* (o) when the last heartbeat
+                                                 that was answered was sent */
+    ngx_atomic_t                uncovered;    /* (o) mask of tables without
+                                                 their triggers */
+    ngx_atomic_t                server;   /* (o) hash of the server that the
+                                             listener is connected to, 0: any
+                                             server will do */
+    ngx_pid_t                   owner;    /* (m) 0: none */
+    ngx_uint_t                  owner_generation; /* (m) */
+    ngx_uint_t                  owner_slot;   /* (m) */
+    ngx_msec_t                  seen;     /* (m) when it last ran */
+    ngx_pid_t                   candidate;    /* (m) of a newer generation */
+    ngx_atomic_t                notifications;    /* (a) */
+    ngx_atomic_t                moves;    /* (a) of counters */
+    ngx_atomic_t                epochs;   /* (a) times that all was dropped */
+    ngx_atomic_t                queue_usage;  /* (o) of the server's
+                                                 notification queue, ppm */
+} ngx_sf_source_t;
+
+
+struct ngx_sf_zone_sh_s {
+    uint64_t                    magic;
+    uint64_t                    layout;   /* of all structures here */
+    size_t                      size;
+
+    ngx_uint_t                  generation;   /* (m) of configurations */
+    ngx_atomic_t                busy;     /* pid that is inside the mutex */
+    ngx_uint_t                  era;      /* (m) the arena was made anew */
+    ngx_uint_t                  doubt;    /* (m) a worker died inside */
+
+    ngx_slab_pool_t            *arena;    /* (m) */
+    size_t                      arena_size;
+    ngx_sf_node_t             **buckets;  /* (m) */
+    ngx_uint_t                  mask;
+    ngx_queue_t                 lru;      /* (m) the least used one first */
+    ngx_queue_t                 fills;    /* (m) the oldest first */
+    uint64_t                    serial;   /* (m) of the last claim */
+    ngx_uint_t                  nodes;    /* (m) */
+    size_t                      bytes;    /* (m) of values */
+
+    ngx_sf_source_t             sources[NGX_SF_SOURCES];
+    ngx_atomic_t                fences[NGX_SF_FENCES];    /* (a) */
+    ngx_atomic_t                counters[NGX_SF_COUNTERS];    /* (a) */
+    ngx_sf_slot_t               slots[NGX_SF_SLOTS];
+};
+
+
+/* --- ngx_sf_zone.c: the zone, its workers, its databases --- */
+
+/* configuration of a zone, and what a worker knows of it */
+
+struct ngx_sf_zone_s {
+    ngx_shm_zone_t             *shm_zone;
+    ngx_str_t                   name;
+    ngx_sf_zone_sh_t           *sh;
+    ngx_slab_pool_t            *shpool;
+    ngx_uint_t                  generation;
+    ngx_msec_t                  lease;    /* of its listeners */
+
+    ngx_sf_slot_t              *slot;     /* of this worker, NULL: none */
+    ngx_uint_t                  nslot;
+    ngx_connection_t           *wake;     /* its datagram socket */
+    void                      (*woken)(void *data, uint64_t hash);
+    void                       *data;
+};
+
+/*
+ * init callback of the shared memory: reload, existing segment, fresh one.
+ * noreuse must have been set before for a segment that is not ours.
+ */
+ngx_int_t ngx_sf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
+
+/* whether the segment of an old cycle has another layout */
+ngx_uint_t ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone);
+
+/*
+ * Claims a slot, releasing what a dead worker had in it.  NGX_ERROR when
+ * there is none: the worker does without the cache.
+ */
+ngx_int_t ngx_sf_zone_enter(ngx_sf_zone_t *zone);
+void ngx_sf_zone_leave(ngx_sf_zone_t *zone);
+
+/*
+ * The mutex.  It covers work on pointers only.  0: a worker has died inside
+ * and the arena cannot be trusted yet; the mutex is not held then.
+ */
+ngx_uint_t ngx_sf_zone_lock(ngx_sf_zone_t *zone);
+void ngx_sf_zone_unlock(ngx_sf_zone_t *zone);
+
+/*
+ * The place of a database in the zone, by the MD5 of its identity; NULL when
+ * all are taken.
+ */
+ngx_sf_source_t *ngx_sf_zone_source(ngx_sf_zone_t *zone,
+    const u_char identity[16]);
+
+
+/* --- ngx_sf_wake.c: datagrams from worker to worker --- */
+
+/* what no key hashes to: a listener is nudged; all keys have changed */
+
+#define NGX_SF_WAKE_LISTENER  0
+#define NGX_SF_WAKE_ALL       1
+
+/* what waits for these bits of slots is told that hash has changed */
+void ngx_sf_wake(ngx_sf_zone_t *zone, const uint64_t *slots, uint64_t hash);
+
+/* the same for one slot */
+void ngx_sf_wake_slot(ngx_sf_zone_t *zone, ngx_uint_t slot, uint64_t hash);
+
+/* binds the socket of this worker; zone->woken is called for each datagram */
+ngx_int_t ngx_sf_wake_open(ngx_sf_zone_t *zone, ngx_log_t *log);
+void ngx_sf_wake_close(ngx_sf_zone_t *zone);
+
+
+/* --- ngx_sf_tag.c: what has changed since --- */
+
+typedef enum {
+    NGX_SF_TAG_TABLE = 0,       /* any row of the table */
+    NGX_SF_TAG_USER,            /* rows whose key is the user */
+    NGX_SF_TAG_ID               /* rows whose key is the path's {id} */
+} ngx_sf_tag_e;
+
+/* a tag of an endpoint, as compiled from its row */
+
+typedef struct {
+    ngx_uint_t                  table;
+    ngx_uint_t                  key;
+    ngx_sf_tag_e                from;
+} ngx_sf_tag_t;
+
+typedef struct {
+    ngx_uint_t                  n;
+    ngx_sf_tag_t                tag[NGX_SF_TAGS];
+    ngx_uint_t                  tables;   /* mask */
+} ngx_sf_tags_t;
+
+/*
+ * Compiles "table table.key=$user table.key=$id ...".  NULL, or what is wrong
+ * with it.
+ */
+const char *ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags);
+
+/* reads the counters of tags, for these values, and the epoch of a source */
+void ngx_sf_stamp_read(ngx_sf_zone_t *zone, ngx_uint_t source,
+    const ngx_sf_tags_t *tags, int64_t user, int64_t id,
+    ngx_sf_stamp_t *stamp);
+
+/* whether nothing has moved since */
+ngx_uint_t ngx_sf_stamp_current(ngx_sf_zone_t *zone,
+    const ngx_sf_stamp_t *stamp);
+
+/*
+ * Moves the counters that a notification names, "table key=1,2 key=*"; what
+ * cannot be read moves the epoch.  Returns the number of counters moved.
+ */
+ngx_uint_t ngx_sf_tags_move(ngx_sf_zone_t *zone, ngx_uint_t source,
+    const u_char *payload, size_t len);
+
+/* drops all that came from a source */
+void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);
+
+
+/* --- ngx_sf_cache.c: answers in the zone --- */
+
+typedef struct {
+    u_char                     *data;
+    size_t                      len;
+    uint64_t                    hash;
+} ngx_sf_key_t;
+
+void ngx_sf_cache_hash(ngx_sf_key_t *key);
+
+/* by what an entry is judged */
+
+typedef struct {
+    ngx_sf_source_t            *source;
+    ngx_uint_t                  tables;   /* mask of those it was read from */
+    ngx_msec_t                  now;
+    ngx_msec_t                  ttl;
+    ngx_msec_t                  stale;    /* beyond ttl, while refreshed */
+    ngx_msec_t                  error;    /* beyond ttl, without database */
+    ngx_msec_t                  grace;    /* after the last confirmation, for
+                                             what was good then */
+    ngx_msec_t                  lease;
+    ngx_msec_t                  incoherent_ttl;
+} ngx_sf_fresh_t;
+
+typedef enum {
+    NGX_SF_FRESH = 0,
+    NGX_SF_STALE,               /* expired by time, within stale */
+    NGX_SF_OLD,                 /* expired by time */
+    NGX_SF_GONE                 /* something it shows has changed */
+} ngx_sf_freshness_e;
+
+typedef enum {
+    NGX_SF_CACHE_NONE = 0,      /* not asked */
+    NGX_SF_CACHE_HIT,
+    NGX_SF_CACHE_MISS,
+    NGX_SF_CACHE_EXPIRED,       /* there was one, it is made anew */
+    NGX_SF_CACHE_UPDATING,      /* stale, somebody else makes it anew */
+    NGX_SF_CACHE_STALE,         /* stale, the database is away or busy */
+    NGX_SF_CACHE_BYPASS
+} ngx_sf_cache_status_e;
+
+/* the right, and the duty, to make an answer */
+
+typedef struct {
+    ngx_sf_node_t              *node;     /* NULL: it will not be stored */
+    uint64_t                    serial;
+    uint64_t                    hash;
+    ngx_uint_t                  era;
+} ngx_sf_claim_t;
+
+typedef struct {
+    ngx_sf_entry_t             *value;    /* pinned, or NULL */
+    ngx_sf_cache_status_e       status;
+    ngx_sf_claim_t              claim;    /* when NGX_DECLINED */
+} ngx_sf_found_t;
+
+/*
+ * Looks an answer up.
+ *
+ * NGX_OK: found->value may be sent, and must be unpinned.  NGX_DECLINED: the
+ * caller makes it, and ends found->claim by _store() or _abandon(), at the
+ * latest limit ms from now.  NGX_AGAIN: another worker, or this one, is at it
+ * since counters that are still current; this worker will be woken.  Without
+ * a stamp it only looks, and claims nothing.
+ */
+ngx_int_t ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+    const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
+    ngx_msec_t limit, ngx_sf_found_t *found);
+
+/*
+ * Looks up what there is, for want of something better: without a connection
+ * (error, grace) or a busy one (stale).  NGX_OK or NGX_DECLINED.
+ */
+ngx_int_t ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone,
+    const ngx_sf_key_t *key, const ngx_sf_fresh_t *fresh, ngx_uint_t down,
+    ngx_sf_found_t *found);
+
+/* what is stored: its bytes are copied */
+
+typedef struct {
+    const ngx_sf_stamp_t       *stamp;
+    ngx_msec_t                  created;
+    ngx_msec_t                  deadline;
+    ngx_uint_t                  incoherent;
+    const u_char               *etag;     /* NGX_SF_ETAG_LEN bytes, or NULL */
+    const u_char               *data;
+    size_t                      len;
+} ngx_sf_content_t;
+
+/*
+ * Stores an answer under a claim and wakes who waits for it.  It is thrown
+ * away when its counters have moved, when it is larger than max, or when
+ * there is no room.
+ */
+void ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
+    const ngx_sf_content_t *answer, size_t max);
+
+/* gives a claim up, and wakes who waits, so that somebody else tries */
+void ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim);
+
+/* one pin more of a value that is pinned; NGX_DECLINED: no room for it */
+ngx_int_t ngx_sf_cache_pin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value);
+void ngx_sf_cache_unpin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value);
+
+/*
+ * The compressed form of a pinned value, in exchange for its pin; NULL: there
+ * is none and the pin is kept.  *make is set once for each value: the caller
+ * makes the form and gives it to ngx_sf_cache_attach().
+ */
+ngx_sf_entry_t *ngx_sf_cache_gzip(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
+    ngx_uint_t *make);
+void ngx_sf_cache_attach(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
+    const u_char *etag, const u_char *data, size_t len, size_t max);
+
+/* bytes of values that all workers send from */
+size_t ngx_sf_cache_pinned(ngx_sf_zone_t *zone);
+
+/* releases what a dead worker had pinned or claimed; under the mutex */
+void ngx_sf_cache_release(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot,
+    ngx_pid_t pid);
+
+
+#endif /* _NGX_SF_SHM_H_INCLUDED_ */

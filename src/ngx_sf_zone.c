@@ -1,0 +1,389 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The zone: shared memory, the workers that use it and the databases that it
+ * holds answers of.
+ *
+ * The mutex is that of nginx's own slab pool, because nginx unlocks it when a
+ * worker dies inside.  What that worker was doing to the arena is then not
+ * known: sh->busy still holds its pid, and the next one to lock the mutex
+ * notices.  From there on the arena is not touched; as soon as no worker
+ * sends from it any more it is made anew, empty.
+ *
+ * A worker finds its slot by pid.  One that starts clears the slots of those
+ * that have died, with what they had pinned or claimed.
+ */
+
+
+#include "ngx_sf_shm.h"
+#include "ngx_sf_table.h"
+
+
+#define NGX_SF_ZONE_MAGIC        0x7366616374303031ULL
+#define NGX_SF_ZONE_BUCKET_SIZE  1024     /* bytes of zone for a bucket */
+
+
+static uint64_t ngx_sf_zone_layout(void);
+static ngx_int_t ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size);
+static void ngx_sf_zone_empty(ngx_sf_zone_sh_t *sh);
+static ngx_uint_t ngx_sf_zone_renew(ngx_sf_zone_t *zone);
+static ngx_uint_t ngx_sf_zone_alive(ngx_pid_t pid);
+static void ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
+
+
+ngx_int_t
+ngx_sf_zone_init(ngx_shm_zone_t *shm_zone, void *data)
+{
+    ngx_sf_zone_t  *old = data;
+
+    ngx_sf_zone_t  *zone;
+
+    zone = shm_zone->data;
+
+    if (old) {
+        zone->sh = old->sh;
+        zone->shpool = old->shpool;
+
+    } else {
+        zone->shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+
+        if (shm_zone->shm.exists) {
+            zone->sh = zone->shpool->data;
+
+        } else if (ngx_sf_zone_create(zone, shm_zone->shm.size) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+    zone->generation = ++zone->sh->generation;
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone)
+{
+    ngx_uint_t         i;
+    ngx_slab_pool_t   *shpool;
+    ngx_sf_zone_sh_t  *sh;
+
+    static const u_char  none[16];
+
+    shpool = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    sh = shpool->data;
+
+    if (sh == NULL || sh->magic != NGX_SF_ZONE_MAGIC
+        || sh->layout != ngx_sf_zone_layout())
+    {
+        return 1;
+    }
+
+    /* half of the places for databases are taken, perhaps by old ones */
+
+    for (i = 0; i < NGX_SF_SOURCES / 2; i++) {
+        if (ngx_memcmp(sh->sources[i].identity, none, sizeof(none)) == 0) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+/* a number that changes with any structure of the zone, and with the tables */
+
+static uint64_t
+ngx_sf_zone_layout(void)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = sizeof(ngx_sf_zone_sh_t);
+    n = n * 31 + sizeof(ngx_sf_slot_t);
+    n = n * 31 + sizeof(ngx_sf_source_t);
+    n = n * 31 + sizeof(ngx_sf_node_t);
+    n = n * 31 + sizeof(ngx_sf_fill_t);
+    n = n * 31 + sizeof(ngx_sf_entry_t);
+
+    for (i = 0; i < ngx_sf_table_count(); i++) {
+        n = n * 31 + ngx_sf_table_version(i);
+    }
+
+    return n;
+}
+
+
+static ngx_int_t
+ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size)
+{
+    size_t             len;
+    ngx_uint_t         n;
+    ngx_slab_pool_t   *shpool;
+    ngx_sf_zone_sh_t  *sh;
+
+    shpool = zone->shpool;
+    len = sizeof(" in softfactory_zone \"\"") + zone->name.len;
+
+    shpool->log_ctx = ngx_slab_alloc(shpool, len);
+    sh = ngx_slab_calloc(shpool, sizeof(ngx_sf_zone_sh_t));
+
+    if (shpool->log_ctx == NULL || sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sprintf(shpool->log_ctx, " in softfactory_zone \"%V\"%Z",
+                &zone->name);
+
+    for (n = 1; n < size / NGX_SF_ZONE_BUCKET_SIZE; n *= 2) { /* void */ }
+
+    sh->mask = n - 1;
+    sh->buckets = ngx_slab_alloc(shpool, n * sizeof(ngx_sf_node_t *));
+    if (sh->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    /* the rest is one run of pages, but for one that may be cut off by it */
+
+    sh->arena_size = (shpool->pfree - 1) * ngx_pagesize;
+    sh->arena = ngx_slab_alloc(shpool, sh->arena_size);
+    if (sh->arena == NULL) {
+        return NGX_ERROR;
+    }
+
+    sh->magic = NGX_SF_ZONE_MAGIC;
+    sh->layout = ngx_sf_zone_layout();
+    sh->size = size;
+
+    ngx_sf_zone_empty(sh);
+
+    shpool->log_nomem = 0;
+    shpool->data = sh;
+    zone->sh = sh;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_sf_zone_empty(ngx_sf_zone_sh_t *sh)
+{
+    ngx_memzero(sh->buckets, (sh->mask + 1) * sizeof(ngx_sf_node_t *));
+    ngx_memzero(sh->arena, sizeof(ngx_slab_pool_t));
+
+    sh->arena->end = (u_char *) sh->arena + sh->arena_size;
+    sh->arena->addr = sh->arena;
+    sh->arena->min_shift = 3;
+
+    ngx_slab_init(sh->arena);
+
+    sh->arena->log_nomem = 0;
+
+    ngx_queue_init(&sh->lru);
+    ngx_queue_init(&sh->fills);
+
+    sh->nodes = 0;
+    sh->bytes = 0;
+}
+
+
+ngx_uint_t
+ngx_sf_zone_lock(ngx_sf_zone_t *zone)
+{
+    ngx_sf_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    if (sh->busy) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "process %uA died inside softfactory_zone \"%V\", "
+                      "which is emptied", sh->busy, &zone->name);
+        sh->doubt = 1;
+    }
+
+    sh->busy = ngx_pid;
+    ngx_memory_barrier();
+
+    if (sh->doubt && !ngx_sf_zone_renew(zone)) {
+        ngx_sf_zone_unlock(zone);
+        return 0;
+    }
+
+    return 1;
+}
+
+
+void
+ngx_sf_zone_unlock(ngx_sf_zone_t *zone)
+{
+    ngx_memory_barrier();
+    zone->sh->busy = 0;
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+}
+
+
+/* empties the arena, unless somebody is still sending from it */
+
+static ngx_uint_t
+ngx_sf_zone_renew(ngx_sf_zone_t *zone)
+{
+    ngx_uint_t         i;
+    uint64_t           all[NGX_SF_SLOT_WORDS];
+    ngx_sf_slot_t     *slot;
+    ngx_sf_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    for (i = 0; i < NGX_SF_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid && slot->npins && ngx_sf_zone_alive(slot->pid)) {
+            return 0;
+        }
+    }
+
+    for (i = 0; i < NGX_SF_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        ngx_memzero(slot->pins, sizeof(slot->pins));
+        slot->npins = 0;
+        slot->pinned = 0;
+    }
+
+    ngx_sf_zone_empty(sh);
+
+    sh->doubt = 0;
+    sh->era++;
+
+    ngx_memset(all, 0xff, sizeof(all));
+    ngx_sf_wake(zone, all, NGX_SF_WAKE_ALL);
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_sf_zone_alive(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno != ESRCH;
+}
+
+
+ngx_int_t
+ngx_sf_zone_enter(ngx_sf_zone_t *zone)
+{
+    ngx_uint_t      i, usable;
+    ngx_sf_slot_t  *slot, *mine;
+
+    mine = NULL;
+    usable = ngx_sf_zone_lock(zone);
+
+    if (!usable) {
+        ngx_shmtx_lock(&zone->shpool->mutex);
+    }
+
+    for (i = 0; i < NGX_SF_SLOTS; i++) {
+        slot = &zone->sh->slots[i];
+
+        if (slot->pid && !ngx_sf_zone_alive(slot->pid) && usable) {
+            ngx_sf_zone_bury(zone, slot);
+        }
+
+        if (slot->pid == 0 && mine == NULL) {
+            mine = slot;
+            zone->nslot = i;
+        }
+    }
+
+    if (mine) {
+        mine->pid = ngx_pid;
+        mine->generation = zone->generation;
+        mine->name_len = 0;
+        ngx_memzero(&mine->stats, sizeof(ngx_sf_cache_stats_t));
+    }
+
+    zone->slot = mine;
+
+    if (usable) {
+        ngx_sf_zone_unlock(zone);
+
+    } else {
+        ngx_shmtx_unlock(&zone->shpool->mutex);
+    }
+
+    return mine ? NGX_OK : NGX_ERROR;
+}
+
+
+/* gives back what a dead worker held */
+
+static void
+ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
+{
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "softfactory_zone \"%V\": process %uA is gone, it had %ui "
+                  "values pinned", &zone->name, slot->pid, slot->npins);
+
+    ngx_sf_cache_release(zone, slot, slot->pid);
+
+    slot->pid = 0;
+}
+
+
+void
+ngx_sf_zone_leave(ngx_sf_zone_t *zone)
+{
+    if (zone->slot == NULL) {
+        return;
+    }
+
+    if (ngx_sf_zone_lock(zone)) {
+        ngx_sf_cache_release(zone, zone->slot, ngx_pid);
+        zone->slot->pid = 0;
+        ngx_sf_zone_unlock(zone);
+    }
+
+    zone->slot = NULL;
+}
+
+
+ngx_sf_source_t *
+ngx_sf_zone_source(ngx_sf_zone_t *zone, const u_char identity[16])
+{
+    ngx_uint_t        i;
+    ngx_sf_source_t  *source, *found;
+
+    static const u_char  none[16];
+
+    found = NULL;
+
+    ngx_shmtx_lock(&zone->shpool->mutex);
+
+    for (i = 0; i < NGX_SF_SOURCES; i++) {
+        source = &zone->sh->sources[i];
+
+        if (ngx_memcmp(source->identity, identity, 16) == 0) {
+            found = source;
+            break;
+        }
+
+        if (ngx_memcmp(source->identity, none, 16) == 0) {
+            ngx_memcpy(source->identity, identity, 16);
+            found = source;
+            break;
+        }
+    }
+
+    ngx_shmtx_unlock(&zone->shpool->mutex);
+
+    return found;
+}
