@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 #
 # make check-includes: who may know whom.  Three rings: bytes (json, jwt,
-# number), the database (pg_*), requests (the rest); an inner ring does not
-# know an outer one, and libpq is called where its results are owned.
+# number, table), the database (pg_*) and shared memory (zone, tag, cache,
+# wake) side by side, requests (the rest); an inner ring does not know an outer
+# one.  The listener knows both of the middle.  libpq is called where its
+# results are owned.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -56,9 +58,21 @@ check() {
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;
 
-    src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch])
+    src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch] |\
+    src/ngx_sf_table.[ch])
         may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
+        ;;
+
+    src/ngx_sf_zone.c | src/ngx_sf_tag.c | src/ngx_sf_cache.c |\
+    src/ngx_sf_wake.c | src/ngx_sf_shm.h)
+        may_include "$file" "$EVENT|$C|ngx_sf_(shm|table)\.h"
+        may_not_name "$file" 'ngx_http_\w+|ngx_sf_pg_\w+|ngx_sf_ctx_t'
+        ;;
+
+    src/ngx_sf_listen.[ch])
+        may_include "$file" "$C|ngx_sf_(listen|pg|shm|table)\.h"
+        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
         ;;
 
     src/ngx_sf_pg_conf.c)
@@ -83,7 +97,8 @@ check() {
 
     *.c)
         # libraries are no part of the layering, but libpq is
-        may_include "$file" "$C|ngx_sf\.h|jansson\.h|openssl/\w+\.h"
+        may_include "$file" \
+            "$C|ngx_sf\.h|ngx_md5\.h|jansson\.h|openssl/\w+\.h"
         ;;
     esac
 

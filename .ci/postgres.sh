@@ -226,7 +226,7 @@ SQL
         return
     fi
 
-    for file in schema demo indexes; do
+    for file in schema demo indexes notify; do
         "${app[@]}" -v size="$size" -f "$sql/$file.sql" \
             > "$BUILD/load.log" 2>&1 || {
             tail -n 5 "$BUILD/load.log" >&2

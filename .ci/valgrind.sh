@@ -2,6 +2,9 @@
 #
 # make valgrind: the suite, or the files given, with the nginx of this machine
 # under valgrind.  Two seconds a test block; not part of make test.
+#
+# Test::Nginx runs a single process then, so files about workers that come and
+# go are left out: those with a line "# valgrind: no".
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -29,6 +32,12 @@ export TEST_NGINX_USE_VALGRIND="-q --keep-debuginfo=yes --leak-check=full \
 --errors-for-leak-kinds=definite,indirect \
 --suppressions=$TOP/.ci/valgrind.suppress \
 --log-file=$SF_REPORTS/valgrind.%p"
+
+if [ $# = 0 ]; then
+    mapfile -t files < <(grep -Lx '# valgrind: no' t/*.t)
+    set -- "${files[@]}"
+fi
+
 suite valgrind "$@"
 
 echo

@@ -257,6 +257,15 @@ ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
     int64_t *user);
 
 
+/* --- ngx_sf_fence.c: who has written through the fallback --- */
+
+/* for a request that is passed on: NGX_ERROR when memory is short */
+ngx_int_t ngx_sf_fence_raise(ngx_sf_ctx_t *ctx);
+
+/* whether the user of a request must not be answered from the zone yet */
+ngx_uint_t ngx_sf_fence_stands(ngx_sf_ctx_t *ctx);
+
+
 /* --- ngx_sf_param.c: path and query -> typed values --- */
 
 typedef struct {
@@ -335,6 +344,7 @@ typedef struct {
     const ngx_sf_params_t      *params;   /* NULL: it has none */
     int64_t                     user;
     unsigned                    bypass:1; /* neither read nor stored */
+    unsigned                    fenced:1; /* nor is the total that it shows */
 } ngx_sf_order_t;
 
 /* compiles the items of an endpoint, or that of principals */
@@ -449,7 +459,7 @@ void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
 
 /* of a place whose item is there */
 ngx_sf_pg_outcome_e ngx_sf_flight_outcome(const ngx_sf_wait_t *wait);
-ngx_sf_entry_t *ngx_sf_flight_value(const ngx_sf_wait_t *wait);
+ngx_sf_entry_t *ngx_sf_flight_entry(const ngx_sf_wait_t *wait);
 ngx_str_t ngx_sf_flight_body(const ngx_sf_wait_t *wait);
 
 /* the zone says that something has changed under a hash */
@@ -502,6 +512,7 @@ struct ngx_sf_ctx_s {
 
     unsigned                    parked:1;
     unsigned                    asked:1;  /* for the principal */
+    unsigned                    fenced:1; /* the zone may be behind */
     unsigned                    varies:1; /* by Accept-Encoding */
     unsigned                    preflight:1;  /* OPTIONS */
     unsigned                    done:1;   /* answered or handed over */

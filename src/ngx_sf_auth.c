@@ -200,7 +200,8 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         order.slcf = ctx->slcf;
         order.params = NULL;
         order.user = ctx->user;
-        order.bypass = 0;
+        order.bypass = ctx->fenced;
+        order.fenced = ctx->fenced;
 
         rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
 

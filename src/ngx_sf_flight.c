@@ -529,7 +529,7 @@ ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
 
     order = flight->order;
     order.item = flight->order.item->total;
-    order.bypass = 0;
+    order.bypass = order.fenced;
 
     rc = ngx_sf_flight_ask(flight->worker, &flight->total, &order);
 
@@ -724,7 +724,7 @@ ngx_sf_flight_make(ngx_sf_flight_t *flight)
     ngx_sf_entry_t  *value;
 
     if (flight->order.item->total) {
-        value = ngx_sf_flight_value(&flight->total);
+        value = ngx_sf_flight_entry(&flight->total);
 
         if (value) {
             flight->deadline = value->deadline;
@@ -844,7 +844,7 @@ ngx_sf_flight_outcome(const ngx_sf_wait_t *wait)
 
 
 ngx_sf_entry_t *
-ngx_sf_flight_value(const ngx_sf_wait_t *wait)
+ngx_sf_flight_entry(const ngx_sf_wait_t *wait)
 {
     return wait->found.value ? wait->found.value
            : wait->flight ? wait->flight->found.value : NULL;
@@ -857,7 +857,7 @@ ngx_sf_flight_body(const ngx_sf_wait_t *wait)
     ngx_str_t        body;
     ngx_sf_entry_t  *value;
 
-    value = ngx_sf_flight_value(wait);
+    value = ngx_sf_flight_entry(wait);
 
     if (value == NULL) {
         return wait->flight->body;

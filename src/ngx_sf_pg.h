@@ -427,8 +427,8 @@ ngx_int_t ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
 /*
  * The head of the FIFO has had its time.  A statement alone in its unit means
  * a silent server, and the connection is closed; the answers of others may
- * lie behind slower ones, so the server has time for all of the unit, but
- * the queries that have waited too long are told so now.
+ * lie behind slower ones, so the server gets the same time once more, but the
+ * queries that have waited too long are told so now.
  */
 void ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 

@@ -723,9 +723,11 @@ ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
         return;
     }
 
+    /* the same time once more, for all the rest: nobody waits for it now */
+
     pgc->overdue = 1;
     timeout = pgc->lane->pool->conf->timeout[pgc->lane->kind];
-    ngx_add_timer(&pgc->timer, (n - 1) * timeout);
+    ngx_add_timer(&pgc->timer, timeout + NGX_SF_PG_ANSWER_GRACE);
 
     if (pgc->state == NGX_SF_PG_CONN_READY) {
         ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);

@@ -37,6 +37,7 @@ static ngx_int_t ngx_sf_request_fallback(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_params(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_ask(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
 
@@ -237,6 +238,11 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
     ngx_http_request_t  *r;
 
     r = ctx->request;
+
+    if (ngx_sf_fence_raise(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     ctx->done = 1;
 
     if (ctx->slcf->fallback.data[0] == '@') {
@@ -275,6 +281,7 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
         ctx->params.error.len = ngx_strlen(ctx->params.error.data);
     }
 
+    ctx->fenced = ngx_sf_fence_stands(ctx);
     ctx->step = NGX_SF_STEP_PRINCIPAL;
 
     return NGX_OK;
@@ -297,7 +304,8 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     order.slcf = ctx->slcf;
     order.params = &ctx->params;
     order.user = ctx->principal ? ctx->principal->id : 0;
-    order.bypass = 0;
+    order.bypass = ctx->fenced;
+    order.fenced = ctx->fenced;
 
     if (ctx->slcf->bypass
         && ngx_http_test_predicates(ctx->request, ctx->slcf->bypass)
@@ -319,7 +327,7 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_take(ngx_sf_ctx_t *ctx)
 {
-    ngx_sf_entry_t       *value;
+    ngx_sf_entry_t       *entry;
     ngx_sf_flight_t      *flight;
     ngx_sf_pg_outcome_e   outcome;
 
@@ -336,23 +344,26 @@ ngx_sf_request_take(ngx_sf_ctx_t *ctx)
         return ngx_sf_request_take_ping(ctx);
     }
 
+    flight = ctx->wait.flight;
+
+    if (flight && flight->found.status == NGX_SF_CACHE_STALE) {
+        ctx->cache_status = NGX_SF_CACHE_STALE;
+    }
+
+    ngx_sf_request_count(ctx);
+
     if (outcome != NGX_SF_PG_OK) {
         return ngx_sf_response_outcome(ctx, outcome);
     }
 
-    value = ngx_sf_flight_value(&ctx->wait);
-    flight = ctx->wait.flight;
+    entry = ngx_sf_flight_entry(&ctx->wait);
 
-    if (value) {
-        ctx->body.data = value->data;
-        ctx->body.len = value->len;
-        ctx->etag.data = value->etag;
+    if (entry) {
+        ctx->body.data = entry->data;
+        ctx->body.len = entry->len;
+        ctx->etag.data = entry->etag;
         ctx->etag.len = NGX_SF_ETAG_LEN;
-        ctx->created = value->created;
-
-        if (flight && flight->found.status == NGX_SF_CACHE_STALE) {
-            ctx->cache_status = NGX_SF_CACHE_STALE;
-        }
+        ctx->created = entry->created;
 
         return NGX_OK;
     }
@@ -370,6 +381,42 @@ ngx_sf_request_take(ngx_sf_ctx_t *ctx)
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_sf_request_count(ngx_sf_ctx_t *ctx)
+{
+    ngx_sf_cache_stats_t  *stats;
+
+    if (ctx->cache_status == NGX_SF_CACHE_NONE) {
+        return;
+    }
+
+    stats = &ctx->slcf->zone->slot->stats;
+
+    switch (ctx->cache_status) {
+
+    case NGX_SF_CACHE_HIT:
+        stats->hits++;
+        break;
+
+    case NGX_SF_CACHE_EXPIRED:
+        stats->expired++;
+        break;
+
+    case NGX_SF_CACHE_UPDATING:
+    case NGX_SF_CACHE_STALE:
+        stats->stale++;
+        break;
+
+    case NGX_SF_CACHE_BYPASS:
+        stats->bypassed++;
+        break;
+
+    default: /* NGX_SF_CACHE_MISS */
+        stats->misses++;
+    }
 }
 
 

@@ -226,8 +226,9 @@ ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool, NGX_INT64_LEN
-                             + 4 * (NGX_INT64_LEN + sizeof("queue;dur=.000, ")));
+    p = ngx_pnalloc(r->pool,
+                    NGX_INT64_LEN
+                    + 4 * (NGX_INT64_LEN + sizeof("queue;dur=.000, ")));
     if (p == NULL) {
         return NGX_ERROR;
     }
@@ -316,7 +317,7 @@ ngx_sf_response_body(ngx_sf_ctx_t *ctx)
 
     zone = ctx->wait.zone;
 
-    if (ngx_sf_flight_value(&ctx->wait) == NULL
+    if (ngx_sf_flight_entry(&ctx->wait) == NULL
         || (ctx->body.len > NGX_SF_RESPONSE_COPIED
             && ngx_sf_response_by_reference(zone, ctx->body.len)))
     {

@@ -183,7 +183,8 @@ struct ngx_sf_zone_sh_s {
     size_t                      bytes;    /* (m) of values */
 
     ngx_sf_source_t             sources[NGX_SF_SOURCES];
-    ngx_atomic_t                fences[NGX_SF_FENCES];    /* (a) */
+    ngx_atomic_t                fenced;   /* (a) the last fence, 0: none yet */
+    ngx_atomic_t                fences[NGX_SF_FENCES];    /* (a) by user */
     ngx_atomic_t                counters[NGX_SF_COUNTERS];    /* (a) */
     ngx_sf_slot_t               slots[NGX_SF_SLOTS];
 };

@@ -1,5 +1,6 @@
 # Reload and exit: nobody loses an answer, nothing is left behind.
 #
+# valgrind: no
 # expect-alert: connections="none" must be between
 
 use strict;
