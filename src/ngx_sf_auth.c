@@ -280,7 +280,7 @@ ngx_sf_auth_products(ngx_sf_main_conf_t *smcf, ngx_str_t slugs)
     product = smcf->products.elts;
 
     while (p < last) {
-        comma = ngx_strlchr(p, last, ',');
+        comma = memchr(p, ',', last - p);
 
         if (comma == NULL) {
             comma = last;

@@ -31,6 +31,7 @@
 #define NGX_SF_CACHE_EVICTIONS   512      /* for one allocation, at most */
 #define NGX_SF_CACHE_TOUCH       1000     /* ms between moves in the LRU */
 #define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
+#define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL  /* an odd number */
 
 
 static ngx_sf_node_t *ngx_sf_cache_find(ngx_sf_zone_t *zone,
@@ -50,7 +51,7 @@ static ngx_int_t ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
     ngx_msec_t now, ngx_sf_cache_status_e status, ngx_sf_found_t *found);
 static ngx_uint_t ngx_sf_cache_joinable(ngx_sf_zone_t *zone,
     const ngx_sf_fill_t *fill, ngx_msec_t now);
-static void ngx_sf_cache_claim(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+static void ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_stamp_t *stamp, ngx_msec_t deadline, ngx_sf_claim_t *claim);
 static void ngx_sf_cache_overdue(ngx_sf_zone_t *zone, ngx_msec_t now);
 static ngx_uint_t ngx_sf_cache_claimed(ngx_sf_zone_t *zone,
@@ -66,15 +67,37 @@ static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
     const ngx_sf_entry_t *value, ngx_uint_t free);
 
 
+/*
+ * Keys are compared in full: the hash only has to spread them, eight bytes at
+ * a time.
+ */
+
 void
 ngx_sf_cache_hash(ngx_sf_key_t *key)
 {
-    uint32_t  low, high;
+    u_char    *p;
+    size_t     left;
+    uint64_t   h, word;
 
-    low = ngx_murmur_hash2(key->data, key->len);
-    high = ngx_crc32_short(key->data, key->len);
+    h = key->len * NGX_SF_CACHE_MIX;
 
-    key->hash = (uint64_t) high << 32 | low;
+    for (p = key->data, left = key->len; left >= sizeof(word);
+         p += sizeof(word), left -= sizeof(word))
+    {
+        ngx_memcpy(&word, p, sizeof(word));
+        h = (h ^ word) * NGX_SF_CACHE_MIX;
+        h ^= h >> 32;
+    }
+
+    if (left) {
+        word = 0;
+        ngx_memcpy(&word, p, left);
+        h = (h ^ word) * NGX_SF_CACHE_MIX;
+        h ^= h >> 32;
+    }
+
+    key->hash = h * NGX_SF_CACHE_MIX;
+    key->hash ^= key->hash >> 29;
 
     /* two values mean something else in a datagram */
 
@@ -137,13 +160,8 @@ ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     } else {
         rc = NGX_DECLINED;
         ngx_sf_cache_overdue(zone, fresh->now);
-
-        node = ngx_sf_cache_insert(zone, key);
-
-        if (node) {
-            ngx_sf_cache_claim(zone, node, stamp, fresh->now + limit,
-                               &found->claim);
-        }
+        ngx_sf_cache_claim(zone, key, stamp, fresh->now + limit,
+                           &found->claim);
     }
 
     ngx_sf_zone_unlock(zone);
@@ -391,32 +409,40 @@ ngx_sf_cache_joinable(ngx_sf_zone_t *zone, const ngx_sf_fill_t *fill,
 }
 
 
-/* who waits for the fill that is taken over waits for the new one */
+/*
+ * Room is made before the node is looked at, which may go itself for it.  Who
+ * waits for a fill that is taken over waits for the new one.
+ */
 
 static void
-ngx_sf_cache_claim(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_stamp_t *stamp, ngx_msec_t deadline, ngx_sf_claim_t *claim)
 {
     ngx_sf_fill_t     *fill;
+    ngx_sf_node_t     *node;
     ngx_sf_zone_sh_t  *sh;
 
     sh = zone->sh;
-    fill = node->fill;
+    fill = ngx_sf_cache_alloc(zone, sizeof(ngx_sf_fill_t));
 
-    if (fill) {
-        ngx_queue_remove(&fill->queue);
+    if (fill == NULL) {
+        return;
+    }
 
-    } else {
-        fill = ngx_slab_calloc_locked(sh->arena, sizeof(ngx_sf_fill_t));
+    node = ngx_sf_cache_insert(zone, key);
 
-        if (fill == NULL) {
-            if (node->value == NULL) {
-                ngx_sf_cache_remove(zone, node);
-            }
+    if (node == NULL || node->fill) {
+        ngx_slab_free_locked(sh->arena, fill);
 
+        if (node == NULL) {
             return;
         }
 
+        fill = node->fill;
+        ngx_queue_remove(&fill->queue);
+
+    } else {
+        ngx_memzero(fill, sizeof(ngx_sf_fill_t));
         fill->node = node;
         node->fill = fill;
     }
@@ -710,10 +736,13 @@ ngx_sf_cache_pin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
     }
 
     if (pin->value == NULL) {
-        pin->value = value;
         slot->npins++;
-        slot->pinned += value->size;
         (void) ngx_atomic_fetch_add(&value->refs, 1);
+
+        ngx_memory_barrier();
+
+        pin->value = value;
+        slot->pinned += value->size;
     }
 
     pin->count++;
@@ -723,8 +752,8 @@ ngx_sf_cache_pin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
 
 
 /*
- * The record goes first: a worker that dies here leaves a value that is freed
- * too late, not one that is freed twice.
+ * The record goes first, as it comes last in a pin: a worker that dies between
+ * leaves a value that is freed too late, not one that is freed twice.
  */
 
 void
@@ -752,23 +781,25 @@ ngx_sf_cache_unpin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
         return;
     }
 
-    slot->npins--;
     slot->pinned -= value->size;
     pin->value = NULL;
 
     ngx_memory_barrier();
 
-    if (ngx_atomic_fetch_add(&value->refs, -1) != 1) {
-        return;
-    }
+    /* nobody can find one without references: it is this worker's to free */
 
-    /* nobody can find it any more: it is this worker's to free */
-
-    if (ngx_sf_zone_lock(zone)) {
+    if (ngx_atomic_fetch_add(&value->refs, -1) == 1
+        && ngx_sf_zone_lock(zone))
+    {
         value->refs = 1;
         ngx_sf_cache_drop_value(zone, value);
         ngx_sf_zone_unlock(zone);
     }
+
+    /* the arena is not made anew while a worker has pins */
+
+    ngx_memory_barrier();
+    slot->npins--;
 }
 
 

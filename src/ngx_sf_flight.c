@@ -70,6 +70,7 @@ static void ngx_sf_flight_handler(ngx_sf_pg_query_t *q,
 static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
 static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_add_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_store(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
@@ -721,19 +722,8 @@ ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_make(ngx_sf_flight_t *flight)
 {
-    ngx_sf_entry_t  *value;
-
     if (flight->order.item->total) {
-        value = ngx_sf_flight_entry(&flight->total);
-
-        if (value) {
-            flight->deadline = value->deadline;
-            flight->incoherent |= value->incoherent;
-
-        } else {
-            flight->deadline = flight->total.flight->deadline;
-            flight->incoherent |= flight->total.flight->incoherent;
-        }
+        ngx_sf_flight_add_total(flight);
     }
 
     if (ngx_sf_item_render(flight) != NGX_OK) {
@@ -742,6 +732,35 @@ ngx_sf_flight_make(ngx_sf_flight_t *flight)
 
     ngx_sf_pg_result_free(flight->res);
     flight->res = NULL;
+}
+
+
+/* an answer is as old as the total that it shows, and good for as long */
+
+static void
+ngx_sf_flight_add_total(ngx_sf_flight_t *flight)
+{
+    ngx_msec_t        created;
+    ngx_sf_entry_t   *entry;
+    ngx_sf_flight_t  *total;
+
+    entry = ngx_sf_flight_entry(&flight->total);
+
+    if (entry) {
+        created = entry->created;
+        flight->deadline = entry->deadline;
+        flight->incoherent |= entry->incoherent;
+
+    } else {
+        total = flight->total.flight;
+        created = total->created;
+        flight->deadline = total->deadline;
+        flight->incoherent |= total->incoherent;
+    }
+
+    if ((ngx_msec_int_t) (created - flight->created) < 0) {
+        flight->created = created;
+    }
 }
 
 

@@ -40,8 +40,9 @@ static ngx_int_t ngx_sf_response_options(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_etag(ngx_sf_ctx_t *ctx);
-static u_char *ngx_sf_response_timing(u_char *p, const char *name,
+static u_char *ngx_sf_response_timing(u_char *p, const ngx_str_t *name,
     uint64_t us);
+static u_char *ngx_sf_response_number(u_char *p, uint64_t n);
 static ngx_int_t ngx_sf_response_body(ngx_sf_ctx_t *ctx);
 static ngx_uint_t ngx_sf_response_by_reference(ngx_sf_zone_t *zone,
     size_t len);
@@ -212,6 +213,11 @@ ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
     ngx_msec_int_t       age;
     ngx_http_request_t  *r;
 
+    static const ngx_str_t  auth = ngx_string("auth;dur=");
+    static const ngx_str_t  cache = ngx_string("cache;dur=");
+    static const ngx_str_t  queue = ngx_string("queue;dur=");
+    static const ngx_str_t  db = ngx_string("db;dur=");
+
     r = ctx->request;
 
     if (ctx->cache_status == NGX_SF_CACHE_NONE) {
@@ -237,8 +243,8 @@ ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
 
     if (ctx->created) {
         age = (ngx_msec_int_t) (ngx_current_msec - ctx->created);
-        value.len = ngx_sprintf(p, "%T", (time_t) (ngx_max(age, 0) / 1000)) - p;
-        p += value.len;
+        p = ngx_sf_response_number(p, ngx_max(age, 0) / 1000);
+        value.len = p - value.data;
 
         if (ngx_sf_header_add(r, "Age", &value) != NGX_OK) {
             return NGX_ERROR;
@@ -248,14 +254,14 @@ ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
     value.data = p;
 
     if (ctx->auth_time) {
-        p = ngx_sf_response_timing(p, "auth", ctx->auth_time);
+        p = ngx_sf_response_timing(p, &auth, ctx->auth_time);
     }
 
-    p = ngx_sf_response_timing(p, "cache", ctx->cache_time);
+    p = ngx_sf_response_timing(p, &cache, ctx->cache_time);
 
     if (ctx->db_time) {
-        p = ngx_sf_response_timing(p, "queue", ctx->queue_time);
-        p = ngx_sf_response_timing(p, "db", ctx->db_time);
+        p = ngx_sf_response_timing(p, &queue, ctx->queue_time);
+        p = ngx_sf_response_timing(p, &db, ctx->db_time);
     }
 
     value.len = p - value.data - (sizeof(", ") - 1);
@@ -301,9 +307,33 @@ ngx_sf_response_etag(ngx_sf_ctx_t *ctx)
 /* milliseconds with three decimals (W3C Server Timing) */
 
 static u_char *
-ngx_sf_response_timing(u_char *p, const char *name, uint64_t us)
+ngx_sf_response_timing(u_char *p, const ngx_str_t *name, uint64_t us)
 {
-    return ngx_sprintf(p, "%s;dur=%uL.%03uL, ", name, us / 1000, us % 1000);
+    p = ngx_cpymem(p, name->data, name->len);
+    p = ngx_sf_response_number(p, us / 1000);
+
+    *p++ = '.';
+    *p++ = '0' + us / 100 % 10;
+    *p++ = '0' + us / 10 % 10;
+    *p++ = '0' + us % 10;
+    *p++ = ',';
+    *p++ = ' ';
+
+    return p;
+}
+
+
+/* most are of one digit, and ngx_sprintf() has much to look at */
+
+static u_char *
+ngx_sf_response_number(u_char *p, uint64_t n)
+{
+    if (n < 10) {
+        *p++ = '0' + n;
+        return p;
+    }
+
+    return ngx_sprintf(p, "%uL", n);
 }
 
 

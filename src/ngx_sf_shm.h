@@ -57,7 +57,8 @@ typedef struct {
 
 struct ngx_sf_entry_s {
     ngx_atomic_t                refs;     /* (a) 0: free it */
-    ngx_sf_entry_t             *gzip;     /* (m) the same, compressed */
+    ngx_sf_entry_t             *gzip;     /* the same, compressed: set once,
+                                             (m) */
     size_t                      size;     /* of the chunk */
     ngx_msec_t                  created;  /* before it was read */
     ngx_msec_t                  deadline; /* good until then, 0: no such */
@@ -65,7 +66,7 @@ struct ngx_sf_entry_s {
     u_char                      etag[NGX_SF_ETAG_LEN];
     unsigned                    incoherent:1; /* not read where the listener
                                                  listens */
-    unsigned                    gzip_tried:1; /* (m) */
+    ngx_uint_t                  gzip_tried;
     size_t                      len;
     u_char                      data[1];
 };

@@ -321,12 +321,12 @@ ngx_sf_tag_value(const u_char **pp, const u_char *last, int64_t *value)
         n = n * 10 + (*p - '0');
     }
 
-    if (digits == 0) {
+    if (digits == 0 || n > (uint64_t) INT64_MAX + minus) {
         return NGX_ERROR;
     }
 
     *pp = p;
-    *value = minus ? -(int64_t) n : (int64_t) n;
+    *value = (int64_t) (minus ? 0 - n : n);
 
     return NGX_OK;
 }

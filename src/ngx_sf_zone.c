@@ -294,7 +294,12 @@ ngx_sf_zone_enter(ngx_sf_zone_t *zone)
     for (i = 0; i < NGX_SF_SLOTS; i++) {
         slot = &zone->sh->slots[i];
 
-        if (slot->pid && !ngx_sf_zone_alive(slot->pid) && usable) {
+        /* our own pid is that of a worker before us that has died */
+
+        if (slot->pid && usable
+            && ((ngx_pid_t) slot->pid == ngx_pid
+                || !ngx_sf_zone_alive(slot->pid)))
+        {
             ngx_sf_zone_bury(zone, slot);
         }
 
