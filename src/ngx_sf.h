@@ -437,6 +437,7 @@ struct ngx_sf_flight_s {
     ngx_msec_t                  deadline;
     u_char                      etag[NGX_SF_ETAG_LEN];
 
+    unsigned                    sent:1;   /* its own statement, or not to be */
     unsigned                    landed:1;
     unsigned                    linked:1; /* in flights */
     unsigned                    waiting:1;    /* for another worker */

@@ -60,6 +60,7 @@ static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
 static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
     ngx_sf_wait_t *wait);
 static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
 static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
@@ -458,24 +459,26 @@ ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
 }
 
 
-/* sends what has to be sent; the flight may have landed after that */
+/*
+ * Sends what has to be sent; the flight may have landed after that.
+ *
+ * A total that tells the next deadline is taken first where the answer is to
+ * be kept: a row that drops out between the two would otherwise stay in the
+ * page, and the total would not know of it.
+ */
 
 static void
 ngx_sf_flight_start(ngx_sf_flight_t *flight)
 {
-    ngx_sf_pg_outcome_e  outcome;
+    const ngx_sf_item_t  *item;
+
+    item = flight->order.item;
 
     flight->members++;
     flight->created = ngx_current_msec;
-    flight->pending = 2;
+    flight->pending = 1;
 
-    outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight), &flight->query);
-
-    if (outcome != NGX_SF_PG_OK) {
-        flight->outcome = outcome;
-        flight->pending--;
-
-    } else if (flight->claim.node) {
+    if (flight->claim.node) {
 
         /* those who wait in other workers rely on it */
 
@@ -483,11 +486,24 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
         flight->members++;
     }
 
-    if (flight->order.item->total && outcome == NGX_SF_PG_OK) {
+    if (item->total == NULL) {
+        ngx_sf_flight_send(flight);
+
+    } else if (flight->zone && item->endpoint->row->deadlines) {
         ngx_sf_flight_start_total(flight);
 
+        if (flight->pending == 0) {
+            flight->pending = 1;
+            ngx_sf_flight_send(flight);
+        }
+
     } else {
-        flight->pending--;
+        ngx_sf_flight_send(flight);
+
+        if (flight->outcome == NGX_SF_PG_OK) {
+            flight->pending++;
+            ngx_sf_flight_start_total(flight);
+        }
     }
 
     if (flight->pending == 0) {
@@ -495,6 +511,24 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
     }
 
     flight->members--;
+}
+
+
+/* the flight's own statement */
+
+static void
+ngx_sf_flight_send(ngx_sf_flight_t *flight)
+{
+    flight->sent = 1;
+
+    if (flight->outcome == NGX_SF_PG_OK) {
+        flight->outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight),
+                                           &flight->query);
+    }
+
+    if (flight->outcome != NGX_SF_PG_OK) {
+        flight->pending--;
+    }
 }
 
 
@@ -680,8 +714,15 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
 
     flight = wait->data;
     flight->members++;
+    flight->pending--;
 
-    if (--flight->pending == 0) {
+    if (!flight->sent) {
+        flight->outcome = ngx_sf_flight_outcome(wait);
+        flight->pending++;
+        ngx_sf_flight_send(flight);
+    }
+
+    if (flight->pending == 0) {
         ngx_sf_flight_arrived(flight);
     }
 
@@ -758,6 +799,12 @@ ngx_sf_flight_add_total(ngx_sf_flight_t *flight)
         flight->incoherent |= total->incoherent;
     }
 
+    total = flight->total.flight;
+
+    if (total && total->found.status == NGX_SF_CACHE_STALE) {
+        flight->found.status = NGX_SF_CACHE_STALE;
+    }
+
     if ((ngx_msec_int_t) (created - flight->created) < 0) {
         flight->created = created;
     }
@@ -771,7 +818,8 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
 {
     ngx_sf_content_t  answer;
 
-    if (flight->outcome != NGX_SF_PG_OK || flight->found.value
+    if (flight->outcome != NGX_SF_PG_OK
+        || flight->found.status == NGX_SF_CACHE_STALE
         || flight->status != NGX_HTTP_OK)
     {
         ngx_sf_cache_abandon(flight->zone, &flight->claim);

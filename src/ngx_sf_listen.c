@@ -948,7 +948,11 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
         l->changed |= l->moving;
         l->check_at = ngx_current_msec + NGX_SF_LISTEN_RETRY;
 
-        /* heartbeats go on; no table counts as covered */
+        /* heartbeats go on; until it is known no table counts as covered */
+
+        if (l->moving) {
+            l->uncovered = NGX_SF_LISTEN_ALL;
+        }
 
         if (l->state == NGX_SF_LISTEN_CHECKING) {
             ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);

@@ -29,7 +29,7 @@
 #include "ngx_sf_pg.h"
 
 
-#define NGX_SF_PG_RESENDS  3
+#define NGX_SF_PG_RESENDS  2
 
 
 static ngx_int_t ngx_sf_pg_lane_init(ngx_cycle_t *cycle,
@@ -281,9 +281,10 @@ ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 
 
 /*
- * The connection of a read was lost, as a result was awaited or as it was
- * sent.  It is sent again, more than once: connections die together, but say
- * so one by one.  Other ends of a connection may be the statement's own doing.
+ * The connection of a read was lost.  It is sent once more, and once again if
+ * that one is lost too: neighbours die together, but say so one by one.  One
+ * that was found dead in sending is not the statement's doing.  Other ends of
+ * a connection may be.
  */
 
 void
@@ -292,8 +293,19 @@ ngx_sf_pg_pool_resend(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q,
 {
     ngx_uint_t  limit;
 
-    limit = reason == NGX_SF_PG_CLOSE_LOST || reason == NGX_SF_PG_CLOSE_SEND
-            ? NGX_SF_PG_RESENDS : 1;
+    switch (reason) {
+
+    case NGX_SF_PG_CLOSE_LOST:
+        limit = NGX_SF_PG_RESENDS;
+        break;
+
+    case NGX_SF_PG_CLOSE_SEND:
+        limit = NGX_SF_PG_RESENDS + 1;
+        break;
+
+    default:
+        limit = 1;
+    }
 
     if (q->retries >= limit) {
         ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);

@@ -348,6 +348,7 @@ ngx_sf_request_take(ngx_sf_ctx_t *ctx)
 
     if (flight && flight->found.status == NGX_SF_CACHE_STALE) {
         ctx->cache_status = NGX_SF_CACHE_STALE;
+        ctx->created = flight->created;
     }
 
     ngx_sf_request_count(ctx);

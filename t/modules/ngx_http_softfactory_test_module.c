@@ -51,7 +51,7 @@ static void ngx_sf_test_cleanup(void *data);
 
 
 static const char *const  ngx_sf_test_lanes[] = {
-    "read", "heavy", "write"
+    "read", "heavy", "write", "listen"
 };
 
 
