@@ -1021,7 +1021,7 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_posts_params,
       .lane = NGX_SF_PG_READ,
       .sql = ngx_sf_posts_sql,
-      .tags = "sns_posts.user_id=$user sns_accounts.user_id=$user",
+      .tags = "sns_posts.user_id=$user sns_accounts",
       .ttl = 300,
       .total = ngx_sf_posts_total,
       .total_tags = "sns_posts.user_id=$user",
@@ -1035,7 +1035,7 @@ const ngx_sf_row_t  ngx_sf_api[] = {
       .params = ngx_sf_analytics_params,
       .lane = NGX_SF_PG_HEAVY,
       .sql = ngx_sf_analytics_sql,
-      .tags = "sns_analytics.user_id=$user sns_accounts.user_id=$user "
+      .tags = "sns_analytics.user_id=$user sns_accounts "
               "sns_posts.user_id=$user",
       .ttl = 300,
       .shape = ngx_sf_analytics_shape },

@@ -1,0 +1,115 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+#ifndef _NGX_SF_LISTEN_TALK_H_INCLUDED_
+#define _NGX_SF_LISTEN_TALK_H_INCLUDED_
+
+
+#include "ngx_sf_listen.h"
+#include "ngx_sf_table.h"
+
+
+/*
+ * What ngx_sf_listen.c, which knows who listens, and ngx_sf_listen_talk.c,
+ * which knows what is said on the connection, have in common; no other file
+ * includes it.
+ */
+
+
+/* in ms */
+
+#define NGX_SF_LISTEN_TICK       250
+#define NGX_SF_LISTEN_HEARTBEAT  500
+
+#define NGX_SF_LISTEN_ALL        (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1)
+
+
+typedef enum {
+    NGX_SF_LISTEN_IDLE = 0,
+    NGX_SF_LISTEN_CONNECTING,
+    NGX_SF_LISTEN_LISTENING,
+    NGX_SF_LISTEN_CHECKING,
+    NGX_SF_LISTEN_UP
+} ngx_sf_listen_state_e;
+
+
+struct ngx_sf_listen_s {
+    ngx_sf_zone_t              *zone;
+    ngx_sf_source_t            *source;
+    ngx_uint_t                  index;    /* of the source */
+    ngx_sf_pg_pool_t           *pool;
+    ngx_uint_t                  direct;   /* the pool's servers are others */
+    ngx_log_t                  *log;
+
+    ngx_sf_listen_state_e       state;
+    ngx_sf_pg_subscriber_t      sub;      /* unless IDLE */
+    ngx_event_t                 tick;
+    ngx_event_t                 hold;     /* keeps an exiting worker */
+
+    ngx_sf_pg_statement_t       statements[NGX_SF_LISTEN_STATEMENTS];
+    const char                 *values[2];    /* of TRIGGERS */
+    ngx_sf_pg_query_t           query;
+
+    /* times, ngx_current_msec */
+
+    ngx_msec_t                  sent;     /* the last statement */
+    ngx_msec_t                  retry_at; /* after an error */
+    ngx_msec_t                  since;    /* of CONNECTING */
+    ngx_msec_t                  rest;     /* not elected before that */
+    ngx_msec_t                  listening;    /* LISTEN is in force */
+    ngx_msec_t                  check_at; /* the next look at triggers */
+    ngx_msec_t                  checked;  /* the last one was sent */
+    ngx_msec_t                  exiting;  /* it was noticed, 0: not yet */
+
+    ngx_uint_t                  errors;   /* in a row */
+    uint32_t                    server;   /* that LISTEN was said to */
+    ngx_uint_t                  uncovered;    /* mask of tables, as found */
+    ngx_uint_t                  reported; /* the same, as logged */
+    ngx_uint_t                  usage;    /* of the notification queue, ppm */
+
+    unsigned                    busy:1;   /* the query is the pool's */
+    unsigned                    nudged:1; /* a heartbeat is wanted now */
+    unsigned                    heal:1;   /* LISTEN failed: something else
+                                             first */
+    unsigned                    changed:1;    /* triggers, since the last look
+                                                 was sent */
+    unsigned                    moving:1; /* the look under way is for that */
+};
+
+
+/* --- ngx_sf_listen.c: the election --- */
+
+/* the only function that changes the state */
+void ngx_sf_listen_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state);
+
+/* a look at who owns and who stands; the state may be another after it */
+void ngx_sf_listen_elect(ngx_sf_listen_t *l);
+
+/* gives up the place, and the connection */
+void ngx_sf_listen_leave(ngx_sf_listen_t *l);
+
+/* an exiting worker stays for a moment, if it is the owner */
+void ngx_sf_listen_hold(ngx_sf_listen_t *l);
+
+/*
+ * Tells the zone what the last answer has proved.  NGX_DECLINED: another
+ * worker is the owner now, and this one idle.  Without the mutex nothing is
+ * told, and the lease gets shorter.
+ */
+ngx_int_t ngx_sf_listen_confirm(ngx_sf_listen_t *l);
+
+
+/* --- ngx_sf_listen_talk.c: the connection --- */
+
+/* statements and handlers, once; NGX_ERROR when memory is short */
+ngx_int_t ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
+    ngx_uint_t first_id);
+
+/* sends what is due, one statement at a time */
+void ngx_sf_listen_next(ngx_sf_listen_t *l);
+
+
+#endif /* _NGX_SF_LISTEN_TALK_H_INCLUDED_ */
