@@ -34,9 +34,7 @@ plans:      ## the plans of all statements over the large demo data
 	@.ci/asan.sh
 	@.ci/plans.sh
 
-bench:      ## throughput and latency on this machine [BENCH=short]
-	@.ci/install.sh build run asan bench
-	@.ci/asan.sh
+bench:      ## how fast, on this machine [BENCH=short BENCH_ONLY=hits]
 	@.ci/bench.sh
 
 valgrind:   ## the test suite under valgrind

@@ -711,14 +711,15 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     worker->smcf = smcf;
     worker->started = ngx_time();
     worker->tokens = ngx_sf_tokens_create(cycle);
+    worker->memos = ngx_sf_memos_create(cycle);
 
     worker->statements = ngx_pcalloc(cycle->pool, smcf->nstatements
                                            * sizeof(ngx_sf_pg_statement_t *));
     worker->pools = ngx_pcalloc(cycle->pool, smcf->pools.nelts
                                              * sizeof(ngx_sf_pg_pool_t *));
 
-    if (worker->tokens == NULL || worker->statements == NULL
-        || worker->pools == NULL
+    if (worker->tokens == NULL || worker->memos == NULL
+        || worker->statements == NULL || worker->pools == NULL
         || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK)
     {
         return NGX_ERROR;
@@ -884,6 +885,7 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
 
     ngx_sf_flights_destroy(&worker->flights);
     ngx_sf_tokens_destroy(worker->tokens);
+    ngx_sf_memos_destroy(worker->memos);
 
     zone = smcf->zones.elts;
 

@@ -70,8 +70,14 @@ check() {
         may_not_name "$file" 'ngx_http_\w+|ngx_sf_pg_\w+|ngx_sf_ctx_t'
         ;;
 
-    src/ngx_sf_listen.[ch])
-        may_include "$file" "$C|ngx_sf_(listen|pg|shm|table)\.h"
+    src/ngx_sf_listen.c | src/ngx_sf_listen_talk.[ch])
+        # the two that share ngx_sf_listen_talk.h
+        may_include "$file" "$C|ngx_sf_(listen|listen_talk|pg|shm|table)\.h"
+        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
+        ;;
+
+    src/ngx_sf_listen.h)
+        may_include "$file" "$C|ngx_sf_(pg|shm)\.h"
         may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
         ;;
 
@@ -92,7 +98,7 @@ check() {
         ;;
 
     src/*.h)
-        may_include "$file" '(?!ngx_sf_json_value\.h).+'
+        may_include "$file" '(?!ngx_sf_(json_value|listen_talk)\.h).+'
         ;;
 
     *.c)

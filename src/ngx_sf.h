@@ -37,6 +37,7 @@ typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
 typedef struct ngx_sf_item_s       ngx_sf_item_t;
 typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
+typedef struct ngx_sf_memos_s      ngx_sf_memos_t;
 typedef struct ngx_sf_ctx_s        ngx_sf_ctx_t;
 
 
@@ -342,6 +343,7 @@ typedef struct {
     const ngx_sf_item_t        *item;
     ngx_sf_loc_conf_t          *slcf;
     const ngx_sf_params_t      *params;   /* NULL: it has none */
+    const ngx_sf_key_t         *key;      /* for user 0; NULL: not known */
     int64_t                     user;
     unsigned                    bypass:1; /* neither read nor stored */
     unsigned                    fenced:1; /* nor is the total that it shows */
@@ -383,6 +385,33 @@ ngx_int_t ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total,
 
 /* a strong entity tag: NGX_SF_ETAG_LEN bytes (RFC 9110, 8.8.3) */
 void ngx_sf_item_etag(const ngx_str_t *body, u_char *etag);
+
+
+/* --- ngx_sf_memo.c: requests that this worker has read before --- */
+
+typedef struct {
+    ngx_pool_t                 *pool;
+    ngx_uint_t                  holders;  /* the table, and requests */
+    ngx_uint_t                  used;
+    uint64_t                    hash;
+    ngx_sf_loc_conf_t          *slcf;
+    ngx_str_t                   uri;
+    ngx_str_t                   args;
+    ngx_sf_match_t              match;
+    ngx_sf_params_t             params;
+    ngx_sf_key_t                key;      /* of the answer, for user 0 */
+} ngx_sf_memo_t;
+
+ngx_sf_memos_t *ngx_sf_memos_create(ngx_cycle_t *cycle);
+void ngx_sf_memos_destroy(ngx_sf_memos_t *memos);
+
+/* the memo of these bytes, which must be released; NULL: there is none */
+ngx_sf_memo_t *ngx_sf_memo_find(ngx_sf_memos_t *memos,
+    ngx_sf_loc_conf_t *slcf, const ngx_str_t *uri, const ngx_str_t *args);
+
+/* keeps what a request was read as, if it may be */
+void ngx_sf_memo_keep(ngx_sf_memos_t *memos, ngx_sf_ctx_t *ctx);
+void ngx_sf_memo_release(ngx_sf_memo_t *memo);
 
 
 /* --- ngx_sf_flight.c: one execution of one item for 1..n requests --- */
@@ -493,6 +522,7 @@ struct ngx_sf_ctx_s {
     ngx_sf_endpoint_t          *endpoint;
     int64_t                     user;     /* of the token, 0: not known */
     ngx_sf_principal_t         *principal;
+    ngx_sf_memo_t              *memo;     /* NULL: it was read anew */
     ngx_sf_params_t             params;
 
     ngx_sf_wait_t               wait;     /* principal, then the answer */
@@ -728,6 +758,7 @@ struct ngx_sf_worker_s {
     ngx_sf_source_t           **sources;  /* by origin; NULL: no cache */
     ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */
     ngx_sf_tokens_t            *tokens;
+    ngx_sf_memos_t             *memos;
     time_t                      started;
 };
 

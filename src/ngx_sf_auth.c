@@ -199,6 +199,7 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         order.item = ctx->worker->smcf->principal;
         order.slcf = ctx->slcf;
         order.params = NULL;
+        order.key = NULL;
         order.user = ctx->user;
         order.bypass = ctx->fenced;
         order.fenced = ctx->fenced;

@@ -358,6 +358,7 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
     ngx_sf_bind_source_t  source;
 
     flight->order = *order;
+    flight->order.key = NULL;
     flight->created = ngx_current_msec;
     ngx_queue_init(&flight->waiters);
 
@@ -564,6 +565,7 @@ ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
 
     order = flight->order;
     order.item = flight->order.item->total;
+    order.key = NULL;
     order.bypass = order.fenced;
 
     rc = ngx_sf_flight_ask(flight->worker, &flight->total, &order);

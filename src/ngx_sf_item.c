@@ -31,6 +31,11 @@
 #define NGX_SF_ITEM_FAR  (366LL * 24 * 3600 * 1000)
 
 
+/* where a key has the user */
+
+#define NGX_SF_ITEM_KEY_USER  (sizeof(uint32_t) + 1)
+
+
 typedef struct {
     u_char                     *pos;
     u_char                     *end;
@@ -231,6 +236,19 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
     item = order->item;
     n = source;
     user = item->personal ? order->user : 0;
+
+    if (order->key && order->key->len <= key->len) {
+        key->len = order->key->len;
+        ngx_memcpy(key->data, order->key->data, key->len);
+        key->hash = order->key->hash;
+
+        if (user) {
+            ngx_memcpy(key->data + NGX_SF_ITEM_KEY_USER, &user, sizeof(user));
+            ngx_sf_cache_hash(key);
+        }
+
+        return NGX_OK;
+    }
 
     w.pos = key->data;
     w.end = key->data + key->len;

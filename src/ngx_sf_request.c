@@ -33,7 +33,9 @@ static ngx_int_t ngx_sf_request_run(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_landed(ngx_sf_wait_t *wait);
 static void ngx_sf_request_cleanup(void *data);
 static ngx_int_t ngx_sf_request_route(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_remember(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_fallback(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_read(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_params(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_ask(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
@@ -179,6 +181,11 @@ ngx_sf_request_cleanup(void *data)
 
     ngx_sf_flight_leave(&ctx->wait);
 
+    if (ctx->memo) {
+        ngx_sf_memo_release(ctx->memo);
+        ctx->memo = NULL;
+    }
+
     if (!ctx->done && ctx->request->headers_out.status == 0) {
         ctx->request->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
     }
@@ -194,6 +201,14 @@ ngx_sf_request_route(ngx_sf_ctx_t *ctx)
 
     r = ctx->request;
     method = r->method == NGX_HTTP_HEAD ? NGX_HTTP_GET : r->method;
+
+    if (method == NGX_HTTP_GET) {
+        ctx->memo = ngx_sf_memo_find(ctx->worker->memos, ctx->slcf, &r->uri,
+                                     &r->args);
+        if (ctx->memo) {
+            return ngx_sf_request_remember(ctx);
+        }
+    }
 
     rc = ngx_sf_route_find(ctx->worker->smcf->routes, ctx->slcf->enabled,
                            &r->uri, method, &ctx->match);
@@ -232,6 +247,25 @@ ngx_sf_request_route(ngx_sf_ctx_t *ctx)
 }
 
 
+/* the same bytes have been read before */
+
+static ngx_int_t
+ngx_sf_request_remember(ngx_sf_ctx_t *ctx)
+{
+    ctx->match = ctx->memo->match;
+    ctx->endpoint = ctx->match.endpoint;
+    ctx->params = ctx->memo->params;
+    ctx->step = NGX_SF_STEP_TOKEN;
+
+    if (ngx_http_discard_request_body(ctx->request) != NGX_OK) {
+        return ngx_sf_response_error(ctx, NGX_HTTP_BAD_REQUEST,
+                                    "Invalid request body");
+    }
+
+    return NGX_OK;
+}
+
+
 static ngx_int_t
 ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
 {
@@ -259,6 +293,20 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_params(ngx_sf_ctx_t *ctx)
 {
+    if (ctx->memo == NULL && ngx_sf_request_read(ctx) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->fenced = ngx_sf_fence_stands(ctx);
+    ctx->step = NGX_SF_STEP_PRINCIPAL;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_request_read(ngx_sf_ctx_t *ctx)
+{
     ngx_sf_param_env_t   env;
     ngx_http_request_t  *r;
 
@@ -272,7 +320,7 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
                            &ctx->match.id, &r->args, &env, &ctx->params)
         != NGX_OK)
     {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return NGX_ERROR;
     }
 
     if (ctx->params.no_row && ctx->params.status == 0) {
@@ -281,8 +329,7 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
         ctx->params.error.len = ngx_strlen(ctx->params.error.data);
     }
 
-    ctx->fenced = ngx_sf_fence_stands(ctx);
-    ctx->step = NGX_SF_STEP_PRINCIPAL;
+    ngx_sf_memo_keep(ctx->worker->memos, ctx);
 
     return NGX_OK;
 }
@@ -303,6 +350,7 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     order.item = ctx->endpoint->answer;
     order.slcf = ctx->slcf;
     order.params = &ctx->params;
+    order.key = ctx->memo ? &ctx->memo->key : NULL;
     order.user = ctx->principal ? ctx->principal->id : 0;
     order.bypass = ctx->fenced;
     order.fenced = ctx->fenced;

@@ -44,8 +44,7 @@ static u_char *ngx_sf_response_timing(u_char *p, const ngx_str_t *name,
     uint64_t us);
 static u_char *ngx_sf_response_number(u_char *p, uint64_t n);
 static ngx_int_t ngx_sf_response_body(ngx_sf_ctx_t *ctx);
-static ngx_uint_t ngx_sf_response_by_reference(ngx_sf_zone_t *zone,
-    size_t len);
+static ngx_uint_t ngx_sf_response_by_reference(ngx_sf_zone_t *zone);
 static ngx_int_t ngx_sf_response_allow(ngx_sf_ctx_t *ctx);
 
 
@@ -349,7 +348,7 @@ ngx_sf_response_body(ngx_sf_ctx_t *ctx)
 
     if (ngx_sf_flight_entry(&ctx->wait) == NULL
         || (ctx->body.len > NGX_SF_RESPONSE_COPIED
-            && ngx_sf_response_by_reference(zone, ctx->body.len)))
+            && ngx_sf_response_by_reference(zone)))
     {
         return NGX_OK;
     }
@@ -368,11 +367,13 @@ ngx_sf_response_body(ngx_sf_ctx_t *ctx)
 }
 
 
+/* the body is pinned already, and so among what is counted */
+
 static ngx_uint_t
-ngx_sf_response_by_reference(ngx_sf_zone_t *zone, size_t len)
+ngx_sf_response_by_reference(ngx_sf_zone_t *zone)
 {
     return zone->slot->npins < NGX_SF_PINS / 2
-           && ngx_sf_cache_pinned(zone) + len
+           && ngx_sf_cache_pinned(zone)
               <= zone->sh->size / NGX_SF_RESPONSE_PINNED;
 }
 

@@ -307,22 +307,27 @@ fuzz_pages(const ngx_sf_row_t *row, const ngx_sf_params_t *params)
 
 
 static void
-fuzz_bound(ngx_pool_t *pool, ngx_sf_statement_t *st,
-    const ngx_sf_bind_source_t *source, const char *name)
+fuzz_bound(ngx_pool_t *pool, ngx_sf_order_t *order, const ngx_sf_item_t *item,
+    const char *name)
 {
     size_t                   len;
     ngx_uint_t               i;
     const char             **values;
+    ngx_sf_bind_source_t     source;
     ngx_sf_pg_statement_t   *variant;
 
-    if (st == NULL) {
+    if (item == NULL) {
         return;
     }
 
-    variant = ngx_sf_statement_variant(&fuzz_e.worker, st, source);
+    order->item = item;
+    ngx_sf_item_source(order, &source);
+
+    variant = ngx_sf_statement_variant(&fuzz_e.worker, item->statement,
+                                       &source);
     fuzz_require(variant != NULL, "text", name);
 
-    values = ngx_sf_statement_bind(pool, variant, source);
+    values = ngx_sf_statement_bind(pool, variant, &source);
 
     for (i = 0; i < variant->nvalues; i++) {
         len = strlen(values[i]);
@@ -337,11 +342,11 @@ static void
 fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
     const ngx_str_t *id, const ngx_str_t *args, int64_t user)
 {
-    ngx_int_t              rc;
-    ngx_uint_t             i;
-    ngx_sf_params_t        params;
-    const ngx_sf_row_t    *row;
-    ngx_sf_bind_source_t   source;
+    ngx_int_t            rc;
+    ngx_uint_t           i;
+    ngx_sf_order_t       order;
+    ngx_sf_params_t      params;
+    const ngx_sf_row_t  *row;
 
     row = endpoint->row;
 
@@ -364,14 +369,12 @@ fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
 
     fuzz_pages(row, &params);
 
-    source.values = params.values;
-    source.user = user;
-    source.page_size = params.page_size;
-    source.offset = params.offset;
-    source.first = params.first;
+    ngx_memzero(&order, sizeof(ngx_sf_order_t));
+    order.params = &params;
+    order.user = user;
 
-    fuzz_bound(pool, endpoint->statement, &source, row->name);
-    fuzz_bound(pool, endpoint->total, &source, row->name);
+    fuzz_bound(pool, &order, endpoint->answer, row->name);
+    fuzz_bound(pool, &order, endpoint->total, row->name);
 }
 
 

@@ -171,19 +171,22 @@ endpoints_combine(endpoints_source_t *s, const ngx_sf_param_t *params,
 
 
 void
-endpoints_variants(endpoints_t *e, ngx_sf_statement_t *st,
-    const ngx_sf_param_t *params, endpoints_variant_pt call, void *data)
+endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
+    endpoints_variant_pt call, void *data)
 {
     u_char                 *seen;
     ngx_uint_t              n;
     endpoints_source_t      s;
+    const ngx_sf_param_t   *params;
     ngx_sf_pg_statement_t  *variant;
 
     seen = endpoints_alloc(e->cf.pool, e->smcf->nstatements);
+    params = item->endpoint ? item->endpoint->row->params : NULL;
 
     for (n = 0; endpoints_combine(&s, params, n); n++) {
 
-        variant = ngx_sf_statement_variant(&e->worker, st, &s.source);
+        variant = ngx_sf_statement_variant(&e->worker, item->statement,
+                                           &s.source);
         endpoints_require(variant != NULL, "no memory");
         endpoints_require(variant->id < e->smcf->nstatements,
                           "an id is out of bounds");

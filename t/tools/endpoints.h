@@ -50,11 +50,11 @@ void endpoints_compile(endpoints_t *e, ngx_pool_t *pool);
 ngx_sf_endpoint_t *endpoints_find(endpoints_t *e, const char *name);
 
 /*
- * Calls back for every text that the statement has, once for each; the values
- * in the source are no real ones.  params may be NULL.
+ * Calls back for every text that the item's statement has, once for each; the
+ * values in the source are no real ones.
  */
-void endpoints_variants(endpoints_t *e, ngx_sf_statement_t *st,
-    const ngx_sf_param_t *params, endpoints_variant_pt call, void *data);
+void endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
+    endpoints_variant_pt call, void *data);
 
 /*
  * Settings of a session of the lane ("-c name=value ..."), as the pool sends

@@ -27,18 +27,25 @@
 
 
 static const char *const  tool_lanes[NGX_SF_PG_LANES] = {
-    "read", "heavy", "write"
+    "read", "heavy", "write", "listen"
 };
 
 
-/* a statement and what it is told by */
+static const char *const  tool_kinds[] = {
+    /* PRINCIPAL */  "principal",
+    /* TOTAL */      "total",
+    /* ANSWER */     "rows",
+    /* PING */       "ping"
+};
+
+
+/* an item, and what is told of its statement */
 
 typedef struct {
+    const ngx_sf_item_t   *item;
     const char            *endpoint;
     const char            *kind;
-    ngx_uint_t             lane;
-    const ngx_sf_param_t  *params;
-    ngx_sf_statement_t    *statement;
+    const char            *lane;
     json_t                *out;
 } tool_statement_t;
 
@@ -69,11 +76,11 @@ tool_list(endpoints_t *e, tool_statement_t *st)
     data[0] = &last;
     data[1] = &n;
 
-    endpoints_variants(e, st->statement, st->params, tool_count, data);
+    endpoints_variants(e, st->item, tool_count, data);
 
     json_array_append_new(st->out,
         json_pack("{s:s, s:s, s:s, s:i, s:i}", "endpoint", st->endpoint,
-                  "kind", st->kind, "lane", tool_lanes[st->lane],
+                  "kind", st->kind, "lane", st->lane,
                   "columns", (int) last->columns, "nvariants", (int) n));
 }
 
@@ -87,7 +94,7 @@ tool_variant(ngx_sf_pg_statement_t *variant,
     json_array_append_new(st->out,
         json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:s}",
                   "id", (int) variant->id, "endpoint", st->endpoint,
-                  "kind", st->kind, "lane", tool_lanes[st->lane],
+                  "kind", st->kind, "lane", st->lane,
                   "columns", (int) variant->columns,
                   "nvalues", (int) variant->nvalues,
                   "text", variant->text));
@@ -97,50 +104,46 @@ tool_variant(ngx_sf_pg_statement_t *variant,
 static void
 tool_variants(endpoints_t *e, tool_statement_t *st)
 {
-    endpoints_variants(e, st->statement, st->params, tool_variant, st);
+    endpoints_variants(e, st->item, tool_variant, st);
+}
+
+
+static void
+tool_item(endpoints_t *e, const ngx_sf_item_t *item, tool_statement_pt call,
+    json_t *out)
+{
+    tool_statement_t  st;
+
+    if (item == NULL) {
+        return;
+    }
+
+    st.item = item;
+    st.endpoint = item->endpoint ? item->endpoint->row->name : "principal";
+    st.kind = tool_kinds[item->kind];
+    st.lane = tool_lanes[item->lane];
+    st.out = out;
+
+    call(e, &st);
 }
 
 
 static json_t *
 tool_walk(endpoints_t *e, tool_statement_pt call)
 {
-    ngx_uint_t          i;
-    tool_statement_t    st;
-    ngx_sf_endpoint_t  *endpoint;
+    json_t      *out;
+    ngx_uint_t   i;
 
-    st.out = json_array();
+    out = json_array();
 
     for (i = 0; i < e->smcf->nendpoints; i++) {
-        endpoint = &e->smcf->endpoints[i];
-
-        st.endpoint = endpoint->row->name;
-        st.kind = endpoint->row->document ? "ping" : "rows";
-        st.lane = endpoint->row->lane;
-        st.params = endpoint->row->params;
-        st.statement = endpoint->statement;
-
-        if (st.statement) {
-            call(e, &st);
-        }
-
-        st.kind = "total";
-        st.lane = NGX_SF_PG_HEAVY;
-        st.statement = endpoint->total;
-
-        if (st.statement) {
-            call(e, &st);
-        }
+        tool_item(e, e->smcf->endpoints[i].answer, call, out);
+        tool_item(e, e->smcf->endpoints[i].total, call, out);
     }
 
-    st.endpoint = "principal";
-    st.kind = "principal";
-    st.lane = NGX_SF_PG_READ;
-    st.params = NULL;
-    st.statement = e->smcf->principal;
+    tool_item(e, e->smcf->principal, call, out);
 
-    call(e, &st);
-
-    return st.out;
+    return out;
 }
 
 
@@ -165,21 +168,23 @@ tool_session(endpoints_t *e)
 
 
 static json_t *
-tool_sent(endpoints_t *e, ngx_sf_statement_t *st,
-    const ngx_sf_bind_source_t *source)
+tool_sent(endpoints_t *e, const ngx_sf_order_t *order)
 {
     json_t                  *values;
     ngx_uint_t               i;
     const char             **value;
+    ngx_sf_bind_source_t     source;
     ngx_sf_pg_statement_t   *variant;
 
-    variant = ngx_sf_statement_variant(&e->worker, st, source);
+    ngx_sf_item_source(order, &source);
 
+    variant = ngx_sf_statement_variant(&e->worker, order->item->statement,
+                                       &source);
     if (variant == NULL) {
         return NULL;
     }
 
-    value = ngx_sf_statement_bind(e->cf.pool, variant, source);
+    value = ngx_sf_statement_bind(e->cf.pool, variant, &source);
 
     if (value == NULL) {
         return NULL;
@@ -203,18 +208,11 @@ tool_die(const char *what, const u_char *text, size_t len)
 }
 
 
-static ngx_sf_statement_t *
-tool_find(endpoints_t *e, const char *name, const char *kind,
-    const ngx_sf_param_t **params)
+static const ngx_sf_item_t *
+tool_find(endpoints_t *e, const char *name, const char *kind)
 {
-    ngx_sf_statement_t  *st;
-    ngx_sf_endpoint_t   *endpoint;
-
-    static const ngx_sf_param_t  none[] = {
-        { NULL, NGX_SF_PARAM_END, NULL, 0, 0, 0, NULL, NULL, NULL }
-    };
-
-    *params = none;
+    ngx_sf_item_t      *item;
+    ngx_sf_endpoint_t  *endpoint;
 
     if (strcmp(kind, "principal") == 0) {
         return e->smcf->principal;
@@ -227,39 +225,34 @@ tool_find(endpoints_t *e, const char *name, const char *kind,
         return NULL;
     }
 
-    *params = endpoint->row->params;
-    st = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->statement;
+    item = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->answer;
 
-    if (st == NULL
-        || (strcmp(kind, "ping") == 0) != (endpoint->row->document != NULL))
-    {
+    if (item == NULL || strcmp(kind, tool_kinds[item->kind]) != 0) {
         tool_die("this endpoint has no statement of kind ", (u_char *) kind,
                  strlen(kind));
     }
 
-    return st;
+    return item;
 }
 
 
 static json_t *
 tool_show(endpoints_t *e, int argc, char *const *argv)
 {
-    int                    i;
-    ngx_str_t              id, args;
-    ngx_sf_params_t        params;
-    ngx_sf_statement_t    *st;
-    ngx_sf_bind_source_t   source;
-    const ngx_sf_param_t  *rows;
+    int               i;
+    ngx_str_t         id, args;
+    ngx_sf_order_t    order;
+    ngx_sf_params_t   params;
 
     if (argc < 2) {
         tool_die("usage: show ENDPOINT KIND [QUERY] [id=N] [user=N]",
                  (u_char *) "", 0);
     }
 
-    ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
+    ngx_memzero(&order, sizeof(ngx_sf_order_t));
     ngx_str_set(&id, "1");
     ngx_str_set(&args, "");
-    source.user = 1;
+    order.user = 1;
 
     for (i = 2; i < argc; i++) {
         if (strncmp(argv[i], "id=", 3) == 0) {
@@ -267,7 +260,7 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
             id.len = strlen(argv[i]) - 3;
 
         } else if (strncmp(argv[i], "user=", 5) == 0) {
-            source.user = atoll(argv[i] + 5);
+            order.user = atoll(argv[i] + 5);
 
         } else {
             args.data = (u_char *) argv[i];
@@ -275,9 +268,14 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
         }
     }
 
-    st = tool_find(e, argv[0], argv[1], &rows);
+    order.item = tool_find(e, argv[0], argv[1]);
 
-    if (ngx_sf_params_read(e->cf.pool, rows, &id, &args, &e->env, &params)
+    if (order.item->endpoint == NULL) {
+        return tool_sent(e, &order);
+    }
+
+    if (ngx_sf_params_read(e->cf.pool, order.item->endpoint->row->params, &id,
+                           &args, &e->env, &params)
         != NGX_OK)
     {
         return NULL;
@@ -287,12 +285,9 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
         tool_die("refused: ", params.error.data, params.error.len);
     }
 
-    source.values = params.values;
-    source.page_size = params.page_size;
-    source.offset = params.offset;
-    source.first = params.first;
+    order.params = &params;
 
-    return tool_sent(e, st, &source);
+    return tool_sent(e, &order);
 }
 
 

@@ -345,8 +345,6 @@ test_copies(void)
 
 
 typedef struct {
-    ngx_sf_endpoint_t     *endpoint;
-    const ngx_sf_param_t  *params;
     u_char                *ids;
     ngx_uint_t             variants;
     ngx_uint_t             wrong;
@@ -429,30 +427,51 @@ test_variant(ngx_sf_pg_statement_t *variant,
 }
 
 
-static void
-test_statement(test_api_t *api, ngx_sf_statement_t *st,
-    const ngx_sf_param_t *params, ngx_uint_t columns, const char *name,
-    const char *kind)
+/* columns that the reader of an item's rows looks at */
+
+static ngx_uint_t
+test_columns(const ngx_sf_item_t *item)
 {
-    if (st == NULL) {
+    switch (item->kind) {
+
+    case NGX_SF_ITEM_ANSWER:
+        return ngx_sf_json_columns(item->endpoint->program);
+
+    case NGX_SF_ITEM_TOTAL:
+        return item->endpoint->row->deadlines ? 2 : 1;
+
+    case NGX_SF_ITEM_PING:
+        return 1;
+
+    default: /* NGX_SF_ITEM_PRINCIPAL */
+        return 2;
+    }
+}
+
+
+static void
+test_item(test_api_t *api, const ngx_sf_item_t *item, const char *kind)
+{
+    if (item == NULL) {
         return;
     }
 
     api->variants = 0;
     api->wrong = 0;
-    api->columns = columns;
+    api->columns = test_columns(item);
 
-    endpoints_variants(&test_e, st, params, test_variant, api);
+    endpoints_variants(&test_e, item, test_variant, api);
 
-    unit_ok(api->wrong == 0 && api->variants > 0, "%s %s, %lu texts", name,
-            kind, (unsigned long) api->variants);
+    unit_ok(api->wrong == 0 && api->variants > 0, "%s %s, %lu texts",
+            item->endpoint ? item->endpoint->row->name : "principal", kind,
+            (unsigned long) api->variants);
 }
 
 
 static void
 test_api(void)
 {
-    ngx_uint_t          i, missing;
+    ngx_uint_t          i, listen, wrong;
     test_api_t          api;
     ngx_sf_endpoint_t  *endpoint;
 
@@ -461,24 +480,22 @@ test_api(void)
     for (i = 0; i < test_e.smcf->nendpoints; i++) {
         endpoint = &test_e.smcf->endpoints[i];
 
-        test_statement(&api, endpoint->statement, endpoint->row->params,
-                       endpoint->program
-                       ? ngx_sf_json_columns(endpoint->program) : 1,
-                       endpoint->row->name, "rows");
-
-        test_statement(&api, endpoint->total, endpoint->row->params, 1,
-                       endpoint->row->name, "total");
+        test_item(&api, endpoint->answer, "rows");
+        test_item(&api, endpoint->total, "total");
     }
 
-    test_statement(&api, test_e.smcf->principal, NULL, 2, "principal", "");
+    test_item(&api, test_e.smcf->principal, "");
 
-    missing = 0;
+    wrong = 0;
 
     for (i = 0; i < test_e.smcf->nstatements; i++) {
-        missing += api.ids[i] != 1;
+        listen = i >= test_e.smcf->listen_id
+                 && i < test_e.smcf->listen_id + NGX_SF_LISTEN_STATEMENTS;
+
+        wrong += api.ids[i] != (listen ? 0 : 1);
     }
 
-    unit_ok(missing == 0, "%lu ids, each of one text",
+    unit_ok(wrong == 0, "%lu ids, each of one text or a listener's",
             (unsigned long) test_e.smcf->nstatements);
 }
 

@@ -1,0 +1,102 @@
+-- Removes what notify.sql has made, of all tables or some:
+--
+--     psql -X -v ON_ERROR_STOP=1 -f notify-remove.sql
+--     psql -X -v ON_ERROR_STOP=1 -v tables=campaigns,users -f notify-remove.sql
+--
+-- Safe to repeat, by the tables' owner or a superuser.  One transaction; it
+-- waits for whoever reads or writes the tables, ten seconds for each.  The
+-- module then keeps what it reads there for a shorter time.
+--
+-- The list between the "generated" lines is made by t/tools/notify.c from
+-- src/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
+
+\set QUIET on
+\set ON_ERROR_STOP on
+\set SHOW_CONTEXT never
+\encoding UTF8
+
+\if :{?tables}
+\else
+    \set tables ''
+\endif
+
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+
+SET LOCAL client_min_messages = warning;
+SET LOCAL lock_timeout = '10s';
+
+
+-- The tables by search_path; the function of one that is gone, likewise.
+
+SELECT pg_catalog.json_agg(t) AS list
+  FROM (SELECT v.*, pg_catalog.to_regclass(v.name)::pg_catalog.oid AS relid,
+               pg_catalog.to_regproc(pg_catalog.concat('softfactory_notify_',
+                   v.name))::pg_catalog.oid AS visible
+          FROM (VALUES
+-- generated: names
+    ('users'),
+    ('products'),
+    ('subscriptions'),
+    ('payments'),
+    ('campaigns'),
+    ('campaign_applications'),
+    ('review_listings'),
+    ('review_accounts'),
+    ('review_applications'),
+    ('review_bookmarks'),
+    ('sns_accounts'),
+    ('sns_posts'),
+    ('sns_analytics')
+-- generated, end
+               ) AS v (name)) t
+\gset
+
+SET LOCAL search_path = pg_catalog;
+
+SELECT format('DO %L', format('BEGIN RAISE USING MESSAGE = %L; END',
+           format('unknown table "%s"; known are %s', unknown,
+                  (SELECT string_agg(name, ', ')
+                     FROM json_to_recordset(:'list') AS l (name text)))))
+  FROM regexp_split_to_table(:'tables', ' *, *') AS unknown
+ WHERE :'tables' <> ''
+   AND unknown NOT IN (SELECT name
+                         FROM json_to_recordset(:'list') AS l (name text))
+ LIMIT 1
+\gexec
+
+SELECT pg_advisory_xact_lock(hashtext('softfactory notify')) AS locked
+\gset
+
+
+-- A partition that was detached since keeps its triggers: they are found by
+-- the function that they call.
+
+SELECT coalesce(json_agg(DISTINCT p.oid::text), '[]') AS functions
+  FROM json_to_recordset(:'list') AS l (name text, relid oid, visible oid)
+  LEFT JOIN pg_class c ON c.oid = l.relid
+  JOIN pg_proc p
+    ON p.proname = 'softfactory_notify_' || l.name AND p.pronargs = 0
+       AND (p.pronamespace = c.relnamespace
+            OR c.oid IS NULL AND p.oid = l.visible
+            OR p.oid IN (SELECT tgfoid FROM pg_trigger
+                          WHERE tgrelid = l.relid))
+ WHERE :'tables' = ''
+    OR l.name = ANY (regexp_split_to_array(:'tables', ' *, *'))
+\gset
+
+SELECT format('DROP TRIGGER %I ON %s', g.tgname, g.tgrelid::regclass)
+  FROM pg_trigger g
+  JOIN json_array_elements_text(:'functions') AS f ON f::oid = g.tgfoid
+ WHERE NOT g.tgisinternal
+ ORDER BY g.tgrelid
+\gexec
+
+SELECT format('DROP FUNCTION %s()', f::oid::regproc)
+  FROM json_array_elements_text(:'functions') AS f
+\gexec
+
+-- generated: farewell
+NOTIFY softfactory, 'triggers';
+-- generated, end
+
+COMMIT;

@@ -1,0 +1,1039 @@
+-- The triggers that tell the module what has changed.
+--
+--     psql -X -v ON_ERROR_STOP=1 -f notify.sql
+--     psql -X -v ON_ERROR_STOP=1 -v tables=campaigns,users -f notify.sql
+--     psql -X -v ON_ERROR_STOP=1 -v check=1 -f notify.sql
+--
+-- Each table of the list below that search_path finds gets a function
+-- softfactory_notify_TABLE, in the table's own schema, and four triggers that
+-- run after a statement.  So do its partitions and children: a statement that
+-- names one of them runs only the triggers of that one.  When the transaction
+-- commits, whoever listens to softfactory is sent
+--
+--     campaigns id=5,6 creator_id=42
+--
+-- the table, and for each of its key columns the values that the changed rows
+-- have and had, without NULL; * for more than a hundred of them, or when more
+-- than a million rows (in an UPDATE, half as many) or by TRUNCATE all have
+-- changed.  One for each statement; none when the statement has changed no
+-- row, or in an UPDATE none of the columns that the module reads.
+--
+-- tables=a,b leaves the others as they are.  The module can do without the
+-- triggers of a table, but keeps what it reads there for a shorter time.
+--
+-- check=1 changes nothing, tells the state of each table, and fails if one
+-- that exists (or is named by tables=) is not ok.
+--
+-- Safe to repeat, by the tables' owner or a superuser: older triggers are
+-- replaced, partitions that came since get theirs, what is right is not even
+-- locked.  One transaction: readers go on, writers wait from when the triggers
+-- of their table are made until all are; among long transactions take a table
+-- at a time (tables=).  notify-remove.sql undoes it.
+--
+-- What to know before:
+--
+--   * Commits that notify wait for each other, in the whole server: README.md
+--     has the figures.  Where a table is written too often for that, leave it
+--     out.
+--   * A session that listens and does not end its transaction keeps the server
+--     from forgetting what was sent; when 8 GB have come together, commits that
+--     notify fail.  The module's sessions are in no transaction.
+--   * A transaction that has notified cannot be prepared for a commit in two
+--     phases: PREPARE TRANSACTION says so.
+--   * The apply worker of a logical subscription runs no such triggers; the
+--     application's own session_replication_role = replica does.
+--   * While a column that is named here is renamed or dropped, writes to its
+--     table fail.  Remove the triggers first.
+--   * A foreign table cannot have them, nor a table of which it is a part.
+--   * A row that MERGE (not UPDATE) moves to another partition is not told of:
+--     PostgreSQL 15 shows it to no trigger of a statement.
+--
+-- The parts between "generated" lines are made by t/tools/notify.c from
+-- src/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
+
+\set QUIET on
+\set ON_ERROR_STOP on
+\set SHOW_CONTEXT never
+\encoding UTF8
+\pset tuples_only on
+\pset format unaligned
+\pset pager off
+
+\if :{?tables}
+\else
+    \set tables ''
+\endif
+
+\if :{?check}
+\else
+    \set check off
+\endif
+
+\if :check
+BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY;
+\else
+BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+\endif
+
+SET LOCAL client_min_messages = warning;
+SET LOCAL lock_timeout = '10s';
+
+
+-- The list: a table, the version of its row, the stamp of its function, its
+-- key columns, and all columns of which the function speaks.  After this
+-- search_path, which finds the tables, is out of the game.
+
+SELECT pg_catalog.json_agg(t) AS list
+  FROM (SELECT v.*, pg_catalog.to_regclass(v.name)::pg_catalog.oid AS relid
+          FROM (VALUES
+-- generated: tables
+    ('users', '9f5655e6', 'f5b0250b',
+     '{id}',
+     '{id, is_active, created_at, name, email}'),
+    ('products', 'aec90d72', '2dad2a42',
+     '{}',
+     '{id, slug}'),
+    ('subscriptions', 'e50ce0d7', '52fc92e8',
+     '{user_id}',
+     '{id, user_id, product_id, status}'),
+    ('payments', 'fe973d60', '46607e85',
+     '{}',
+     '{id, amount, status, created_at}'),
+    ('campaigns', 'ba82cacc', '605849b8',
+     '{id, creator_id}',
+     '{id, creator_id, title, product_name, category, reward_type, reward_value,
+       max_reviewers, deadline, status, created_at, description}'),
+    ('campaign_applications', 'c8bd57e8', 'a09f6b0c',
+     '{campaign_id, user_id}',
+     '{id, campaign_id, user_id, message, sns_link, follower_count, status,
+       created_at}'),
+    ('review_listings', '09ca2fa4', '3c1ec88e',
+     '{id}',
+     '{id, source_platform, external_id, title, brand, category, reward_type,
+       reward_value, deadline, max_applicants, current_applicants, url,
+       image_url, status, scraped_at}'),
+    ('review_accounts', '3a7d05b3', 'dbab3273',
+     '{user_id}',
+     '{id, user_id}'),
+    ('review_applications', '0bfcbd64', 'ebc6eb8a',
+     '{listing_id}',
+     '{id, listing_id, account_id, applied_at, status}'),
+    ('review_bookmarks', '5f16d70d', 'bbe05682',
+     '{user_id}',
+     '{id, user_id, listing_id, created_at}'),
+    ('sns_accounts', 'a8a5c5ff', '5d942d8f',
+     '{user_id}',
+     '{id, user_id, platform, account_name, is_active, created_at}'),
+    ('sns_posts', 'f2d1f168', '6f690789',
+     '{user_id}',
+     '{id, user_id, account_id, content, platform, status, template_type,
+       scheduled_at, created_at}'),
+    ('sns_analytics', '7aa97a49', '352f374e',
+     '{user_id}',
+     '{id, user_id, account_id, date, followers, total_engagement, total_reach,
+       total_impressions}')
+-- generated, end
+               ) AS v (name, version, stamp, keys, columns)) t
+\gset
+
+SET LOCAL search_path = pg_catalog;
+
+
+-- Of these, the tables that are meant.  A key has to be an integer, or its
+-- values could make the text too long or ambiguous.
+
+SELECT coalesce(json_agg(t ORDER BY t.n), '[]') AS list, :'list' AS known
+  FROM (SELECT l.*, c.relnamespace, n.nspname, c.relowner,
+               (SELECT string_agg(quote_ident(column_name), ', ')
+                  FROM unnest(l.columns) AS column_name
+                  LEFT JOIN pg_attribute a
+                    ON a.attrelid = l.relid AND a.attname = column_name
+                       AND NOT a.attisdropped
+                       AND (column_name <> ALL (l.keys)
+                            OR a.atttypid IN ('int2'::regtype,
+                                   'int4'::regtype, 'int8'::regtype))
+                 WHERE a.attnum IS NULL) AS lacks
+          FROM ROWS FROM (json_to_recordset(:'list')
+                            AS (name text, version text, stamp text,
+                                keys text[], columns text[], relid oid))
+                   WITH ORDINALITY
+                   AS l (name, version, stamp, keys, columns, relid, n)
+          LEFT JOIN pg_class c ON c.oid = l.relid
+          LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE :'tables' = ''
+            OR l.name = ANY (regexp_split_to_array(:'tables', ' *, *'))) t
+\gset
+
+SELECT format('DO %L', format('BEGIN RAISE USING MESSAGE = %L; END', message))
+  FROM (SELECT 1, format('unknown table "%s"; known are %s', unknown,
+                         (SELECT string_agg(name, ', ')
+                            FROM json_to_recordset(:'known') AS l (name text)))
+          FROM regexp_split_to_table(:'tables', ' *, *') AS unknown
+         WHERE :'tables' <> ''
+           AND unknown NOT IN (SELECT name
+                                 FROM json_to_recordset(:'known')
+                                   AS l (name text))
+         UNION ALL
+        SELECT 2, format('table %s does not exist', l.name)
+          FROM json_to_recordset(:'list') AS l (name text, relid oid)
+         WHERE l.relid IS NULL AND :'tables' <> '' AND NOT :'check'::boolean
+         UNION ALL
+        SELECT 3, 'none of the tables exists: is it another database, or'
+                  ' another search_path?'
+         WHERE NOT EXISTS (SELECT FROM json_to_recordset(:'list')
+                                    AS l (relid oid) WHERE relid IS NOT NULL)
+         UNION ALL
+        SELECT 4, format('table %s has no column %s, or not of the type that'
+                         ' is expected', l.relid::regclass, l.lacks)
+          FROM json_to_recordset(:'list') AS l (relid oid, lacks text)
+         WHERE l.relid IS NOT NULL AND l.lacks IS NOT NULL
+           AND NOT :'check'::boolean
+       ) AS wrong (rank, message)
+ ORDER BY rank
+ LIMIT 1
+\gexec
+
+
+-- The functions.  Variables named as the tables hold the schemas of those
+-- whose functions are not there or not as they should be.
+
+\if :check
+\else
+SELECT pg_advisory_xact_lock(hashtext('softfactory notify')) AS locked
+\gset
+\endif
+
+-- generated: variables
+SELECT max(nspname) FILTER (WHERE name = 'users') AS users,
+       max(nspname) FILTER (WHERE name = 'products') AS products,
+       max(nspname) FILTER (WHERE name = 'subscriptions') AS subscriptions,
+       max(nspname) FILTER (WHERE name = 'payments') AS payments,
+       max(nspname) FILTER (WHERE name = 'campaigns') AS campaigns,
+       max(nspname) FILTER (WHERE name = 'campaign_applications') AS campaign_applications,
+       max(nspname) FILTER (WHERE name = 'review_listings') AS review_listings,
+       max(nspname) FILTER (WHERE name = 'review_accounts') AS review_accounts,
+       max(nspname) FILTER (WHERE name = 'review_applications') AS review_applications,
+       max(nspname) FILTER (WHERE name = 'review_bookmarks') AS review_bookmarks,
+       max(nspname) FILTER (WHERE name = 'sns_accounts') AS sns_accounts,
+       max(nspname) FILTER (WHERE name = 'sns_posts') AS sns_posts,
+       max(nspname) FILTER (WHERE name = 'sns_analytics') AS sns_analytics
+-- generated, end
+  FROM json_to_recordset(:'list') AS l (name text, stamp text, nspname text,
+           relnamespace oid)
+ WHERE NOT :'check'::boolean
+   AND NOT EXISTS (SELECT FROM pg_proc p
+                    WHERE p.proname = 'softfactory_notify_' || l.name
+                      AND p.pronamespace = l.relnamespace
+                      AND p.pronargs = 0
+                      AND position(' ' || l.stamp IN p.prosrc) > 0)
+\gset
+
+-- generated: functions
+\if :{?users}
+CREATE OR REPLACE FUNCTION :"users".softfactory_notify_users()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory f5b0250b
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'users id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.id)
+                   FILTER (WHERE c.id IS NOT NULL) AS id
+          INTO told
+          FROM (SELECT k.id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.id),
+                                            (n.id)) AS k (id)
+                 WHERE ROW(o.id, o.is_active, o.created_at, o.name, o.email)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.is_active, n.created_at, n.name, n.email)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.id)
+                   FILTER (WHERE c.id IS NOT NULL) AS id
+          INTO told
+          FROM (SELECT k.id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'users',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.id) OPERATOR(pg_catalog.>) 100
+                 THEN ' id=*'
+                 ELSE ' id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?products}
+CREATE OR REPLACE FUNCTION :"products".softfactory_notify_products()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 2dad2a42
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'products');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n
+          INTO told
+          FROM (SELECT
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 WHERE ROW(o.id, o.slug)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.slug)::pg_catalog.record
+                 LIMIT 1) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n
+          INTO told
+          FROM (SELECT FROM changed k LIMIT 1) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'products'));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?subscriptions}
+CREATE OR REPLACE FUNCTION :"subscriptions".softfactory_notify_subscriptions()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 52fc92e8
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'subscriptions user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.user_id),
+                                            (n.user_id)) AS k (user_id)
+                 WHERE ROW(o.id, o.user_id, o.product_id, o.status)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.user_id, n.product_id, n.status)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'subscriptions',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?payments}
+CREATE OR REPLACE FUNCTION :"payments".softfactory_notify_payments()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 46607e85
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'payments');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n
+          INTO told
+          FROM (SELECT
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 WHERE ROW(o.id, o.amount, o.status, o.created_at)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.amount, n.status, n.created_at)::pg_catalog.record
+                 LIMIT 1) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n
+          INTO told
+          FROM (SELECT FROM changed k LIMIT 1) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'payments'));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?campaigns}
+CREATE OR REPLACE FUNCTION :"campaigns".softfactory_notify_campaigns()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 605849b8
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'campaigns id=* creator_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.id)
+                   FILTER (WHERE c.id IS NOT NULL) AS id,
+               pg_catalog.array_agg(DISTINCT c.creator_id)
+                   FILTER (WHERE c.creator_id IS NOT NULL) AS creator_id
+          INTO told
+          FROM (SELECT k.id, k.creator_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.id, o.creator_id),
+                                            (n.id, n.creator_id)) AS k (id, creator_id)
+                 WHERE ROW(o.id, o.creator_id, o.title, o.product_name,
+                           o.category, o.reward_type, o.reward_value,
+                           o.max_reviewers, o.deadline, o.status, o.created_at,
+                           o.description)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.creator_id, n.title, n.product_name,
+                           n.category, n.reward_type, n.reward_value,
+                           n.max_reviewers, n.deadline, n.status, n.created_at,
+                           n.description)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.id)
+                   FILTER (WHERE c.id IS NOT NULL) AS id,
+               pg_catalog.array_agg(DISTINCT c.creator_id)
+                   FILTER (WHERE c.creator_id IS NOT NULL) AS creator_id
+          INTO told
+          FROM (SELECT k.id, k.creator_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'campaigns',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.id) OPERATOR(pg_catalog.>) 100
+                 THEN ' id=*'
+                 ELSE ' id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.id, ',')
+            END,
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.creator_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' creator_id=*'
+                 ELSE ' creator_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.creator_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?campaign_applications}
+CREATE OR REPLACE FUNCTION :"campaign_applications".softfactory_notify_campaign_applications()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory a09f6b0c
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'campaign_applications campaign_id=* user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.campaign_id)
+                   FILTER (WHERE c.campaign_id IS NOT NULL) AS campaign_id,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.campaign_id, k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.campaign_id, o.user_id),
+                                            (n.campaign_id, n.user_id)) AS k (campaign_id, user_id)
+                 WHERE ROW(o.id, o.campaign_id, o.user_id, o.message,
+                           o.sns_link, o.follower_count, o.status, o.created_at)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.campaign_id, n.user_id, n.message,
+                           n.sns_link, n.follower_count, n.status, n.created_at)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.campaign_id)
+                   FILTER (WHERE c.campaign_id IS NOT NULL) AS campaign_id,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.campaign_id, k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'campaign_applications',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.campaign_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' campaign_id=*'
+                 ELSE ' campaign_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.campaign_id, ',')
+            END,
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?review_listings}
+CREATE OR REPLACE FUNCTION :"review_listings".softfactory_notify_review_listings()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 3c1ec88e
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'review_listings id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.id)
+                   FILTER (WHERE c.id IS NOT NULL) AS id
+          INTO told
+          FROM (SELECT k.id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.id),
+                                            (n.id)) AS k (id)
+                 WHERE ROW(o.id, o.source_platform, o.external_id, o.title,
+                           o.brand, o.category, o.reward_type, o.reward_value,
+                           o.deadline, o.max_applicants, o.current_applicants,
+                           o.url, o.image_url, o.status, o.scraped_at)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.source_platform, n.external_id, n.title,
+                           n.brand, n.category, n.reward_type, n.reward_value,
+                           n.deadline, n.max_applicants, n.current_applicants,
+                           n.url, n.image_url, n.status, n.scraped_at)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.id)
+                   FILTER (WHERE c.id IS NOT NULL) AS id
+          INTO told
+          FROM (SELECT k.id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'review_listings',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.id) OPERATOR(pg_catalog.>) 100
+                 THEN ' id=*'
+                 ELSE ' id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?review_accounts}
+CREATE OR REPLACE FUNCTION :"review_accounts".softfactory_notify_review_accounts()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory dbab3273
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'review_accounts user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.user_id),
+                                            (n.user_id)) AS k (user_id)
+                 WHERE ROW(o.id, o.user_id)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.user_id)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'review_accounts',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?review_applications}
+CREATE OR REPLACE FUNCTION :"review_applications".softfactory_notify_review_applications()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory ebc6eb8a
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'review_applications listing_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.listing_id)
+                   FILTER (WHERE c.listing_id IS NOT NULL) AS listing_id
+          INTO told
+          FROM (SELECT k.listing_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.listing_id),
+                                            (n.listing_id)) AS k (listing_id)
+                 WHERE ROW(o.id, o.listing_id, o.account_id, o.applied_at,
+                           o.status)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.listing_id, n.account_id, n.applied_at,
+                           n.status)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.listing_id)
+                   FILTER (WHERE c.listing_id IS NOT NULL) AS listing_id
+          INTO told
+          FROM (SELECT k.listing_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'review_applications',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.listing_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' listing_id=*'
+                 ELSE ' listing_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.listing_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?review_bookmarks}
+CREATE OR REPLACE FUNCTION :"review_bookmarks".softfactory_notify_review_bookmarks()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory bbe05682
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'review_bookmarks user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.user_id),
+                                            (n.user_id)) AS k (user_id)
+                 WHERE ROW(o.id, o.user_id, o.listing_id, o.created_at)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.user_id, n.listing_id, n.created_at)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'review_bookmarks',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?sns_accounts}
+CREATE OR REPLACE FUNCTION :"sns_accounts".softfactory_notify_sns_accounts()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 5d942d8f
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'sns_accounts user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.user_id),
+                                            (n.user_id)) AS k (user_id)
+                 WHERE ROW(o.id, o.user_id, o.platform, o.account_name,
+                           o.is_active, o.created_at)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.user_id, n.platform, n.account_name,
+                           n.is_active, n.created_at)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'sns_accounts',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?sns_posts}
+CREATE OR REPLACE FUNCTION :"sns_posts".softfactory_notify_sns_posts()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 6f690789
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'sns_posts user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.user_id),
+                                            (n.user_id)) AS k (user_id)
+                 WHERE ROW(o.id, o.user_id, o.account_id, o.content, o.platform,
+                           o.status, o.template_type, o.scheduled_at,
+                           o.created_at)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.user_id, n.account_id, n.content, n.platform,
+                           n.status, n.template_type, n.scheduled_at,
+                           n.created_at)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'sns_posts',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+
+\if :{?sns_analytics}
+CREATE OR REPLACE FUNCTION :"sns_analytics".softfactory_notify_sns_analytics()
+RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
+-- softfactory 352f374e
+DECLARE
+    told pg_catalog.record;
+BEGIN
+    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+        PERFORM pg_catalog.pg_notify('softfactory',
+            'sns_analytics user_id=*');
+        RETURN NULL;
+
+    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id
+                  FROM old_rows o
+                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                 CROSS JOIN LATERAL (VALUES (o.user_id),
+                                            (n.user_id)) AS k (user_id)
+                 WHERE ROW(o.id, o.user_id, o.account_id, o.date, o.followers,
+                           o.total_engagement, o.total_reach,
+                           o.total_impressions)::pg_catalog.record
+                       OPERATOR(pg_catalog.*<>)
+                       ROW(n.id, n.user_id, n.account_id, n.date, n.followers,
+                           n.total_engagement, n.total_reach,
+                           n.total_impressions)::pg_catalog.record
+                 LIMIT 1000001) c;
+
+    ELSE
+        SELECT pg_catalog.count(*) AS n,
+               pg_catalog.array_agg(DISTINCT c.user_id)
+                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+          INTO told
+          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+    END IF;
+
+    IF told.n OPERATOR(pg_catalog.>) 0 THEN
+        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
+            'sns_analytics',
+            CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
+                      OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
+                 THEN ' user_id=*'
+                 ELSE ' user_id=' OPERATOR(pg_catalog.||)
+                      pg_catalog.array_to_string(told.user_id, ',')
+            END));
+    END IF;
+
+    RETURN NULL;
+END
+$$;
+\endif
+-- generated, end
+
+
+-- The triggers: one for each table, partition and kind of statement.
+
+WITH RECURSIVE list AS (
+    SELECT *
+      FROM json_to_recordset(:'list') AS l (name text, version text,
+               stamp text, relid oid, relnamespace oid, lacks text, n int)
+     WHERE relid IS NOT NULL
+
+), member (name, relid) AS (
+    SELECT name, relid FROM list
+     UNION
+    SELECT m.name, i.inhrelid
+      FROM member m JOIN pg_inherits i ON i.inhparent = m.relid
+
+), kind (event, tgtype, tgoldtable, tgnewtable) AS (
+    VALUES ('insert',   4, NULL,       'changed'),
+           ('update',  16, 'old_rows', 'new_rows'),
+           ('delete',   8, 'changed',  NULL),
+           ('truncate', 32, NULL,      NULL)
+
+), found AS (
+    SELECT l.name, l.version, m.relid::regclass::text AS relation, k.*,
+           format('%s.softfactory_notify_%s',
+                  l.relnamespace::regnamespace, l.name) AS function,
+           CASE WHEN g.oid IS NULL
+                THEN 'missing'
+                WHEN p.oid IS NULL OR l.lacks IS NOT NULL
+                     OR g.tgtype <> k.tgtype OR g.tgqual IS NOT NULL
+                     OR g.tgoldtable IS DISTINCT FROM k.tgoldtable::name
+                     OR g.tgnewtable IS DISTINCT FROM k.tgnewtable::name
+                     OR encode(g.tgargs, 'escape') <> l.version || '\000'
+                THEN 'outdated'
+                WHEN g.tgenabled <> 'A'
+                THEN 'disabled'
+                ELSE 'ok'
+           END AS state
+      FROM list l
+      JOIN member m ON m.name = l.name
+     CROSS JOIN kind k
+      LEFT JOIN pg_trigger g
+        ON g.tgrelid = m.relid AND NOT g.tgisinternal
+           AND g.tgname = 'softfactory_notify_' || k.event
+      LEFT JOIN pg_proc p
+        ON p.oid = g.tgfoid AND p.pronamespace = l.relnamespace
+           AND p.proname = 'softfactory_notify_' || l.name
+           AND position(' ' || l.stamp IN p.prosrc) > 0
+     ORDER BY l.n, m.relid, k.tgtype
+)
+
+SELECT coalesce(json_agg(f), '[]') AS triggers
+  FROM found f
+\gset
+
+
+\if :check
+
+SELECT l.name || ': ' || CASE WHEN l.relid IS NULL THEN 'table does not exist'
+                              ELSE coalesce(f.states, 'ok') END
+  FROM json_to_recordset(:'list') AS l (name text, relid oid, n int)
+  LEFT JOIN (
+        SELECT name, string_agg(state || ' on ' || places, '; '
+                                ORDER BY state) AS states
+          FROM (SELECT name, state,
+                       string_agg(format('%s (%s)', relation, events), ', '
+                                  ORDER BY relation) AS places
+                  FROM (SELECT name, state, relation,
+                               string_agg(event, ' ' ORDER BY tgtype) AS events
+                          FROM json_to_recordset(:'triggers')
+                            AS f (name text, state text, relation text,
+                                  event text, tgtype int)
+                         WHERE state <> 'ok'
+                         GROUP BY name, state, relation) r
+                 GROUP BY name, state) s
+         GROUP BY name) f ON f.name = l.name
+ ORDER BY l.n;
+
+SELECT format('DO %L', 'BEGIN RAISE ''not all triggers are there''; END')
+ WHERE EXISTS (SELECT FROM json_to_recordset(:'triggers') AS f (state text)
+                WHERE state <> 'ok')
+    OR :'tables' <> ''
+       AND EXISTS (SELECT FROM json_to_recordset(:'list') AS l (relid oid)
+                    WHERE relid IS NULL)
+\gexec
+
+\else
+
+SELECT format('CREATE OR REPLACE TRIGGER softfactory_notify_%s'
+              ' AFTER %1$s ON %s %s FOR EACH STATEMENT'
+              ' EXECUTE FUNCTION %s(%L)', event, relation,
+              coalesce('REFERENCING'
+                       || nullif(concat(' OLD TABLE AS ' || tgoldtable,
+                                        ' NEW TABLE AS ' || tgnewtable), ''),
+                       ''),
+              function, version),
+       format('ALTER TABLE ONLY %s ENABLE ALWAYS'
+              ' TRIGGER softfactory_notify_%s', relation, event)
+  FROM json_to_recordset(:'triggers') AS f (name text, version text,
+           relation text, event text, tgoldtable text, tgnewtable text,
+           function text, state text)
+ WHERE state <> 'ok'
+\gexec
+
+-- a later version will be made by the table's owner
+
+SELECT format('ALTER FUNCTION %s() OWNER TO %s', p.oid::regproc,
+              l.relowner::regrole)
+  FROM json_to_recordset(:'list') AS l (name text, relnamespace oid,
+           relowner oid)
+  JOIN pg_proc p ON p.pronamespace = l.relnamespace AND p.pronargs = 0
+                    AND p.proname = 'softfactory_notify_' || l.name
+ WHERE p.proowner <> l.relowner
+   AND has_schema_privilege(l.relowner, l.relnamespace, 'CREATE')
+\gexec
+
+-- generated: farewell
+NOTIFY softfactory, 'triggers';
+-- generated, end
+
+\endif
+
+COMMIT;
