@@ -1395,7 +1395,8 @@ test_dead(void)
     workers_kill(pid);
 
     unit_ok(test_ask(&two, test_a, "known") == NGX_DECLINED
-            && two.found.claim.node, "the fill of a dead one is not waited for");
+            && two.found.claim.node,
+            "the fill of a dead one is not waited for");
     test_answer(&two, "y", 10);
     unit_ok(test_there("known") && test_fills() == 1, "nor needed");
     unit_ok(test_sh->bytes > 2 * bytes, "but its pin holds");
