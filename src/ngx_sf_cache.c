@@ -31,9 +31,11 @@
 #define NGX_SF_CACHE_EVICTIONS   512      /* for one allocation, at most */
 #define NGX_SF_CACHE_TOUCH       1000     /* ms between moves in the LRU */
 #define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
-#define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL  /* an odd number */
+#define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL
+#define NGX_SF_CACHE_BUCKET      64       /* nodes, at most */
 
 
+static uint64_t ngx_sf_cache_mix(uint64_t a, uint64_t b);
 static ngx_sf_node_t *ngx_sf_cache_find(ngx_sf_zone_t *zone,
     const ngx_sf_key_t *key);
 static ngx_sf_node_t *ngx_sf_cache_insert(ngx_sf_zone_t *zone,
@@ -68,42 +70,48 @@ static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
 
 
 /*
- * Keys are compared in full: the hash only has to spread them, eight bytes at
- * a time.
+ * Keys are compared in full: the hash only has to spread them, also those that
+ * somebody has chosen so that they meet.  He does not know the seed, and a
+ * step that folds the product of two words cannot be undone without it.
  */
 
 void
-ngx_sf_cache_hash(ngx_sf_key_t *key)
+ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed)
 {
     u_char    *p;
     size_t     left;
     uint64_t   h, word;
 
-    h = key->len * NGX_SF_CACHE_MIX;
+    h = seed ^ key->len;
 
     for (p = key->data, left = key->len; left >= sizeof(word);
          p += sizeof(word), left -= sizeof(word))
     {
         ngx_memcpy(&word, p, sizeof(word));
-        h = (h ^ word) * NGX_SF_CACHE_MIX;
-        h ^= h >> 32;
+        h = ngx_sf_cache_mix(h ^ word, seed + NGX_SF_CACHE_MIX);
     }
 
-    if (left) {
-        word = 0;
-        ngx_memcpy(&word, p, left);
-        h = (h ^ word) * NGX_SF_CACHE_MIX;
-        h ^= h >> 32;
-    }
+    word = 0;
+    ngx_memcpy(&word, p, left);
 
-    key->hash = h * NGX_SF_CACHE_MIX;
-    key->hash ^= key->hash >> 29;
+    key->hash = ngx_sf_cache_mix(h ^ word, seed ^ NGX_SF_CACHE_MIX);
 
     /* two values mean something else in a datagram */
 
     if (key->hash <= NGX_SF_WAKE_ALL) {
         key->hash += 2;
     }
+}
+
+
+static uint64_t
+ngx_sf_cache_mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128  product;
+
+    product = (unsigned __int128) a * b;
+
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
 
@@ -230,11 +238,15 @@ ngx_sf_cache_find(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
 }
 
 
-/* the node of a key; making room for a new one may evict any other */
+/*
+ * The node of a key; making room for a new one may evict any other.  A bucket
+ * that is full takes none: a walk through it is done under the mutex.
+ */
 
 static ngx_sf_node_t *
 ngx_sf_cache_insert(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
 {
+    ngx_uint_t      n;
     ngx_sf_node_t  *node, **bucket;
 
     node = ngx_sf_cache_find(zone, key);
@@ -243,13 +255,21 @@ ngx_sf_cache_insert(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
         return node;
     }
 
+    bucket = &zone->sh->buckets[key->hash & zone->sh->mask];
+
+    for (n = 0, node = *bucket; node; node = node->next) {
+        n++;
+    }
+
+    if (n >= NGX_SF_CACHE_BUCKET) {
+        return NULL;
+    }
+
     node = ngx_sf_cache_alloc(zone, sizeof(ngx_sf_node_t) + key->len);
 
     if (node == NULL) {
         return NULL;
     }
-
-    bucket = &zone->sh->buckets[key->hash & zone->sh->mask];
 
     node->next = *bucket;
     node->value = NULL;

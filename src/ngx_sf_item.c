@@ -230,10 +230,12 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
 {
     u_char                n;
     int64_t               user;
+    uint64_t              seed;
     const ngx_sf_item_t  *item;
     ngx_sf_item_writer_t  w;
 
     item = order->item;
+    seed = ngx_sf_zone_seed(order->slcf->zone);
     n = source;
     user = item->personal ? order->user : 0;
 
@@ -244,7 +246,7 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
 
         if (user) {
             ngx_memcpy(key->data + NGX_SF_ITEM_KEY_USER, &user, sizeof(user));
-            ngx_sf_cache_hash(key);
+            ngx_sf_cache_hash(key, seed);
         }
 
         return NGX_OK;
@@ -266,7 +268,7 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
     }
 
     key->len = w.pos - key->data;
-    ngx_sf_cache_hash(key);
+    ngx_sf_cache_hash(key, seed);
 
     return NGX_OK;
 }

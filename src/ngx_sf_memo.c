@@ -33,8 +33,8 @@ struct ngx_sf_memos_s {
 };
 
 
-static uint64_t ngx_sf_memo_hash(const ngx_str_t *uri,
-    const ngx_str_t *args);
+static uint64_t ngx_sf_memo_hash(ngx_sf_loc_conf_t *slcf,
+    const ngx_str_t *uri, const ngx_str_t *args);
 static ngx_uint_t ngx_sf_memo_fits(ngx_sf_ctx_t *ctx);
 static ngx_sf_memo_t *ngx_sf_memo_create(ngx_sf_memos_t *memos,
     ngx_sf_ctx_t *ctx);
@@ -82,7 +82,7 @@ ngx_sf_memo_find(ngx_sf_memos_t *memos, ngx_sf_loc_conf_t *slcf,
         return NULL;
     }
 
-    hash = ngx_sf_memo_hash(uri, args);
+    hash = ngx_sf_memo_hash(slcf, uri, args);
 
     for (i = 0; i < 2; i++) {
         memo = memos->memos[(hash & (NGX_SF_MEMOS_SIZE - 1)) ^ i];
@@ -103,21 +103,21 @@ ngx_sf_memo_find(ngx_sf_memos_t *memos, ngx_sf_loc_conf_t *slcf,
 
 
 static uint64_t
-ngx_sf_memo_hash(const ngx_str_t *uri, const ngx_str_t *args)
+ngx_sf_memo_hash(ngx_sf_loc_conf_t *slcf, const ngx_str_t *uri,
+    const ngx_str_t *args)
 {
     ngx_sf_key_t  key;
 
     key.data = uri->data;
     key.len = uri->len;
-    key.hash = 0;
 
-    ngx_sf_cache_hash(&key);
+    ngx_sf_cache_hash(&key, ngx_sf_zone_seed(slcf->zone));
 
     if (args->len) {
         key.data = args->data;
         key.len = args->len;
 
-        ngx_sf_cache_hash(&key);
+        ngx_sf_cache_hash(&key, key.hash);
     }
 
     return key.hash;
@@ -208,7 +208,7 @@ ngx_sf_memo_create(ngx_sf_memos_t *memos, ngx_sf_ctx_t *ctx)
     memo->pool = pool;
     memo->holders = 1;
     memo->used = ++memos->clock;
-    memo->hash = ngx_sf_memo_hash(&r->uri, &r->args);
+    memo->hash = ngx_sf_memo_hash(ctx->slcf, &r->uri, &r->args);
     memo->slcf = ctx->slcf;
     memo->match = ctx->match;
     memo->match.id.data = ngx_pstrdup(pool, &ctx->match.id);

@@ -166,6 +166,7 @@ typedef struct {
 struct ngx_sf_zone_sh_s {
     uint64_t                    magic;
     uint64_t                    layout;   /* of all structures here */
+    uint64_t                    seed;     /* of hashes, random */
     size_t                      size;
 
     ngx_uint_t                  generation;   /* (m) of configurations */
@@ -232,6 +233,9 @@ void ngx_sf_zone_leave(ngx_sf_zone_t *zone);
  */
 ngx_uint_t ngx_sf_zone_lock(ngx_sf_zone_t *zone);
 void ngx_sf_zone_unlock(ngx_sf_zone_t *zone);
+
+/* for ngx_sf_cache_hash(); 0 for a zone that is not there */
+uint64_t ngx_sf_zone_seed(const ngx_sf_zone_t *zone);
 
 /*
  * The place of a database in the zone, by the MD5 of its identity; NULL when
@@ -315,7 +319,8 @@ typedef struct {
     uint64_t                    hash;
 } ngx_sf_key_t;
 
-void ngx_sf_cache_hash(ngx_sf_key_t *key);
+/* sets key->hash; seed is that of the zone, ngx_sf_zone_seed() */
+void ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed);
 
 /* by what an entry is judged */
 

@@ -22,6 +22,8 @@
 #include "ngx_sf_shm.h"
 #include "ngx_sf_table.h"
 
+#include <sys/random.h>
+
 
 #define NGX_SF_ZONE_MAGIC        0x7366616374303031ULL
 #define NGX_SF_ZONE_BUCKET_SIZE  1024     /* bytes of zone for a bucket */
@@ -155,6 +157,10 @@ ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size)
     sh->arena = ngx_slab_alloc(shpool, sh->arena_size);
     if (sh->arena == NULL) {
         return NGX_ERROR;
+    }
+
+    if (getrandom(&sh->seed, sizeof(sh->seed), 0) != sizeof(sh->seed)) {
+        sh->seed = (uint64_t) ngx_random() << 32 | ngx_pid;
     }
 
     sh->magic = NGX_SF_ZONE_MAGIC;
@@ -391,4 +397,11 @@ ngx_sf_zone_source(ngx_sf_zone_t *zone, const u_char identity[16])
     ngx_shmtx_unlock(&zone->shpool->mutex);
 
     return found;
+}
+
+
+uint64_t
+ngx_sf_zone_seed(const ngx_sf_zone_t *zone)
+{
+    return zone && zone->sh ? zone->sh->seed : 0;
 }

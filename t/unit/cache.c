@@ -241,7 +241,7 @@ test_key(const char *text)
 
     key.data = (u_char *) text;
     key.len = strlen(text);
-    ngx_sf_cache_hash(&key);
+    ngx_sf_cache_hash(&key, 0);
 
     return key;
 }
@@ -594,7 +594,7 @@ test_hashes(void)
 
         k1.data = key;
         k1.len = 29;
-        ngx_sf_cache_hash(&k1);
+        ngx_sf_cache_hash(&k1, 0);
 
         low += k1.hash <= NGX_SF_WAKE_ALL;
         hashes[i] = k1.hash;
@@ -639,10 +639,10 @@ test_hashes(void)
     for (i = 0; i < sizeof(key); i++) {
         k1.data = key;
         k1.len = i;
-        ngx_sf_cache_hash(&k1);
+        ngx_sf_cache_hash(&k1, 0);
         swap = k1.hash;
         k1.len = i + 1;
-        ngx_sf_cache_hash(&k1);
+        ngx_sf_cache_hash(&k1, 0);
         equal += k1.hash == swap;
     }
 

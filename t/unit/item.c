@@ -193,7 +193,8 @@ static const test_total_t  test_totals[] = {
 };
 
 
-static endpoints_t  test_e;
+static endpoints_t        test_e;
+static ngx_sf_loc_conf_t  test_location;  /* without a zone: no seed */
 
 
 typedef struct {
@@ -212,6 +213,7 @@ test_read(test_order_t *o, const ngx_sf_item_t *item, const char *query,
     ngx_memzero(o, sizeof(test_order_t));
 
     o->order.item = item;
+    o->order.slcf = &test_location;
     o->order.user = user;
     o->good = 1;
 
@@ -578,7 +580,7 @@ test_remembered(const ngx_sf_item_t *item)
 
         got.data = key.data;
         got.len = key.len;
-        ngx_sf_cache_hash(&got);
+        ngx_sf_cache_hash(&got, 0);
 
         o.order.key = &nobody;
         short_key = test_key(&o, 3);
