@@ -185,10 +185,6 @@ ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value, ngx_msec_t *ms)
 {
     ngx_int_t  n;
 
-    if (*ms != NGX_CONF_UNSET_MSEC) {
-        return "says the same twice";
-    }
-
     n = ngx_parse_time(value, 0);
 
     if (n == NGX_ERROR) {
@@ -196,6 +192,10 @@ ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value, ngx_msec_t *ms)
                            "\"%V\" is no time, there are: a time as in "
                            "\"300s\", stale=time, error=time", value);
         return NGX_CONF_ERROR;
+    }
+
+    if (*ms != NGX_CONF_UNSET_MSEC) {
+        return "says the same twice";
     }
 
     *ms = n;
@@ -302,6 +302,10 @@ ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "cannot share its location with another content handler";
     }
 
+    if (value[1].len == 0) {
+        return "has an empty name of a zone";
+    }
+
     slot = ngx_array_push(&smcf->operators);
     if (slot == NULL) {
         return NGX_CONF_ERROR;
@@ -309,6 +313,8 @@ ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     *slot = slcf;
     slcf->cache = value[1];
+    slcf->file = cf->conf_file->file.name.data;
+    slcf->line = cf->conf_file->line;
     clcf->handler = (ngx_http_handler_pt) cmd->post;
 
     return NGX_CONF_OK;
@@ -334,7 +340,8 @@ ngx_sf_cache_conf_find_zone(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 
     if (slcf->zone == NULL) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "there is no softfactory_zone \"%V\"", &slcf->cache);
+                      "there is no softfactory_zone \"%V\" for the location "
+                      "in %s:%ui", &slcf->cache, slcf->file, slcf->line);
         return NGX_ERROR;
     }
 

@@ -88,16 +88,34 @@ ngx_sf_fence_of(ngx_sf_zone_t *zone, int64_t user)
 }
 
 
-/* another write of the same user that began later keeps its own mark */
+/*
+ * The write is over.  A mark of another one that is under way lies ahead and
+ * stays; a fence that has been put up for one that ended before is moved.
+ */
 
 static void
 ngx_sf_fence_cleanup(void *data)
 {
     ngx_sf_fence_t  *f = data;
 
-    ngx_time_update();
+    ngx_msec_t         now;
+    ngx_atomic_uint_t  old;
 
-    (void) ngx_atomic_cmp_set(f->fence, f->mark, ngx_current_msec);
+    ngx_time_update();
+    now = ngx_current_msec;
+
+    do {
+        old = *f->fence;
+
+        if (old != f->mark && (ngx_msec_int_t) (old - now) >= 0) {
+            break;
+        }
+
+    } while (!ngx_atomic_cmp_set(f->fence, old, now));
+
+    if ((ngx_msec_int_t) (f->zone->sh->fenced - now) < 0) {
+        f->zone->sh->fenced = now;
+    }
 
     if (f->source->owner) {
         ngx_sf_wake_slot(f->zone, f->source->owner_slot,

@@ -50,7 +50,7 @@ static void ngx_sf_flight_fresh(ngx_sf_worker_t *worker,
 static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_order_t *order);
 static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_order_t *order);
 static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
-    const ngx_sf_key_t *key, ngx_sf_zone_t *zone);
+    const ngx_sf_key_t *key, ngx_sf_loc_conf_t *slcf);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
     const ngx_sf_order_t *order);
 static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
@@ -194,7 +194,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
             return NGX_OK;
         }
 
-        flight = ngx_sf_flight_find(worker, &key, zone);
+        flight = ngx_sf_flight_find(worker, &key, order->slcf);
 
         if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
             zone->slot->stats.followers++;
@@ -280,13 +280,20 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
 static ngx_msec_t
 ngx_sf_flight_limit(const ngx_sf_order_t *order)
 {
-    ngx_uint_t         lane;
+    ngx_msec_t         limit;
     ngx_sf_pg_conf_t  *pgcf;
 
     pgcf = order->slcf->primary_pg;
-    lane = order->item->total ? NGX_SF_PG_HEAVY : ngx_sf_flight_lane(order);
+    limit = pgcf->wait + pgcf->timeout[ngx_sf_flight_lane(order)]
+            + NGX_SF_FLIGHT_GRACE;
 
-    return pgcf->wait + pgcf->timeout[lane] + NGX_SF_FLIGHT_GRACE;
+    /* one after the other, see ngx_sf_flight_start() */
+
+    if (order->item->total) {
+        limit += pgcf->wait + pgcf->timeout[NGX_SF_PG_HEAVY];
+    }
+
+    return limit;
 }
 
 
@@ -298,9 +305,11 @@ ngx_sf_flight_lane(const ngx_sf_order_t *order)
 }
 
 
+/* a flight goes by the rules of the location that has begun it */
+
 static ngx_sf_flight_t *
 ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
-    ngx_sf_zone_t *zone)
+    ngx_sf_loc_conf_t *slcf)
 {
     ngx_queue_t      *q, *bucket;
     ngx_sf_flight_t  *flight;
@@ -310,7 +319,7 @@ ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
     for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
         flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
 
-        if (flight->zone == zone && flight->key.hash == key->hash
+        if (flight->order.slcf == slcf && flight->key.hash == key->hash
             && flight->key.len == key->len
             && ngx_memcmp(flight->key.data, key->data, key->len) == 0)
         {
@@ -427,7 +436,7 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
 
     ngx_memcpy(flight->key.data, key->data, key->len);
 
-    old = ngx_sf_flight_find(flight->worker, key, zone);
+    old = ngx_sf_flight_find(flight->worker, key, flight->order.slcf);
 
     if (old) {
         ngx_sf_flight_unlink(old);
