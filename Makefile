@@ -1,7 +1,7 @@
 # GNU make; the work is done by the scripts in .ci/.
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans clean help \
-	check-style check-includes check-docs
+	check-style check-includes check-docs check-notify
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -48,6 +48,9 @@ check-includes: ## who may include and call whom
 
 check-docs: ## directives, variables and endpoints are documented
 	@.ci/check-docs.sh
+
+check-notify: ## notify.sql is what the list of tables says
+	@.ci/check-notify.sh
 
 clean:      ## stop what was left running, remove build/
 	@.ci/clean.sh

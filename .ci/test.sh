@@ -71,6 +71,7 @@ if [ $# = 0 ]; then
     step check-style .ci/check-style.sh
     step check-includes .ci/check-includes.sh
     step check-docs .ci/check-docs.sh
+    step check-notify .ci/check-notify.sh
 
     if [ -x .ci/unit.sh ]; then
         step unit .ci/unit.sh

@@ -1194,6 +1194,370 @@ softfactory_token demo_token; # here
 invalid number of arguments in "softfactory_token" directive
 
 
+=== a zone has a size
+--- http
+softfactory_zone api large; # here
+--- refused
+"large" is no size, as in "64m"
+
+
+=== a size below nothing is none
+--- http
+softfactory_zone api -64m; # here
+--- refused
+"-64m" is no size
+
+
+=== a zone is not too small
+--- http
+softfactory_zone api 4095k; # here
+--- refused
+zone "api" is too small: at least 4m
+
+
+=== a zone has a name
+--- http
+softfactory_zone "" 8m; # here
+--- refused
+"" cannot be the name of a zone
+
+
+=== which is not the word for none
+--- http
+softfactory_zone off 8m; # here
+--- refused
+"off" cannot be the name of a zone
+
+
+=== a zone is described once
+--- http
+softfactory_zone api 8m;
+softfactory_zone other 8m;
+softfactory_zone api 8m; # here
+--- refused
+"softfactory_zone" directive is duplicate
+
+
+=== a zone needs both words
+--- http
+softfactory_zone api; # here
+--- refused
+invalid number of arguments in "softfactory_zone" directive
+
+
+=== a zone stands in http only
+--- server
+softfactory_zone api 8m; # here
+--- refused
+"softfactory_zone" directive is not allowed here
+
+
+=== the shared memory of another module is none
+--- http
+limit_req_zone $binary_remote_addr zone=api:8m rate=1r/s;
+softfactory_zone api 8m; # here
+--- refused
+"api" is already declared for a different use
+
+
+=== a cache that does not exist is refused
+--- http
+softfactory_zone api 8m;
+--- location
+softfactory_cache other;
+--- refused
+there is no softfactory_zone "other"
+
+
+=== so is one where there is none at all
+--- server
+softfactory_cache api;
+--- refused
+there is no softfactory_zone "api"
+
+
+=== so is one to purge
+--- http
+softfactory_zone api 8m;
+--- server
+location = /purge { softfactory_purge other; }
+--- refused
+there is no softfactory_zone "other"
+
+
+=== and one to tell of
+--- http
+softfactory_zone api 8m;
+--- server
+location = /status { softfactory_status off; }
+--- refused
+there is no softfactory_zone "off"
+
+
+=== also one without a name
+--- server
+location = /status { softfactory_status ""; }
+--- refused
+"softfactory_status" directive has an empty name of a zone
+
+
+=== a purge has a location of its own
+--- http
+softfactory_zone api 8m;
+--- location
+softfactory_pass primary;
+softfactory_purge api; # here
+--- refused
+"softfactory_purge" directive cannot share its location with another content handler
+
+
+=== so has the status
+--- http
+softfactory_zone api 8m;
+--- server
+location = /status {
+    softfactory_purge api;
+    softfactory_status api; # here
+}
+--- refused
+"softfactory_status" directive cannot share its location with another content handler
+
+
+=== they stand in a location only
+--- http
+softfactory_zone api 8m;
+--- server
+softfactory_purge api; # here
+--- refused
+"softfactory_purge" directive is not allowed here
+
+
+=== the ttl of an endpoint that does not exist is refused with the names
+--- location
+softfactory_cache_ttl nonsense 300s; # here
+--- refused
+unknown endpoint "nonsense", there are: review_campaigns review_campaign
+sns_posts
+ready
+
+
+=== so is that of one whose name is cut
+--- location
+softfactory_cache_ttl review 300s; # here
+--- refused
+unknown endpoint "review"
+
+
+=== a ttl of nothing is refused
+--- location
+softfactory_cache_ttl sns_posts 0s; # here
+--- refused
+"softfactory_cache_ttl" directive has a time of 0
+softfactory_cache_bypass
+
+
+=== a ttl is a time
+--- location
+softfactory_cache_ttl all 5parsecs; # here
+--- refused
+"5parsecs" is no time, there are: a time as in "300s", stale=time, error=time
+
+
+=== which does not run backwards
+--- location
+softfactory_cache_ttl all -5s; # here
+--- refused
+"-5s" is no time
+
+
+=== stale= is a time
+--- location
+softfactory_cache_ttl all 300s stale=often; # here
+--- refused
+"often" is no time
+
+
+=== error= too
+--- location
+softfactory_cache_ttl all error=; # here
+--- refused
+"" is no time
+
+
+=== a ttl has no other parameter
+--- location
+softfactory_cache_ttl all 300s staleness=5s; # here
+--- refused
+"staleness=5s" is no time, there are: a time as in "300s", stale=time, error=time
+
+
+=== a ttl is said once
+--- location
+softfactory_cache_ttl all 5s 6s; # here
+--- refused
+"softfactory_cache_ttl" directive says the same twice
+
+
+=== so is what comes after it
+--- location
+softfactory_cache_ttl all 5s error=1h error=2h; # here
+--- refused
+"softfactory_cache_ttl" directive says the same twice
+
+
+=== an endpoint alone has no ttl
+--- location
+softfactory_cache_ttl all; # here
+--- refused
+invalid number of arguments in "softfactory_cache_ttl" directive
+
+
+=== the time without a listener is a time
+--- location
+softfactory_cache_incoherent_ttl soon; # here
+--- refused
+"softfactory_cache_incoherent_ttl" directive invalid value
+
+
+=== an entry has a size
+--- location
+softfactory_cache_max_entry large; # here
+--- refused
+"softfactory_cache_max_entry" directive invalid value
+
+
+=== grace is a time
+--- location
+softfactory_auth_grace off; # here
+--- refused
+"softfactory_auth_grace" directive invalid value
+
+
+=== past the cache is by variables
+--- location
+softfactory_cache_bypass; # here
+--- refused
+invalid number of arguments in "softfactory_cache_bypass" directive
+
+
+=== a lease outlives two heartbeats
+--- http
+softfactory_listen_lease 999ms; # here
+--- refused
+"softfactory_listen_lease" directive must be 1s at least: heartbeats come every 500ms
+
+
+=== a lease is a time
+--- http
+softfactory_listen_lease long; # here
+--- refused
+"softfactory_listen_lease" directive invalid value
+
+
+=== a lease is said once
+--- http
+softfactory_listen_lease 2s;
+softfactory_listen_lease 3s; # here
+--- refused
+"softfactory_listen_lease" directive is duplicate
+
+
+=== and for all
+--- location
+softfactory_listen_lease 2s; # here
+--- refused
+"softfactory_listen_lease" directive is not allowed here
+
+
+=== a listener has an upstream
+--- http
+softfactory_zone api 8m;
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen direct;
+}
+--- refused
+softfactory_listen of upstream "primary" in
+"direct": there is no such upstream
+
+
+=== which has a name
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen ""; # here
+}
+--- refused
+"softfactory_listen" directive must name an upstream or be "off"
+
+
+=== which is not its own
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen PRIMARY; # here
+}
+--- refused
+"PRIMARY" is the upstream that this stands in
+
+
+=== which is PostgreSQL's
+--- http
+softfactory_zone api 8m;
+upstream web { server 127.0.0.1:8080; }
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen web;
+}
+--- refused
+softfactory_listen of upstream "primary" in
+"web"
+has no softfactory_pg
+
+
+=== which are no replicas
+--- http
+softfactory_zone api 8m;
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen replicas;
+}
+upstream replicas { server unix:PG; softfactory_pg "dbname=softfactory"; }
+--- location
+softfactory_pass primary replicas=replicas;
+--- refused
+softfactory_listen of upstream "primary" in
+"replicas"
+replicas cannot be listened to
+
+
+=== a listener is said once
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen off;
+    softfactory_listen direct; # here
+}
+--- refused
+"softfactory_listen" directive is duplicate
+
+
+=== a listener stands in an upstream only
+--- http
+softfactory_listen off; # here
+--- refused
+"softfactory_listen" directive is not allowed here
+
+
 === an upstream and a location are enough
 --- accepted
 
@@ -1319,6 +1683,55 @@ location /b/ {
 }
 --- location
 softfactory_endpoints -review_campaigns -sns_posts sns_posts;
+--- accepted
+
+
+=== a zone may stand below its users, and be one of several
+--- server
+softfactory_cache other;
+location = /purge { softfactory_purge other; }
+location = /status { softfactory_status api; }
+location /off/ { softfactory_pass primary; softfactory_cache off; }
+location /api-too/ { softfactory_pass primary; softfactory_cache api; }
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_listen direct;
+}
+upstream direct { server unix:PG; softfactory_pg "dbname=softfactory"; }
+softfactory_zone api 4m;
+softfactory_zone other 64m;
+--- accepted
+
+
+=== what the cache may be told
+--- http
+softfactory_zone api 4096k;
+softfactory_listen_lease 1s;
+softfactory_cache_ttl all 60s;
+softfactory_cache_ttl sns_posts 500ms stale=0 error=0s;
+softfactory_cache_incoherent_ttl 0;
+softfactory_cache_max_entry 16k;
+softfactory_auth_grace 0;
+softfactory_cache_bypass $cookie_nocache $arg_nocache;
+--- server
+softfactory_cache_ttl review_campaigns stale=30s;
+softfactory_cache_ttl all error=1h;
+softfactory_cache_ttl sns_templates 1d;
+softfactory_cache api;
+--- location
+softfactory_cache_ttl review_campaigns error=5m stale=1m 10m;
+softfactory_cache_max_entry 1024m;
+softfactory_cache_bypass $http_x_past;
+--- accepted
+
+
+=== all of it means nothing without a zone
+--- location
+softfactory_cache_ttl all 60s stale=30s;
+softfactory_cache_bypass $arg_nocache;
+softfactory_cache off;
 --- accepted
 
 

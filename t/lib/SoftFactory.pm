@@ -27,9 +27,9 @@ use Test::Nginx::Socket ();
 
 use Exporter 'import';
 
-our @EXPORT = qw(conf api defaults jwt psql ask truth rows scratch endpoints
-                 request get wire answers fails document float_text
-                 token_of);
+our @EXPORT = qw(conf api operators defaults jwt psql ask truth rows scratch
+                 install_notify zone_status endpoints request get wire answers
+                 fails document float_text token_of);
 
 our $SECRET = 'a secret of the tests';
 
@@ -41,7 +41,9 @@ my %defaults = (no_error_log => "[error]\n[crit]\n[alert]\n[emerg]\n");
 
 # conf(%options): http_config with an upstream, by default the database of the
 # suite by its socket.  Options: name, server (of the directive), conninfo,
-# dbname, user, pool (parameters of softfactory_pg_pool)
+# dbname, user, pool (parameters of softfactory_pg_pool), listen (of
+# softfactory_listen), zone (of softfactory_zone, as 'api 8m'; without it
+# nothing is cached)
 
 sub conf {
     my %o = (name => 'primary', dbname => 'softfactory', user => 'app',
@@ -49,12 +51,15 @@ sub conf {
 
     my $conninfo = $o{conninfo} // "dbname=$o{dbname} user=$o{user}";
     my $pool = $o{pool} ? "softfactory_pg_pool $o{pool};" : '';
+    my $listen = $o{listen} ? "softfactory_listen $o{listen};" : '';
+    my $zone = $o{zone} ? "softfactory_zone $o{zone};\n" : '';
 
-    return <<"CONF";
+    return $zone . <<"CONF";
 upstream $o{name} {
     server $o{server};
     softfactory_pg "$conninfo";
     $pool
+    $listen
 }
 CONF
 }
@@ -77,6 +82,16 @@ location /api/    { softfactory_pass primary; }
 location = /health { softfactory_pass primary; }
 location = /ready  { softfactory_pass primary; }
 CONF
+}
+
+
+# operators($zone): lines for api(), the locations /status and /purge
+
+sub operators {
+    my ($zone) = @_;
+
+    return "location = /status { softfactory_status $zone; }\n"
+           . "location = /purge { softfactory_purge $zone; }\n";
 }
 
 
@@ -112,7 +127,8 @@ sub jwt {
 
 
 # psql($sql, %options): the output of one statement, unaligned, without the
-# last newline.  Options: dbname, user (postgres is the superuser), file
+# last newline.  Options: dbname, user (postgres is the superuser), file, set
+# (a variable for that, as "name=value")
 
 sub psql {
     my ($sql, %o) = @_;
@@ -123,6 +139,7 @@ sub psql {
     open my $out, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
          '-h', $ENV{SF_TEST_PG_DIR}, '-p', $ENV{SF_TEST_PG_PORT},
          '-U', $o{user} // 'app', '-d', $o{dbname} // 'softfactory',
+         $o{set} ? ('-v', $o{set}) : (),
          $o{file} ? ('-f', $o{file}) : ('-c', $sql)
         or die "psql: $!";
 
@@ -210,7 +227,7 @@ sub scratch {
     my %o = (dbname => 'postgres');
 
     end_sessions();
-    psql("DROP DATABASE IF EXISTS $name WITH (FORCE)", %o);
+    drop_database($name);
     psql("CREATE DATABASE $name"
          . ($template ? " TEMPLATE $template" : ''), %o);
     $scratch{$name} = 1;
@@ -222,33 +239,63 @@ sub scratch {
 }
 
 
+# sessions of the superuser may still be in it
+
+sub drop_database {
+    my ($name) = @_;
+
+    psql("DROP DATABASE IF EXISTS $name WITH (FORCE)", dbname => 'postgres',
+         user => 'postgres');
+}
+
+
 END {
     local $?;
 
     if ($$ == $self) {
         end_sessions();
-        psql("DROP DATABASE IF EXISTS $_ WITH (FORCE)", dbname => 'postgres')
-            for keys %scratch;
+        drop_database($_) for keys %scratch;
     }
+}
+
+
+# install_notify($dbname, $tables): the triggers of conf/postgresql/notify.sql,
+# for all tables or those named
+
+sub install_notify {
+    my ($dbname, $tables) = @_;
+
+    psql('', dbname => $dbname, file => "$ENV{SF_TEST_SQL}/notify.sql",
+         $tables ? (set => "tables=$tables") : ());
+}
+
+
+# zone_status(): what the location /status of operators() says, as Perl data
+
+sub zone_status {
+    return JSON::PP::decode_json(get('/status', token => undef)->{body});
 }
 
 
 # endpoints(): the rows of src/ngx_sf_api.c, as hashes of name, path, access
 # (USER, ANONYMOUS, ANYONE), product, params (the name of their table), and
-# sql, missing, body, document if they have one
+# sql, total, tags, total_tags, ttl, missing, body, document if they have one;
+# personal, when a statement of theirs names the user
 
 sub endpoints {
     open my $in, '<', 'src/ngx_sf_api.c' or die "src/ngx_sf_api.c: $!";
     local $/;
     my $c = <$in>;
+    my $all = $c;
 
     $c =~ s{.*const ngx_sf_row_t  ngx_sf_api\[\] = \{}{}s;
+    $c =~ s{"\s*\n\s*"}{}g;
 
     my @rows;
 
     while ($c =~ m{\{ \s* \.name \s = \s "(\w+)" (.*?) \}, \s*\n
                    | NGX_SF_(\w+)_ROW\( "(\w+)", \s* "([^"]+)", \s*
-                     (\w+) }gsx)
+                     (\w+) (?: , \s* \w+, \s* (\d+), \s* "([^"]+)" )? }gsx)
     {
         if ($1) {
             my %row = (name => $1);
@@ -264,12 +311,34 @@ sub endpoints {
             push @rows, { name => $4, path => $5,
                           access => $3 eq 'DOCUMENT' ? 'ANYONE' : 'USER',
                           { HEAVY => 'sql', CONSTANT => 'body',
-                            DOCUMENT => 'document' }->{$3} => $6 };
+                            DOCUMENT => 'document' }->{$3} => $6,
+                          $7 ? (ttl => $7, tags => $8) : () };
         }
     }
 
     die "no endpoint in src/ngx_sf_api.c" if !@rows;
+
+    for my $row (@rows) {
+        $row->{personal} = grep { names_user($all, $_) }
+                           grep { defined } @$row{qw(sql total)};
+    }
+
     return @rows;
+}
+
+
+# names_user($c, $name): whether a text that is defined there has "$user", in
+# itself or in a macro
+
+sub names_user {
+    my ($c, $name) = @_;
+
+    my ($text) = $c =~ /\b$name\[\] =\n(.*?);\n/s;
+    ($text) = $c =~ /^#define $name\s((?:.*\\\n)*.*)/m if !defined $text;
+
+    return defined $text
+           && ($text =~ /\$user\b/
+               || grep { names_user($c, $_) } $text =~ /\b(NGX_SF_\w+)/g);
 }
 
 
@@ -361,7 +430,7 @@ sub exchange {
                                ? "$res{headers}{$name}, $value" : $value;
     }
 
-    if (!$o{no_body}) {
+    if (!$o{no_body} && $res{status} != 304) {
         my $length = $res{headers}{'content-length'};
 
         alarm 20;

@@ -22,13 +22,14 @@ use Time::HiRes qw(time sleep);
 use Exporter 'import';
 
 our @EXPORT = qw(start fetch get_all http2 load wait_until hold backends
+                 source wait_coherent change log_statements executed
                  write_file error_log log_count access_log master
                  worker_pids children running rss reconfigure hup command
                  free_port compiled_user pg_server pg_standby sanitized
                  scratch_dir);
 
 my $self = $$;
-my (@servers, @commands, $scratch);
+my (@servers, @commands, $scratch, %listeners);
 
 
 sub sanitized {
@@ -490,6 +491,116 @@ sub backends {
 }
 
 
+# log_statements($dbname): has the suite's server log what is executed there, by
+# sessions that begin after this
+
+sub log_statements {
+    my ($dbname) = @_;
+
+    SoftFactory::psql("ALTER DATABASE $dbname SET log_statement = 'all'",
+                      user => 'postgres', dbname => 'postgres');
+}
+
+
+# executed { ... } $pattern: how many statements of the module that match the
+# server has logged meanwhile
+
+sub executed(&$) {
+    my ($code, $pattern) = @_;
+
+    my $file = "$ENV{SF_TEST_PG_DIR}/pg.log";
+    my $from = -s $file;
+
+    $code->();
+
+    open my $in, '<', $file or die "$file: $!";
+    seek $in, $from, 0;
+
+    return scalar grep { /LOG:  execute [^:]*: (.*)/ && $1 =~ $pattern } <$in>;
+}
+
+
+# --- the listener ---
+
+# source($upstream): what /status says of a database, by default of "primary"
+
+sub source {
+    my $name = $_[0] // 'primary';
+
+    my ($source) = grep { $_->{upstream} eq $name }
+                   @{SoftFactory::zone_status()->{sources}};
+
+    return $source // die "no source $name in /status\n";
+}
+
+
+# wait_coherent(%options): until the listener is up and all tables but those of
+# uncovered (names, joined by a blank) have their triggers.  Options: upstream,
+# uncovered
+
+sub wait_coherent {
+    my %o = (uncovered => '', @_);
+
+    return wait_until {
+        my $source = source($o{upstream});
+        $source->{coherent} && "@{$source->{uncovered}}" eq $o{uncovered};
+    } 'the listener is up';
+}
+
+
+# change($sql, %options): runs statements, and waits until the listener has
+# been told of what they have changed; returns the number of notifications.
+# Options: dbname, upstream, and host and port of another server
+
+sub change {
+    my ($sql, %o) = @_;
+
+    my $before = source($o{upstream})->{notifications};
+    my $n = told($sql, %o);
+
+    wait_until { source($o{upstream})->{notifications} >= $before + $n }
+               'the listener is told';
+
+    return $n;
+}
+
+
+# told: a session that listens itself runs them; a notification of its own
+# shows that there are no more
+
+sub told {
+    my ($sql, %o) = @_;
+
+    my $host = $o{host} // $ENV{SF_TEST_PG_DIR};
+    my $port = $o{port} // $ENV{SF_TEST_PG_PORT};
+
+    my $session = $listeners{"$port $o{dbname}"} //= do {
+        my $pid = IPC::Open2::open2(my $out, my $in, 'psql', '-XAtq', '-v',
+            'ON_ERROR_STOP=1', '-h', $host, '-p', $port, '-U', 'postgres',
+            '-d', $o{dbname});
+
+        $in->autoflush;
+        print $in "LISTEN softfactory;\nLISTEN sf_told;\n"
+                  . "SELECT pg_backend_pid();\n";
+        { in => $in, out => $out, pid => 0 + <$out> };
+    };
+
+    print { $session->{in} } "$sql\n;\nNOTIFY sf_told;\n";
+
+    my $text = '';
+
+    my $told = qr/^Asynchronous\ notification\ "(\w+)"\ .*
+                  \ process\ with\ PID\ $session->{pid}\.$/xm;
+
+    while (!grep { $_ eq 'sf_told' } $text =~ /$told/g) {
+        sysread $session->{out}, $text, 65536, length $text
+            or die "psql fails: $sql\n";
+    }
+
+    return scalar grep { $_ eq 'softfactory' } $text =~ /$told/g;
+}
+
+
 # --- nginx ---
 
 sub read_file {
@@ -798,6 +909,7 @@ END {
 
     if ($$ == $self) {
         kill 'TERM', @commands if @commands;
+        close $_->{in} for values %listeners;
 
         for my $s (@servers) {
             eval { $s->stop } if -f "$s->{dir}/data/postmaster.pid";
