@@ -395,8 +395,7 @@ is(told(at($b, $::POSTS)), $old, 'no fence either');
 
 for my $method (qw(PUT DELETE PATCH POST)) {
     $::GATE->open;
-    settled($::POSTS);
-    is(x(at($b, $::POSTS)), 'HIT', 'no fence');
+    wait_until { x(at($b, $::POSTS)) eq 'HIT' } 'no fence';
     $::GATE->shut;
     is(wrote($method, method => $method, path => '/api/unknown'), 'wrote',
        "a write: $method");
