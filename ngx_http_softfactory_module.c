@@ -828,8 +828,8 @@ ngx_http_softfactory_listen(ngx_sf_worker_t *worker, ngx_uint_t i)
 
     worker->listeners[i] = ngx_sf_listen_create(worker->cycle, origin->zone,
                                                 worker->sources[i],
+                                                origin->primary,
                                                 worker->pools[pgcf->index],
-                                                pgcf != origin->primary,
                                                 smcf->listen_id);
 
     return worker->listeners[i] ? NGX_OK : NGX_ERROR;

@@ -98,8 +98,8 @@ static const char *const  ngx_sf_listen_states[] = {
 
 ngx_sf_listen_t *
 ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
-    ngx_sf_source_t *source, ngx_sf_pg_pool_t *pool, ngx_uint_t direct,
-    ngx_uint_t first_id)
+    ngx_sf_source_t *source, const ngx_sf_pg_conf_t *primary,
+    ngx_sf_pg_pool_t *pool, ngx_uint_t first_id)
 {
     ngx_sf_listen_t  *l;
 
@@ -113,7 +113,8 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
     l->source = source;
     l->index = source - zone->sh->sources;
     l->pool = pool;
-    l->direct = direct;
+    l->primary = primary;
+    l->direct = pool->conf != primary;
     l->log = cycle->log;
     l->reported = NGX_SF_LISTEN_UNKNOWN;
 
@@ -160,7 +161,7 @@ ngx_sf_listen_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state)
 {
     ngx_log_debug3(NGX_LOG_DEBUG_EVENT, l->log, 0,
                    "softfactory listener of \"%V\": %s->%s",
-                   &l->pool->conf->name, ngx_sf_listen_states[l->state],
+                   &l->primary->name, ngx_sf_listen_states[l->state],
                    ngx_sf_listen_states[state]);
 
     if (l->state == NGX_SF_LISTEN_IDLE && state != NGX_SF_LISTEN_IDLE) {
@@ -569,7 +570,7 @@ ngx_sf_listen_begin(ngx_sf_listen_t *l)
 
     ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                   "softfactory upstream \"%V\": listening on %V",
-                  &l->pool->conf->name,
+                  &l->primary->name,
                   ngx_sf_pg_server_name(l->pool, l->server));
 
     ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CHECKING);
@@ -584,7 +585,7 @@ ngx_sf_listen_inherit(ngx_sf_listen_t *l)
 {
     ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                   "softfactory upstream \"%V\": listening on %V, taken over",
-                  &l->pool->conf->name,
+                  &l->primary->name,
                   ngx_sf_pg_server_name(l->pool, l->server));
 
     l->reported = l->uncovered;

@@ -25,12 +25,13 @@ typedef struct ngx_sf_listen_s  ngx_sf_listen_t;
 /*
  * A worker's listener for one source of a zone: takes part in the election,
  * and while it is elected keeps the source's generations and its lease.  pool
- * is that of the primary, or the one named by softfactory_listen (direct).
+ * is that of the primary, or of the upstream named by its softfactory_listen.
  * Memory is the cycle's; NULL when it is short.
  */
 ngx_sf_listen_t *ngx_sf_listen_create(ngx_cycle_t *cycle,
-    ngx_sf_zone_t *zone, ngx_sf_source_t *source, ngx_sf_pg_pool_t *pool,
-    ngx_uint_t direct, ngx_uint_t first_id);
+    ngx_sf_zone_t *zone, ngx_sf_source_t *source,
+    const ngx_sf_pg_conf_t *primary, ngx_sf_pg_pool_t *pool,
+    ngx_uint_t first_id);
 
 /* gives the office up; before the pool is destroyed */
 void ngx_sf_listen_destroy(ngx_sf_listen_t *listen);

@@ -413,7 +413,7 @@ ngx_sf_listen_report(ngx_sf_listen_t *l)
     if (l->uncovered == 0) {
         ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                       "softfactory upstream \"%V\": all tables have current "
-                      "triggers", &l->pool->conf->name);
+                      "triggers", &l->primary->name);
         return;
     }
 
@@ -432,7 +432,7 @@ ngx_sf_listen_report(ngx_sf_listen_t *l)
                   "triggers: %*s; answers from them live at most "
                   "softfactory_cache_incoherent_ttl; see "
                   "conf/postgresql/notify.sql",
-                  &l->pool->conf->name, (size_t) (p - names), names);
+                  &l->primary->name, (size_t) (p - names), names);
 }
 
 
@@ -495,7 +495,7 @@ ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
         ngx_log_error(NGX_LOG_WARN, l->log, 0,
                       "softfactory upstream \"%V\": not listening on %V any "
                       "more, answers are trusted until the lease is over",
-                      &l->pool->conf->name,
+                      &l->primary->name,
                       ngx_sf_pg_server_name(l->pool, l->server));
     }
 

@@ -40,6 +40,7 @@ struct ngx_sf_listen_s {
     ngx_sf_zone_t              *zone;
     ngx_sf_source_t            *source;
     ngx_uint_t                  index;    /* of the source */
+    const ngx_sf_pg_conf_t     *primary;  /* whose answers are watched over */
     ngx_sf_pg_pool_t           *pool;
     ngx_uint_t                  direct;   /* the pool's servers are others */
     ngx_log_t                  *log;
