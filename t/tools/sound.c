@@ -110,7 +110,7 @@ sound_node(sound_t *s, ngx_sf_node_t *node, ngx_uint_t bucket)
 
     key.data = node->key;
     key.len = node->len;
-    ngx_sf_cache_hash(&key, 0);
+    ngx_sf_cache_hash(&key, s->sh->seed);
 
     if (key.hash != node->hash || (key.hash & s->sh->mask) != bucket) {
         s->wrong = "a node in the wrong bucket";

@@ -241,7 +241,7 @@ test_key(const char *text)
 
     key.data = (u_char *) text;
     key.len = strlen(text);
-    ngx_sf_cache_hash(&key, 0);
+    ngx_sf_cache_hash(&key, test_sh->seed);
 
     return key;
 }
@@ -569,84 +569,167 @@ test_lengths(void)
 }
 
 
-static void
-test_hashes(void)
+static int
+test_compare(const void *one, const void *other)
 {
-    u_char         key[40];
-    uint64_t      *hashes, swap;
-    ngx_uint_t     i, k, n, equal, low;
-    ngx_sf_key_t   k1;
+    uint64_t  a, b;
 
-    static u_char  buckets[65536];
+    a = *(const uint64_t *) one;
+    b = *(const uint64_t *) other;
 
-    /* as ngx_sf_item_key() makes them: few bytes differ */
+    return a < b ? -1 : a > b;
+}
 
-    n = 65536;
-    low = 0;
-    hashes = malloc(n * sizeof(uint64_t));
+
+/* keys as ngx_sf_item_key() makes them: few bytes differ */
+
+static void
+test_spread(uint64_t seed)
+{
+    u_char         bytes[29];
+    int64_t        number;
+    ngx_uint_t     i, used, equal, low;
+    ngx_sf_key_t   key;
+
+    static u_char    buckets[65536];
+    static uint64_t  hashes[65536];
+
     ngx_memzero(buckets, sizeof(buckets));
+    ngx_memzero(bytes, sizeof(bytes));
+    ngx_memcpy(bytes, "abcd", 4);
+    key.data = bytes;
+    key.len = sizeof(bytes);
+    low = 0;
 
-    for (i = 0; i < n; i++) {
-        ngx_memzero(key, sizeof(key));
-        ngx_memcpy(key, "abcd", 4);
-        ngx_memcpy(key + 5, &(int64_t) { i % 256 }, 8);
-        ngx_memcpy(key + 13, &(int64_t) { i / 256 }, 8);
+    for (i = 0; i < 65536; i++) {
+        number = i % 256;
+        ngx_memcpy(bytes + 5, &number, sizeof(number));
+        number = i / 256;
+        ngx_memcpy(bytes + 13, &number, sizeof(number));
 
-        k1.data = key;
-        k1.len = 29;
-        ngx_sf_cache_hash(&k1, 0);
+        ngx_sf_cache_hash(&key, seed);
 
-        low += k1.hash <= NGX_SF_WAKE_ALL;
-        hashes[i] = k1.hash;
-        buckets[k1.hash % sizeof(buckets)] = 1;
+        low += key.hash <= NGX_SF_WAKE_ALL;
+        hashes[i] = key.hash;
+        buckets[key.hash % 65536] = 1;
     }
 
-    unit_ok(low == 0, "no key has the hash of what is not one");
-
-    for (i = 0, k = 0; i < sizeof(buckets); i++) {
-        k += buckets[i];
+    for (i = 0, used = 0; i < 65536; i++) {
+        used += buckets[i];
     }
 
-    /* 1 - 1/e of them, were they thrown */
+    qsort(hashes, 65536, sizeof(uint64_t), test_compare);
 
-    unit_ok(k > 40000, "65536 keys in %lu of as many buckets",
-            (unsigned long) k);
-
-    for (i = n / 2; i; i /= 2) {                /* sorted, by a shell sort */
-        for (k = i; k < n; k++) {
-            for (low = k; low >= i && hashes[low - i] > hashes[low];
-                 low -= i)
-            {
-                swap = hashes[low];
-                hashes[low] = hashes[low - i];
-                hashes[low - i] = swap;
-            }
-        }
-    }
-
-    for (i = 1, equal = 0; i < n; i++) {
+    for (i = 1, equal = 0; i < 65536; i++) {
         equal += hashes[i] == hashes[i - 1];
     }
 
-    unit_ok(equal == 0, "no two of them have one hash");
-    free(hashes);
+    /* 1 - 1/e of the buckets, were they thrown */
 
-    /* zeros at the end count */
+    unit_ok(low == 0 && equal == 0 && used > 41000 && used < 42000,
+            "seed %llx: 65536 keys, %lu of as many buckets, %lu equal",
+            (unsigned long long) seed, (unsigned long) used,
+            (unsigned long) equal);
+}
 
-    ngx_memzero(key, sizeof(key));
-    equal = 0;
 
-    for (i = 0; i < sizeof(key); i++) {
-        k1.data = key;
-        k1.len = i;
-        ngx_sf_cache_hash(&k1, 0);
-        swap = k1.hash;
-        k1.len = i + 1;
-        ngx_sf_cache_hash(&k1, 0);
-        equal += k1.hash == swap;
+static void
+test_hashes(void)
+{
+    u_char         bytes[40];
+    uint64_t       hash;
+    ngx_uint_t     i, equal;
+    ngx_sf_key_t   key, other;
+
+    static const uint64_t  seeds[] = {
+        0, 1, 2, 0xff, 1ULL << 32, 1ULL << 63, (uint64_t) -1,
+        0x123456789abcdef0ULL
+    };
+
+    for (i = 0; i < sizeof(seeds) / sizeof(seeds[0]); i++) {
+        test_spread(seeds[i]);
     }
 
-    unit_ok(equal == 0, "keys of zeros");
+    ngx_memzero(bytes, sizeof(bytes));
+    key.data = bytes;
+    equal = 0;
+
+    for (i = 0; i < sizeof(bytes); i++) {
+        key.len = i;
+        ngx_sf_cache_hash(&key, 7);
+        hash = key.hash;
+        key.len = i + 1;
+        ngx_sf_cache_hash(&key, 7);
+        equal += key.hash == hash;
+    }
+
+    unit_ok(equal == 0, "zeros at the end count");
+
+    /* bytes that make up for others under any seed, as in a sum they would */
+
+    other = key;
+    other.data = ngx_pcalloc(unit_pool, sizeof(bytes));
+
+    for (i = 0; i < 64; i++) {
+        bytes[7] = 0x80;
+        bytes[8 + i / 8] = 1 << i % 8;
+        ngx_sf_cache_hash(&key, i);
+        ngx_sf_cache_hash(&other, i);
+        equal += key.hash == other.hash;
+        bytes[8 + i / 8] = 0;
+    }
+
+    unit_ok(equal == 0, "changes do not cancel out");
+}
+
+
+/* a bucket that somebody has filled on purpose */
+
+static void
+test_bucket(void)
+{
+    char           keys[100][TEST_TEXT];
+    ngx_uint_t     i, n, there, refused;
+    test_ask_t     ask;
+    ngx_sf_key_t   key;
+
+    test_begin();
+
+    for (i = 0, n = 0; n < 100; i++) {
+        (void) sprintf(keys[n], "chosen %lu", (unsigned long) i);
+        key = test_key(keys[n]);
+        n += (key.hash & test_sh->mask) == 17;
+    }
+
+    for (i = 0, there = 0, refused = 0; i < n; i++) {
+        if (test_fill(test_a, keys[i], keys[i], 100)) {
+            there++;
+
+        } else {
+            refused++;
+        }
+    }
+
+    unit_ok(there == 64 && refused == 36, "%lu answers in one bucket",
+            (unsigned long) there);
+    unit_ok(test_sh->nodes == 64 && test_fills() == 0, "and no more");
+    test_is_sound("a full bucket");
+
+    unit_ok(test_look(&ask, test_b, keys[63]) == NGX_OK
+            && test_shows(ask.found.value, keys[63], 100),
+            "those that are there are found");
+    test_unpin(&ask);
+
+    test_notify("campaigns id=1");
+    unit_ok(test_fill(test_b, keys[5], "new", 50)
+            && test_look(&ask, test_a, keys[5]) == NGX_OK
+            && test_shows(ask.found.value, "new", 50), "and made anew");
+    test_unpin(&ask);
+    unit_ok(test_fill(test_a, "other", "x", 10) && test_there("other"),
+            "others do not notice");
+    test_is_sound("beside it");
+
+    test_end();
 }
 
 
@@ -1662,6 +1745,7 @@ main(void)
     test_life();
     test_lengths();
     test_hashes();
+    test_bucket();
     test_freshness();
     test_join();
     test_late();

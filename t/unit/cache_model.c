@@ -126,7 +126,7 @@ model_key(uint32_t n)
 
     key.data = (u_char *) text;
     key.len = sprintf(text, "key %u%.*s", n, (int) n, "..............");
-    ngx_sf_cache_hash(&key, 0);
+    ngx_sf_cache_hash(&key, model_sh->seed);
 
     return key;
 }

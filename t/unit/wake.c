@@ -295,7 +295,7 @@ test_ask(test_fill_t *f, test_worker_t *w, const char *text)
 
     f->key.data = (u_char *) text;
     f->key.len = strlen(text);
-    ngx_sf_cache_hash(&f->key, 0);
+    ngx_sf_cache_hash(&f->key, ngx_sf_zone_seed(w->zone));
 
     (void) ngx_sf_tags_compile("users", &tags);
     ngx_sf_stamp_read(w->zone, 0, &tags, 0, 0, &f->stamp);

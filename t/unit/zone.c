@@ -293,6 +293,35 @@ test_own_pid(void)
 }
 
 
+/* of hashes: nobody knows it, and all workers have the same */
+
+static void
+test_seed(void)
+{
+    ngx_sf_zone_t    next, none, *zone;
+    ngx_shm_zone_t  *shm, *other, next_shm;
+
+    shm = workers_zone(TEST_SIZE);
+    other = workers_zone(TEST_SIZE);
+    zone = shm->data;
+
+    unit_ok(ngx_sf_zone_seed(zone) != ngx_sf_zone_seed(other->data)
+            && ngx_sf_zone_seed(zone) != 0, "each zone has its seed");
+
+    test_configure(&next_shm, &next, shm);
+    (void) ngx_sf_zone_init(&next_shm, zone);
+    unit_ok(ngx_sf_zone_seed(&next) == ngx_sf_zone_seed(zone),
+            "which stays over a reload");
+
+    ngx_memzero(&none, sizeof(none));
+    unit_ok(ngx_sf_zone_seed(NULL) == 0 && ngx_sf_zone_seed(&none) == 0,
+            "what is no zone has none");
+
+    workers_zone_free(shm);
+    workers_zone_free(other);
+}
+
+
 static void
 test_lock(void)
 {
@@ -462,6 +491,7 @@ main(void)
     test_sources();
     test_slots();
     test_own_pid();
+    test_seed();
     test_lock();
     test_death();
     test_doubt();
