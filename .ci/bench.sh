@@ -1,14 +1,23 @@
 #!/usr/bin/env bash
 #
-# make bench: throughput and latency of the module, beside nginx alone, a Lua
-# dictionary, libpq alone and pgbench with the same statements: t/bench.  The
-# table goes to the terminal, every figure to build/bench.json.
+# make bench: what the module can do on this machine, in three parts: t/bench.
+# Tables go to the terminal, every figure to build/bench.json.
 #
-#     BENCH=short      a minute, over little data: that it runs, no figures
-#     BENCH_ROUNDS=3   fewer rounds than 9 (of some 2.5 minutes)
-#     BENCH_SIZE=small data: small or large
+#     uncached     answers that ask the database, beside nginx alone, a Lua
+#                  dictionary, libpq alone and pgbench with the same statements
+#     hits         answers from the zone, beside nginx alone and a Lua
+#                  dictionary with the same headers; the zone's mutex
+#     coherence    from a commit to the end of the old answer; how many
+#                  requests reach the database; storms of notifications
 #
-# The database stays in build/bench for the next run; one that is two days old
+#     BENCH_ONLY=hits  one part
+#     BENCH=short      two minutes, over little data: that it runs, no
+#                      figures
+#     BENCH_ROUNDS=3   fewer rounds than 9 (of some 2.5 minutes uncached, 1.5
+#                      of hits)
+#     BENCH_SIZE=small data of the uncached part: small or large
+#
+# The databases stay in build/bench for the next run; one that is two days old
 # is made anew, because its campaigns expire.
 
 set -euo pipefail
@@ -16,22 +25,28 @@ set -euo pipefail
 
 cd "$TOP"
 OUT=$BUILD/bench
+FAILED=
 export BENCH_BUILD=$BUILD BENCH_FORM=${BENCH:-long} BENCH_SIZE BENCH_WORKERS=
 
 case $BENCH_FORM in
 long)
-    BENCH_SIZE=${BENCH_SIZE:-large}
+    LARGE=${BENCH_SIZE:-large}
     ;;
 short)
-    BENCH_SIZE=${BENCH_SIZE:-small}
+    LARGE=${BENCH_SIZE:-small}
     ;;
 *)
     die "BENCH is short or long"
     ;;
 esac
 
-PG=$OUT/pg
-[ "$BENCH_SIZE" = large ] || PG=$OUT/pg-$BENCH_SIZE
+case ${BENCH_ONLY:=uncached hits coherence} in
+uncached | hits | coherence | "uncached hits coherence")
+    ;;
+*)
+    die "BENCH_ONLY is uncached, hits or coherence"
+    ;;
+esac
 
 
 # sql STATEMENT: as superuser
@@ -48,9 +63,19 @@ start() {
 }
 
 
-# all of it fits in memory, and nothing runs beside a measurement
+stop() {
+    [ -z "${PG:-}" ] || .ci/postgres.sh stop "$PG"
+}
+
+
+# database FOLDER SIZE: a server of its own with demo data; all of it fits in
+# memory, and nothing runs beside a measurement
 
 database() {
+    stop
+    PG=$OUT/$1
+    BENCH_SIZE=$2
+
     if [ -n "$(find "$PG.loaded" -mtime +1 2> /dev/null)" ]; then
         .ci/postgres.sh remove "$PG"
     fi
@@ -60,6 +85,8 @@ database() {
     if [ "$(sql 'SHOW shared_buffers')" != 512MB ]; then
         sql "ALTER SYSTEM SET shared_buffers = '512MB'"
         sql "ALTER SYSTEM SET autovacuum = off"
+        [ -z "$PRELOAD" ] ||
+            sql "ALTER SYSTEM SET shared_preload_libraries = $PRELOAD"
         .ci/postgres.sh stop "$PG"
         start
     fi
@@ -70,6 +97,26 @@ database() {
     fi
 
     .ci/postgres.sh load "$PG" "$BENCH_SIZE"
+
+    BENCH_IDS=$(sql 'SELECT max(id) FROM campaigns')
+    BENCH_CONNINFO=$(.ci/postgres.sh conninfo "$PG")
+    BENCH_POSTMASTER=$(head -n 1 "$SF_TEST_PG_DIR/data/postmaster.pid")
+    export BENCH_IDS BENCH_CONNINFO BENCH_POSTMASTER
+}
+
+
+# the same for the cache: with triggers, statements that can be counted, and
+# users beside the demo's
+
+database_cached() {
+    PRELOAD=pg_stat_statements database pg-cache small
+
+    export PGOPTIONS='-c client_min_messages=warning'
+    sql 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements'
+    psql -XqAt -v ON_ERROR_STOP=1 -f t/bench/users.sql "$BENCH_CONNINFO"
+    psql -Xq -v ON_ERROR_STOP=1 -f conf/postgresql/notify.sql \
+        "$BENCH_CONNINFO"
+    unset PGOPTIONS
 }
 
 
@@ -90,25 +137,49 @@ tools() {
 }
 
 
-.ci/install.sh build run bench asan unit
+uncached() {
+    .ci/install.sh asan unit
+    tools
+
+    if [ "$LARGE" = large ]; then
+        PRELOAD='' database pg large
+    else
+        PRELOAD='' database "pg-$LARGE" "$LARGE"
+    fi
+
+    python3 -B -u t/bench/bench.py 8>&- || FAILED+=" uncached"
+}
+
+
+hits() {
+    database_cached
+    python3 -B -u t/bench/hits.py 8>&- || FAILED+=" hits"
+}
+
+
+coherence() {
+    gcc -O2 -g -W -Wall -Werror t/bench/clients.c -o "$OUT/clients"
+    database_cached
+    python3 -B -u t/bench/coherence.py 8>&- || FAILED+=" coherence"
+}
+
+
+.ci/install.sh build run bench
 .ci/build.sh
 mkdir -p "$OUT"
 exec 8> "$BUILD/.bench.lock"
 flock -n 8 || die "make bench is at work already in this folder"
 
-tools
-trap '.ci/postgres.sh stop "$PG"' EXIT
+trap stop EXIT
 trap 'exit 1' INT TERM
-database
-
-BENCH_IDS=$(sql 'SELECT max(id) FROM campaigns')
-BENCH_CONNINFO=$(.ci/postgres.sh conninfo "$PG")
-BENCH_POSTMASTER=$(head -n 1 "$SF_TEST_PG_DIR/data/postmaster.pid")
-export BENCH_IDS BENCH_CONNINFO BENCH_POSTMASTER
 
 if is_root; then
     BENCH_WORKERS=www-data
     reachable www-data "$OUT" || BENCH_WORKERS=root
 fi
 
-python3 -B -u t/bench/bench.py 8>&-
+for part in $BENCH_ONLY; do
+    "$part"
+done
+
+[ -z "$FAILED" ] || die "failed:$FAILED"

@@ -20,7 +20,8 @@ declare -A GROUP=(
     [fuzz]="clang libclang-rt-dev"
     [faults]="python3 procps"
     [plans]="python3 postgresql gcc libc6-dev"
-    [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua"
+    [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua
+             linux-perf"
     [valgrind]="valgrind"
 )
 

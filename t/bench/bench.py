@@ -1,4 +1,8 @@
-"""Throughput and latency of the module beside its parts: see .ci/bench.sh.
+"""Throughput and latency of answers that ask the database, beside their parts:
+see .ci/bench.sh.
+
+The location has softfactory_cache_bypass, so that every page is read; only
+totals are kept, for a second, since notify.sql is not installed.
 
 The contenders are measured in rotation, each once a round; what is reported
 is the median over the rounds.  Rates move with the machine, ratios do not.
@@ -17,32 +21,25 @@ came on top of the parts, each measured in this run:
 HTTP and generator are those at the same number of clients.
 """
 
-import datetime
 import http.client
 import json
 import os
-import platform
 import re
 import resource
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
 import servers
+from common import (BUILD, OUT, cell, figures_json, machine, medians,
+                    progress, run, save, show_figures, show_machine,
+                    show_short, wrk)
 
-BUILD = os.environ["BENCH_BUILD"]
-OUT = f"{BUILD}/bench"
-HERE = os.path.dirname(os.path.abspath(__file__))
 TOKEN = {"Authorization": "Bearer demo_token"}
 
 CLIENTS = (64, 256, 1000)
 STATEMENTS_PER_PIPELINE = 20
-
-# more CPU than this taken by programs that are no part of it, and what is left
-# for the parts is not what the ceiling assumes
-QUIET = 0.05
 PGBENCH_CLIENTS = 8
 
 # the original's campaign list, as its performance report has it: measured
@@ -87,21 +84,6 @@ WORKLOADS = [
 failures = []
 
 
-def run(command, env=None):
-    """Standard output and CPU seconds of a program; failure is noted."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    p = subprocess.run(command, env={**os.environ, **(env or {})},
-                       stdin=subprocess.DEVNULL, capture_output=True,
-                       text=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-
-    if p.returncode != 0:
-        raise SystemExit(f"{command[0]} failed: {p.stderr.strip()}")
-
-    return p.stdout, (after.ru_utime - before.ru_utime
-                      + after.ru_stime - before.ru_stime)
-
-
 def statements(*args):
     return json.loads(run([f"{BUILD}/tools/statements", *args])[0])
 
@@ -122,24 +104,19 @@ class Http:
 
     def measure(self, seconds):
         w = self.workload
-        command = ["wrk", "-t1", f"-c{self.clients}", f"-d{seconds}s",
-                   "-s", f"{HERE}/wrk.lua"]
-        for key, value in w.request_headers.items():
-            command += ["-H", f"{key}: {value}"]
-        command.append(f"http://127.0.0.1:{self.port}{w.url()}")
-
-        env = {"BENCH_PATH": w.path, "BENCH_IDS": str(w.ids or "")}
 
         nginx, database = self.nginx.cpu(), servers.cpu(self.postmaster)
         busy, idle = servers.machine_cpu()
-        out, generator = run(command, env)
+        r, generator = wrk(f"http://127.0.0.1:{self.port}{w.url()}",
+                           self.clients, seconds, w.request_headers,
+                           {"BENCH_PATH": w.path,
+                            "BENCH_IDS": str(w.ids or "")})
         busy, idle = (b - a for a, b in zip((busy, idle),
                                             servers.machine_cpu()))
         nginx = self.nginx.cpu() - nginx
         database = servers.cpu(self.postmaster) - database
         others = busy - nginx - database - generator
 
-        r = json.loads(out.splitlines()[-1])
         n = r["requests"]
 
         if r["errors"] or n == 0:
@@ -159,8 +136,8 @@ class Http:
 class Total:
     """Latency of a request that counts its total, and of one that need not.
 
-    The module keeps a total for a second and has no switch for that; so it is
-    asked, over one connection, after 1.1 s and once more at once.
+    Without notify.sql a total is kept for a second; so the module is asked,
+    over one connection, after 1.1 s and once more at once.
     """
 
     name = "module, 1 client"
@@ -293,9 +270,7 @@ def learn(port, w):
 def compare(name, port, w):
     """Status, headers and body of a contender against the module's."""
     status, headers, body = servers.get(port, w.url(w.id), w.request_headers)
-
-    def essence(list_):
-        return sorted((k.lower(), v) for k, v in list_ if k != "Date")
+    essence = servers.essence
 
     if status != 200 or body != w.body:
         raise SystemExit(f"{w.name}: the body of {name} differs")
@@ -305,37 +280,6 @@ def compare(name, port, w):
 
 
 # --- the run ---
-
-
-def first_line(*command):
-    return run(command)[0].splitlines()[0]
-
-
-def machine():
-    cpu = re.search(r"model name\s*: (.*)", open("/proc/cpuinfo").read())
-    top = os.path.dirname(BUILD)
-    git = subprocess.run(["git", "-C", top, "describe", "--always", "--dirty"],
-                         capture_output=True, text=True)
-    nginx = subprocess.run([servers.NGINX, "-v"], capture_output=True,
-                           text=True).stderr
-    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True).stdout
-
-    return {
-        "cores": os.cpu_count(),
-        "cpu": cpu[1] if cpu else platform.machine(),
-        "kernel": platform.release(),
-        "load": os.getloadavg()[0],
-        "time": datetime.datetime.now().isoformat(timespec="seconds"),
-        "module": git.stdout.strip(),
-        "nginx": nginx.split("/")[-1].strip(),
-        "postgresql": first_line("psql", "-XAt",
-                                 os.environ["BENCH_CONNINFO"], "-c",
-                                 "SHOW server_version"),
-        "libpq": first_line("pg_config", "--version").split(" ", 1)[1],
-        "wrk": wrk.split("[")[0].replace("wrk", "").strip(),
-        "python": platform.python_version(),
-        "data": os.environ["BENCH_SIZE"],
-    }
 
 
 def start_servers(running):
@@ -350,7 +294,7 @@ def start_servers(running):
 
     one = servers.Nginx(f"{OUT}/nginx-one", 1, user)
     running.append(one)
-    one.start(module, servers.module_server(port["one"], socket_path),
+    one.start(module, servers.uncached_server(port["one"], socket_path),
               port["one"])
 
     for w in WORKLOADS:
@@ -359,9 +303,10 @@ def start_servers(running):
     two = servers.Nginx(f"{OUT}/nginx", 2, user)
     running.append(two)
     two.start(module + lua,
-              servers.module_server(port["module"], socket_path)
+              servers.uncached_server(port["module"], socket_path)
               + servers.return_server(port["return"], WORKLOADS)
-              + servers.lua_server(port["lua"], WORKLOADS, two.root),
+              + servers.lua_dictionary(WORKLOADS, two.root)
+              + servers.lua_server(port["lua"], WORKLOADS),
               port["module"])
 
     for w in WORKLOADS:
@@ -421,15 +366,9 @@ def measure(groups, form, rounds):
             for c in group[k:] + group[:k]:
                 key = (c.workload.name, c.clients, c.name)
                 samples.setdefault(key, []).append(c.measure(form[kind]))
-        print(f"round {n + 1} of {rounds}", file=sys.stderr)
+        progress(n, rounds)
 
     return samples
-
-
-def medians(samples):
-    return {key: {name: statistics.median(s[name] for s in list_)
-                  for name in list_[0]}
-            for key, list_ in samples.items()}
 
 
 # --- the report ---
@@ -507,11 +446,6 @@ def figures(m):
     return rows
 
 
-def cell(value, width, decimals=0):
-    return f"{value:{width}.{decimals}f}" if value is not None \
-        else " " * (width - 1) + "-"
-
-
 def table(m):
     """One row each; latencies in ms, CPU in µs per request."""
     lines = [f"{'':7}{'clnt':>5} {'contender':17}{'req/s':>8}{'mean':>7}"
@@ -534,25 +468,9 @@ def table(m):
     return lines
 
 
-def verdict(value, aim):
-    if aim is None:
-        return ""
-
-    op, bound = aim
-    met = value >= bound if op == ">=" else value <= bound
-    return f"{op} {bound:g}" + ("" if met else ": NO")
-
-
 def report(m, info, form, rounds):
-    print(f"\n{info['cores']} cores, {info['cpu']}, load {info['load']:.1f} "
-          f"at the start\nnginx {info['nginx']}, PostgreSQL "
-          f"{info['postgresql']}, wrk {info['wrk']}, {info['data']} data, "
-          f"module {info['module']}")
-    others = statistics.median(v["others"] for v in m.values()
-                               if "others" in v)
-    print(f"other programs used {others:.0%} of the cores"
-          + (": NOT QUIET, too low beside the ceiling" if others > QUIET
-             else ""))
+    show_machine(info, statistics.median(v["others"] for v in m.values()
+                                         if "others" in v))
 
     print(f"\nMedians of {rounds}.  Latencies in ms; CPU in µs per request or "
           "statement.\n")
@@ -566,36 +484,26 @@ def report(m, info, form, rounds):
               + f"  = {sum(p.values()):.1f}")
     print("\nJSON is a constant; the others are of this run (`return` at 64 "
           "clients, pgpipe\nwith a shared Sync).  The total, counted once a "
-          "second and worker, is not in it.\nAims stand beside what they are "
-          "for: NO where one is missed.\n")
+          "second, is not in it.  Aims stand\nbeside what they are for: NO "
+          "where one is missed.\n")
 
-    for name, value, aim in figures(m):
-        text = f"{value:9.2f}" if value < 1000 else f"{value:9.0f}"
-        print(f"{text}  {verdict(value, aim):12}{name}")
-
-    if form == "short":
-        print("\nA short run: it proves that everything runs, its figures "
-              "mean nothing.")
+    show_figures(figures(m))
+    show_short(form)
 
 
-def save(samples, m, info, form):
+def result(samples, m, info, form):
     def named(by_key):
         return [{"workload": k[0], "clients": k[1], "contender": k[2],
                  "value": v} for k, v in by_key.items()]
 
-    result = {
+    return {
         "machine": info, "form": form, "failures": failures,
         "medians": named(m), "samples": named(samples),
         "parts": {w.name: {c: parts(m, w, c) for c in CLIENTS}
                   for w in WORKLOADS},
         "bodies": {w.name: len(w.body) for w in WORKLOADS},
-        "figures": [{"name": n, "value": v, "aim": aim and " ".join(
-                        map(str, aim))} for n, v, aim in figures(m)],
+        "figures": figures_json(figures(m)),
     }
-
-    with open(f"{BUILD}/bench.json", "w") as f:
-        json.dump(result, f, indent=1)
-        f.write("\n")
 
 
 def main():
@@ -620,7 +528,7 @@ def main():
 
     m = medians(samples)
     report(m, info, form, rounds)
-    save(samples, m, info, form)
+    save("uncached", result(samples, m, info, form))
 
     if failures:
         raise SystemExit("FAILED\n" + "\n".join(failures[:20]))

@@ -1,7 +1,10 @@
 """The nginx servers of a benchmark, their configuration, and the CPU time of
 whole servers from /proc."""
 
+import base64
+import hmac
 import http.client
+import json
 import os
 import re
 import shutil
@@ -15,6 +18,11 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 # as long as a word of nginx.conf may be, after its quotes are escaped
 WORD_MAX = 4000
+
+SECRET = "a-secret-of-the-benchmark"
+
+# headers whose values differ from answer to answer
+TIMES = ("Date", "Age", "Server-Timing")
 
 # headers that nginx makes by itself, the same way for everybody
 OWN_HEADERS = ("server", "date", "connection", "content-length",
@@ -68,6 +76,45 @@ def get(port, path, headers=None, connection=None):
     c.request("GET", path, headers=headers or {})
     r = c.getresponse()
     return r.status, r.getheaders(), r.read()
+
+
+def essence(headers):
+    """Headers in any order, without the values that tell the time."""
+    return sorted((k.lower(), "" if k in TIMES else v) for k, v in headers)
+
+
+def status(port):
+    """What the location /status of cached_server() says."""
+    return json.loads(get(port, "/status")[2])
+
+
+def coherent(port):
+    """Waits until the listener listens to all tables."""
+    for _ in range(100):
+        sources = status(port)["sources"]
+        if sources and all(s["coherent"] and not s["uncovered"]
+                           for s in sources):
+            return
+        time.sleep(0.1)
+
+    raise SystemExit(f"the cache does not get coherent: {sources}")
+
+
+def token(user):
+    """An access token as the application makes it."""
+    def text(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+    def part(document):
+        return text(json.dumps(document, separators=(",", ":")).encode())
+
+    now = int(time.time())
+    signed = part({"alg": "HS256", "typ": "JWT"}) + b"." + part(
+        {"user_id": user, "role": "user", "iat": now - 10,
+         "exp": now + 86400, "type": "access"})
+
+    return (signed + b"." + text(hmac.digest(SECRET.encode(), signed,
+                                             "sha256"))).decode()
 
 
 def quote(data):
@@ -153,19 +200,46 @@ http {{
             return re.findall(r".*\[(?:error|crit|alert|emerg)\].*", f.read())
 
 
-def module_server(port, socket_path):
+def upstream(socket_path):
     return f"""
+    softfactory_zone bench 256m;
+
     upstream primary {{
         server unix:{socket_path};
         softfactory_pg "dbname=softfactory user=app";
     }}
+"""
 
+
+def uncached_server(port, socket_path):
+    """Every page is read from the database; totals are kept."""
+    return f"""{upstream(socket_path)}
     server {{
         listen 127.0.0.1:{port} backlog=2048 reuseport;
 
         location /api/ {{
             softfactory_pass primary;
+            softfactory_cache_bypass 1;
             softfactory_token demo_token user=1 products=all;
+        }}
+    }}
+""".encode()
+
+
+def cached_server(port, socket_path, ttl=""):
+    return f"""{upstream(socket_path)}
+    server {{
+        listen 127.0.0.1:{port} backlog=2048 reuseport;
+
+        location /api/ {{
+            softfactory_pass primary;
+            softfactory_jwt_secret {SECRET};
+            softfactory_token demo_token user=1 products=all;
+            {ttl}
+        }}
+
+        location = /status {{
+            softfactory_status bench;
         }}
     }}
 """.encode()
@@ -173,29 +247,36 @@ def module_server(port, socket_path):
 
 def location(workload):
     exact = "" if workload.ids else "= "
-    head = f"        location {exact}{workload.path} {{\n"
+    text = f"        location {exact}{workload.path} {{\n".encode()
 
     for key, value in workload.headers:
         if key.lower() == "content-type":
-            head += f"            default_type {value};\n"
+            text += f"            default_type {value};\n".encode()
         elif key.lower() not in OWN_HEADERS:
-            head += f'            add_header {key} "{value}";\n'
+            text += f"            add_header {key} ".encode() \
+                    + quote(value.encode()) + b";\n"
 
-    return head.encode()
+    return text
 
 
-def return_server(port, workloads):
+def listen(port):
+    return f"""
+    server {{
+        listen 127.0.0.1:{port} backlog=2048 reuseport;
+
+""".encode()
+
+
+def return_server(port, workloads, status=200):
     """`return 200` with the bodies; a long one in several variables."""
-    text = f"    server {{\n        listen 127.0.0.1:{port} backlog=2048 " \
-           "reuseport;\n\n"
-    text = text.encode()
+    text = listen(port)
 
     for w in workloads:
-        words = pieces(w.body)
+        words = pieces(w.body) if w.body else []
         text += location(w)
 
-        if len(words) == 1:
-            value = quote(words[0])
+        if len(words) < 2:
+            value = b"".join(map(quote, words))
         else:
             names = [f"${w.name}{i}".encode() for i in range(len(words))]
             for name, word in zip(names, words):
@@ -203,12 +284,13 @@ def return_server(port, workloads):
                         + b";\n"
             value = b'"' + b"".join(names) + b'"'
 
-        text += b"            return 200 " + value + b";\n        }\n\n"
+        text += f"            return {status} ".encode() + value \
+                + b";\n        }\n\n"
 
     return text + b"    }\n"
 
 
-def lua_server(port, workloads, root):
+def lua_dictionary(workloads, root):
     """The bodies as values of a shared dictionary."""
     fill = ""
 
@@ -221,14 +303,14 @@ def lua_server(port, workloads, root):
         f:close()
 """
 
-    text = f"""
+    return f"""
     lua_shared_dict bodies 4m;
     init_by_lua_block {{{fill}    }}
-
-    server {{
-        listen 127.0.0.1:{port} backlog=2048 reuseport;
-
 """.encode()
+
+
+def lua_server(port, workloads):
+    text = listen(port)
 
     for w in workloads:
         text += location(w) + f"""
