@@ -135,7 +135,10 @@ INSERT INTO campaign_applications (campaign_id, user_id, message)
 VALUES (1, 1, 'a');
 SQL
 
-(echo 'LISTEN softfactory;'; sleep 3600) |
+# psql reads notifications when it has something to say
+
+(echo 'LISTEN softfactory;'
+ while sleep 0.1; do echo 'SELECT 1;'; done) 2> /dev/null |
     sql told > /dev/null 2>&1 &
 LISTENER=$!
 
