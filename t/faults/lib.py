@@ -19,6 +19,9 @@ and so the same in all of them.
 
 import asyncio
 import atexit
+import base64
+import hashlib
+import hmac
 import json
 import math
 import os
@@ -29,6 +32,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 
@@ -47,6 +51,7 @@ BEAT_P99 = 250 if ASAN else 50
 BEAT_MAX = 900 if ASAN else 400
 
 TOKEN = {"Authorization": "Bearer demo_token"}
+SECRET = "a secret of the fault tests"
 
 
 def now():
@@ -68,6 +73,23 @@ def wait_for(what, seconds, step=0.02):
         if value or now() > end:
             return value
         time.sleep(step)
+
+
+def jwt(user, seconds=3600):
+    """Headers with a token of that user, signed with SECRET."""
+    def text(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    claims = {"user_id": user, "type": "access",
+              "exp": int(time.time()) + seconds}
+    signed = ".".join(text(json.dumps(part).encode()) for part in (
+        {"alg": "HS256", "typ": "JWT"}, claims))
+    mac = hmac.new(SECRET.encode(), signed.encode(), hashlib.sha256).digest()
+    return {"Authorization": "Bearer %s.%s" % (signed, text(mac))}
+
+
+def digest(body):
+    return hashlib.md5(body).hexdigest()
 
 
 def free_port(first=0):
@@ -126,9 +148,11 @@ class Test:
         self.undo.append(undo)
         return undo
 
-    def beat_ok(self, beat, what, since=0, until=None):
-        """The promise of fault 5: no worker ever blocks."""
-        ms = [b["ms"] for b in beat.window(since, until)]
+    def beat_ok(self, beat, what, since=0, until=None, without=()):
+        """The promise of fault 5: no worker ever blocks, but those that the
+        test itself has stopped."""
+        ms = [b["ms"] for b in beat.window(since, until)
+              if b["pid"] not in without]
         p50, p99, most = (percentile(ms, 0.5), percentile(ms, 0.99),
                           max(ms, default=0))
 
@@ -298,6 +322,16 @@ class Postgres:
         """SIGSTOP for one of its processes, for as long as `with` lasts."""
         return Stopped(self.t, pid)
 
+    def executed(self, mark, name):
+        """How often a statement ran since then; needs log_statement=all."""
+        return len(re.findall(r"execute [^:\n]*: /\* %s \*/" % name,
+                              self.since(mark)))
+
+    def notify(self, *payloads):
+        """In one transaction, so equal ones count once."""
+        self.sql("".join("SELECT pg_notify('softfactory', '%s') IS NULL;\n"
+                         % p.replace("'", "''") for p in payloads))
+
     def mark(self):
         return os.path.getsize(self.log)
 
@@ -445,6 +479,7 @@ http {{
         {servers}
         softfactory_pg "{pg}";
         softfactory_pg_pool {pool};
+        {upstream}
     }}
 
     server {{
@@ -472,6 +507,23 @@ http {{
 }}
 """
 
+# with zone="4m"
+
+ZONE = """
+    softfactory_zone api %s;
+    softfactory_jwt_secret "%s";
+"""
+
+OPERATORS = """
+        location = /status {
+            softfactory_status api;
+        }
+
+        location = /purge {
+            softfactory_purge api;
+        }
+"""
+
 BAD = re.compile(r"\[(?:alert|crit|emerg)\]|exited with code [1-9]"
                  r"|exited on signal")
 
@@ -486,8 +538,8 @@ class Nginx:
         self.words = {"pg": "dbname=softfactory user=app",
                       "pool": "connections=2 heavy=1 write=2",
                       "workers": 2, "connections": 1024, "nofile": 16384,
-                      "main": "", "http": "", "server": "",
-                      "listen": " reuseport backlog=4096"}
+                      "main": "", "http": "", "server": "", "upstream": "",
+                      "zone": "", "listen": " reuseport backlog=4096"}
         self.words.update(words)
         self.port = self.words.setdefault("port", free_port())
         self.servers = [servers] if isinstance(servers, str) else servers
@@ -513,6 +565,9 @@ class Nginx:
                 module = BUILD + "/ngx_http_softfactory_module.so"
         w["load"] = "" if ASAN else "load_module %s;" % module
         w["user"] = "user www-data;" if ROOT else ""
+        if w["zone"]:
+            w["http"] = ZONE % (w["zone"], SECRET) + w["http"]
+            w["server"] = OPERATORS + w["server"]
         w["servers"] = "\n        ".join(
             s if s.endswith(";") else "server %s;" % s for s in self.servers)
         with open(self.conf, "w") as f:
@@ -573,6 +628,15 @@ class Nginx:
     def live(self):
         return [p for p in self.workers() if "shutting" not in title(p)]
 
+    def kill(self, pid, inside=False):
+        """kill -9 of a worker, the only way in which it may die; inside the
+        zone's mutex, and nginx says that too."""
+        self.expect.append(re.compile(
+            r"worker process %d exited on signal 9|locked by %d\b"
+            % (pid, pid)))
+        if not inside:
+            os.kill(pid, signal.SIGKILL)
+
     def fds(self):
         return {p: fd_count(p) for p in self.live()}
 
@@ -615,6 +679,35 @@ class Nginx:
             return c.get(path, headers, timeout, method)
         finally:
             c.close()
+
+    def status(self):
+        return self.get("/status").json()
+
+    def cache(self):
+        return self.status()["cache"]
+
+    def source(self):
+        return self.status()["sources"][0]
+
+    def listening(self, seconds=15, owner=None):
+        """Waits for a listener that has looked at all tables; its pid."""
+        def good():
+            s = self.source()
+            return (s["coherent"] and not s["uncovered"]
+                    and owner in (None, s["listener_pid"])
+                    and s["listener_pid"])
+
+        return wait_for(good, seconds, 0.05)
+
+    def calm(self, seconds=10):
+        """Waits until nothing is pinned and nothing is being made."""
+        wait_for(lambda: not self.loose(), seconds, 0.05)
+        return self.cache()
+
+    def loose(self):
+        cache = self.cache()
+        return {k: cache[k] for k in ("pins", "pinned_bytes",
+                                      "fills_under_way") if cache[k]}
 
     def campaign(self, number=1, **more):
         return self.get("/api/review/campaigns/%d" % number, **more)
@@ -838,12 +931,16 @@ class Load(Measure):
     at      when it was sent        ms      how long it took
     status  0: no answer            error   why, or None
     pid     of the worker           path
+    cache   X-Cache                 found   what the regex `find` has found
+
+    bodies  {path: digest}          headers of the requests
     """
 
     def __init__(self, t, port, paths, conns=16, pause=0.02, close=False,
-                 timeout=30):
+                 timeout=30, find=None, bodies=None, headers=TOKEN):
         super().__init__(t, "load", port=port, paths=paths, conns=conns,
-                         pause=pause, close=close, timeout=timeout)
+                         pause=pause, close=close, timeout=timeout,
+                         find=find, bodies=bodies or {}, headers=headers)
 
     def errors(self, since=0, until=None):
         return [r for r in self.window(since, until)
@@ -874,6 +971,52 @@ class Beat(Measure):
         super().__init__(t, "beat", port=port, workers=workers, every=every)
 
 
+# --- how old answers are ---
+
+class Writer(threading.Thread):
+    """Changes the title of a campaign every few milliseconds, and knows when
+    each change was committed."""
+
+    ID = 7
+    FIND = r'"title":"n=(\d+)"'
+
+    def __init__(self, t, pg, every=0.05):
+        super().__init__(daemon=True)
+        self.session = pg.session()
+        self.every = every
+        self.done = []
+        self.going = True
+        t.defer(self.stop)
+        self.start()
+
+    def run(self):
+        while self.going:
+            self.session.run("UPDATE campaigns SET title = 'n=%d' "
+                             "WHERE id = %d" % (len(self.done), self.ID))
+            self.done.append(now())
+            time.sleep(self.every)
+
+    def stop(self):
+        self.going = False
+        self.join(20)
+
+    def age(self, record):
+        """For how long the answer had not been true any more when it was
+        asked for; None: it says nothing."""
+        if record["status"] != 200 or record["found"] is None:
+            return None
+        n = int(record["found"]) + 1
+        return max(0, record["at"] - self.done[n]) if n < len(self.done) else 0
+
+    def ages(self, records):
+        return [a for a in map(self.age, records) if a is not None]
+
+    def gap(self, since, until):
+        """The longest time without a change."""
+        at = [since] + [d for d in self.done if since < d < until] + [until]
+        return max(b - a for a, b in zip(at, at[1:]))
+
+
 def detail_paths(n=150):
     return ["/api/review/campaigns/%d" % (i + 1) for i in range(n)]
 
@@ -895,6 +1038,9 @@ async def load_main(o):
     done = watch_stdin(asyncio.get_running_loop())
     records = []
     turn = [random.randrange(len(o["paths"]))]
+    headers = dict(o["headers"], **({"Connection": "close"} if o["close"]
+                                    else {}))
+    find = o["find"] and re.compile(o["find"].encode())
 
     async def client():
         r = w = None
@@ -905,7 +1051,8 @@ async def load_main(o):
             again = False
             start = now()
             while True:
-                error, status, pid = None, 0, 0
+                error, status, found = None, 0, None
+                head = {}
                 fresh = w is None
                 try:
                     if fresh:
@@ -913,12 +1060,11 @@ async def load_main(o):
                             asyncio.open_connection("127.0.0.1", o["port"],
                                                     limit=1 << 22),
                             o["timeout"])
-                    w.write(request(path, dict(
-                        TOKEN, **({"Connection": "close"} if o["close"]
-                                  else {}))))
-                    status, pid, body = await asyncio.wait_for(
+                    w.write(request(path, headers))
+                    status, head, body = await asyncio.wait_for(
                         read_response(r), o["timeout"])
-                    error = check(path, status, body)
+                    error = check(path, status, body, o["bodies"])
+                    found = find and find.search(body)
                 except asyncio.TimeoutError:
                     error = "timeout"
                 except asyncio.IncompleteReadError as e:
@@ -939,8 +1085,10 @@ async def load_main(o):
                     error = type(e).__name__
                 break
             records.append({"at": start, "ms": (now() - start) * 1000,
-                            "status": status, "error": error, "pid": pid,
-                            "path": path, "again": again})
+                            "status": status, "error": error,
+                            "pid": int(head.get("x-pid", 0)), "path": path,
+                            "again": again, "cache": head.get("x-cache"),
+                            "found": found and found[1].decode()})
             if w is not None and (status == 0 or o["close"]):
                 w.close()
                 w = None
@@ -957,15 +1105,17 @@ async def load_main(o):
 
 
 async def read_response(r):
-    head = (await r.readuntil(b"\r\n\r\n")).decode("latin-1")
-    length = re.search(r"\r\ncontent-length: (\d+)", head, re.I)
-    pid = re.search(r"\r\nx-pid: (\d+)", head, re.I)
-    body = await r.readexactly(int(length[1])) if length else b""
-    return int(head.split()[1]), int(pid[1]) if pid else 0, body
+    lines = (await r.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    head = {k.lower(): v for k, _, v in (x.partition(": ")
+                                         for x in lines[1:])}
+    body = await r.readexactly(int(head.get("content-length", 0)))
+    return int(lines[0].split()[1]), head, body
 
 
-def check(path, status, body):
+def check(path, status, body, bodies=()):
     """An answer is somebody else's data?"""
+    if status == 200 and path in bodies and digest(body) != bodies[path]:
+        return "another body"
     m = re.fullmatch(r"/api/review/campaigns/(\d+)", path)
     if status == 200 and m and b'"id":%s,' % m[1].encode() not in body:
         return "another's data"
