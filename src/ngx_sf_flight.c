@@ -305,7 +305,7 @@ ngx_sf_flight_lane(const ngx_sf_order_t *order)
 }
 
 
-/* a flight goes by the rules of the location that has begun it */
+/* the youngest one; a flight goes by the rules of the location it began in */
 
 static ngx_sf_flight_t *
 ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
@@ -438,12 +438,14 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
 
     old = ngx_sf_flight_find(flight->worker, key, flight->order.slcf);
 
-    if (old) {
+    /* one that waits for another worker stays there to be woken */
+
+    if (old && !old->waiting) {
         ngx_sf_flight_unlink(old);
     }
 
     buckets = flight->worker->flights.buckets;
-    ngx_queue_insert_tail(&buckets[key->hash % NGX_SF_FLIGHT_BUCKETS],
+    ngx_queue_insert_head(&buckets[key->hash % NGX_SF_FLIGHT_BUCKETS],
                           &flight->queue);
 
     flight->zone = zone;

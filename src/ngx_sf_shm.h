@@ -34,6 +34,10 @@
 
 #define NGX_SF_ZONE_MIN     (4 * 1024 * 1024)
 
+/* what one processor writes does not take along what others only read */
+
+#define NGX_SF_ALIGNED      __attribute__((aligned(64)))
+
 
 typedef struct ngx_sf_zone_s      ngx_sf_zone_t;
 typedef struct ngx_sf_zone_sh_s   ngx_sf_zone_sh_t;
@@ -164,27 +168,32 @@ typedef struct {
 
 
 struct ngx_sf_zone_sh_s {
+
+    /* what never changes, and so stays in every processor's cache */
+
     uint64_t                    magic;
     uint64_t                    layout;   /* of all structures here */
     uint64_t                    seed;     /* of hashes, random */
     size_t                      size;
+    ngx_slab_pool_t            *arena;
+    size_t                      arena_size;
+    ngx_sf_node_t             **buckets;  /* what they hold: (m) */
+    ngx_uint_t                  mask;
 
+    /* what every hit writes */
+
+    ngx_atomic_t                busy NGX_SF_ALIGNED;  /* pid that is inside
+                                                         the mutex */
     ngx_uint_t                  generation;   /* (m) of configurations */
-    ngx_atomic_t                busy;     /* pid that is inside the mutex */
     ngx_uint_t                  era;      /* (m) the arena was made anew */
     ngx_uint_t                  doubt;    /* (m) a worker died inside */
-
-    ngx_slab_pool_t            *arena;    /* (m) */
-    size_t                      arena_size;
-    ngx_sf_node_t             **buckets;  /* (m) */
-    ngx_uint_t                  mask;
     ngx_queue_t                 lru;      /* (m) the least used one first */
     ngx_queue_t                 fills;    /* (m) the oldest first */
     uint64_t                    serial;   /* (m) of the last claim */
     ngx_uint_t                  nodes;    /* (m) */
     size_t                      bytes;    /* (m) of values */
 
-    ngx_sf_source_t             sources[NGX_SF_SOURCES];
+    ngx_sf_source_t             sources[NGX_SF_SOURCES] NGX_SF_ALIGNED;
     ngx_atomic_t                fenced;   /* (a) the last fence, 0: none yet */
     ngx_atomic_t                fences[NGX_SF_FENCES];    /* (a) by user */
     ngx_atomic_t                counters[NGX_SF_COUNTERS];    /* (a) */
@@ -201,6 +210,7 @@ struct ngx_sf_zone_s {
     ngx_str_t                   name;
     ngx_sf_zone_sh_t           *sh;
     ngx_slab_pool_t            *shpool;
+    uint64_t                    seed;     /* sh->seed, on a line of its own */
     ngx_uint_t                  generation;
     ngx_msec_t                  lease;    /* of its listeners */
 

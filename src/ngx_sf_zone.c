@@ -61,6 +61,8 @@ ngx_sf_zone_init(ngx_shm_zone_t *shm_zone, void *data)
         }
     }
 
+    zone->seed = zone->sh->seed;
+
     ngx_shmtx_lock(&zone->shpool->mutex);
     zone->generation = ++zone->sh->generation;
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -263,6 +265,10 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
         ngx_memzero(slot->pins, sizeof(slot->pins));
         slot->npins = 0;
         slot->pinned = 0;
+
+        if (slot->pid && !ngx_sf_zone_alive(slot->pid)) {
+            slot->pid = 0;
+        }
     }
 
     ngx_sf_zone_empty(sh);
@@ -403,5 +409,5 @@ ngx_sf_zone_source(ngx_sf_zone_t *zone, const u_char identity[16])
 uint64_t
 ngx_sf_zone_seed(const ngx_sf_zone_t *zone)
 {
-    return zone && zone->sh ? zone->sh->seed : 0;
+    return zone ? zone->seed : 0;
 }

@@ -414,6 +414,7 @@ test_death(void)
 static void
 test_doubt(void)
 {
+    ngx_pid_t          dead;
     ngx_sf_zone_t     *one, *two, *three, *late, *last;
     ngx_shm_zone_t    *shm;
     ngx_sf_zone_sh_t  *sh;
@@ -423,6 +424,7 @@ test_doubt(void)
     two = workers_start(shm, workers_spawn());
     three = workers_start(shm, workers_spawn());
     sh = one->sh;
+    dead = two->slot->pid;
 
     (void) ngx_slab_alloc_locked(sh->arena, 100000);
     three->slot->npins = 1;
@@ -455,11 +457,12 @@ test_doubt(void)
     unit_ok(ngx_sf_zone_lock(one) && sh->era == 1 && !sh->doubt,
             "nobody sends any more: the arena is made anew");
     ngx_sf_zone_unlock(one);
+    unit_ok(two->slot->pid == 0, "and the slot of the dead one is free");
 
     /* the same with one that sends and is killed */
 
     three->slot->npins = 1;
-    sh->busy = two->slot->pid;
+    sh->busy = dead;
 
     unit_ok(!ngx_sf_zone_lock(one), "again");
 
@@ -470,7 +473,7 @@ test_doubt(void)
 
     last = workers_start(shm, workers_spawn());
     unit_ok(last && (last->slot == two->slot || last->slot == three->slot),
-            "the dead are buried later");
+            "their slots are taken again");
 
     (void) workers_logged(NGX_LOG_NOTICE);
     workers_kill(last->slot->pid);
