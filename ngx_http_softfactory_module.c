@@ -890,8 +890,8 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
     zone = smcf->zones.elts;
 
     for (i = 0; i < smcf->zones.nelts; i++) {
-        ngx_sf_wake_close(zone[i]);
         ngx_sf_zone_leave(zone[i]);
+        ngx_sf_wake_close(zone[i]);
     }
 
     smcf->worker = NULL;

@@ -453,7 +453,9 @@ struct ngx_sf_flight_s {
 
     ngx_sf_pg_query_t           query;
     ngx_sf_wait_t               total;
+    int64_t                     count;    /* that the total says */
     ngx_uint_t                  pending;  /* results that are missing */
+    ngx_msec_t                  give_up;  /* waiting for other workers */
     ngx_event_t                 timer;    /* while another worker is at it */
 
     ngx_sf_pg_outcome_e         outcome;
@@ -543,6 +545,7 @@ struct ngx_sf_ctx_s {
 
     unsigned                    parked:1;
     unsigned                    asked:1;  /* for the principal */
+    unsigned                    graced:1; /* the principal is an old one */
     unsigned                    fenced:1; /* the zone may be behind */
     unsigned                    varies:1; /* by Accept-Encoding */
     unsigned                    preflight:1;  /* OPTIONS */

@@ -225,6 +225,8 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         return ngx_sf_response_outcome(ctx, outcome);
     }
 
+    ctx->graced = ctx->wait.flight && ctx->wait.flight->found.status
+                                      == NGX_SF_CACHE_STALE;
     text = ngx_sf_flight_body(&ctx->wait);
     rc = ngx_sf_auth_take(ctx, &text);
 

@@ -29,6 +29,7 @@
 
 
 #define NGX_SF_CACHE_EVICTIONS   512      /* for one allocation, at most */
+#define NGX_SF_CACHE_SACRIFICE   4        /* times the size of what comes */
 #define NGX_SF_CACHE_TOUCH       1000     /* ms between moves in the LRU */
 #define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
 #define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL
@@ -62,7 +63,7 @@ static void ngx_sf_cache_end_fill(ngx_sf_zone_t *zone, ngx_sf_fill_t *fill);
 static ngx_sf_entry_t *ngx_sf_cache_new_value(ngx_sf_zone_t *zone,
     size_t len);
 static void *ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size);
-static void ngx_sf_cache_evict(ngx_sf_zone_t *zone);
+static size_t ngx_sf_cache_evict(ngx_sf_zone_t *zone);
 static void ngx_sf_cache_drop_value(ngx_sf_zone_t *zone,
     ngx_sf_entry_t *value);
 static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
@@ -687,7 +688,10 @@ static void *
 ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
 {
     void        *p;
+    size_t       freed;
     ngx_uint_t   i;
+
+    freed = 0;
 
     for (i = 0; i < NGX_SF_CACHE_EVICTIONS; i++) {
         p = ngx_slab_alloc_locked(zone->sh->arena, size);
@@ -696,21 +700,32 @@ ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
             return p;
         }
 
-        ngx_sf_cache_evict(zone);
+        /* pages that lie apart do not make room for what needs many */
+
+        if (size > ngx_pagesize && freed > NGX_SF_CACHE_SACRIFICE * size) {
+            return NULL;
+        }
+
+        freed += ngx_sf_cache_evict(zone);
     }
 
     return NULL;
 }
 
 
-static void
+/* the entry used longest ago; returns its size */
+
+static size_t
 ngx_sf_cache_evict(ngx_sf_zone_t *zone)
 {
+    size_t          size;
     ngx_queue_t    *q;
     ngx_sf_node_t  *node;
 
     q = ngx_queue_head(&zone->sh->lru);
     node = ngx_queue_data(q, ngx_sf_node_t, lru);
+
+    size = node->value->size;
 
     ngx_queue_remove(q);
     ngx_sf_cache_drop_value(zone, node->value);
@@ -721,6 +736,8 @@ ngx_sf_cache_evict(ngx_sf_zone_t *zone)
     }
 
     zone->slot->stats.evictions++;
+
+    return size;
 }
 
 

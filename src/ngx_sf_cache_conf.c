@@ -25,6 +25,8 @@ static char *ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value,
     ngx_msec_t *ms);
 static ngx_sf_ttl_t *ngx_sf_cache_conf_ttls(ngx_conf_t *cf);
 static void ngx_sf_cache_conf_default(ngx_conf_t *cf, ngx_sf_ttl_t *ttls);
+static void ngx_sf_cache_conf_compare(ngx_sf_main_conf_t *smcf,
+    ngx_sf_zone_t *zone, ngx_shm_zone_t *old);
 static void ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf,
     u_char identity[16]);
 static ngx_str_t ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf,
@@ -352,7 +354,7 @@ ngx_sf_cache_conf_find_zone(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 ngx_int_t
 ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 {
-    ngx_uint_t           i;
+    ngx_uint_t           i, n;
     ngx_sf_origin_t     *origin;
     ngx_sf_main_conf_t  *smcf;
 
@@ -376,15 +378,28 @@ ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     slcf->max_entry = ngx_min(slcf->max_entry,
                               slcf->zone->shm_zone->shm.size / 8);
 
+    n = 0;
     origin = smcf->origins.elts;
 
     for (i = 0; i < smcf->origins.nelts; i++) {
-        if (origin[i].zone == slcf->zone
-            && origin[i].primary == slcf->primary_pg)
-        {
+        if (origin[i].zone != slcf->zone) {
+            continue;
+        }
+
+        if (origin[i].primary == slcf->primary_pg) {
             slcf->origin = i;
             return NGX_OK;
         }
+
+        n++;
+    }
+
+    if (n == NGX_SF_SOURCES) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_pass in %s:%ui: zone \"%V\" is shared by "
+                      "more than %d upstreams", slcf->file, slcf->line,
+                      &slcf->zone->name, NGX_SF_SOURCES);
+        return NGX_ERROR;
     }
 
     origin = ngx_array_push(&smcf->origins);
@@ -402,23 +417,27 @@ ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 }
 
 
-/* upstream, database and user */
+/* upstream, database, user, and what may choose another schema */
 
 static void
 ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf, u_char identity[16])
 {
-    ngx_md5_t  md5;
-    ngx_str_t  dbname, user;
+    ngx_str_t    word;
+    ngx_md5_t    md5;
+    ngx_uint_t   i;
 
-    dbname = ngx_sf_cache_conf_word(pgcf, "dbname");
-    user = ngx_sf_cache_conf_word(pgcf, "user");
+    static const char *const  words[] = { "dbname", "user", "options", NULL };
 
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, pgcf->name.data, pgcf->name.len);
-    ngx_md5_update(&md5, "\n", 1);
-    ngx_md5_update(&md5, dbname.data, dbname.len);
-    ngx_md5_update(&md5, "\n", 1);
-    ngx_md5_update(&md5, user.data, user.len);
+
+    for (i = 0; words[i]; i++) {
+        word = ngx_sf_cache_conf_word(pgcf, words[i]);
+
+        ngx_md5_update(&md5, "\n", 1);
+        ngx_md5_update(&md5, word.data, word.len);
+    }
+
     ngx_md5_final(identity, &md5);
 }
 
@@ -467,17 +486,39 @@ ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 
         for (i = 0; i < part->nelts; i++) {
             for (n = 0; n < smcf->zones.nelts; n++) {
-
-                if (old[i].tag == zone[n]->shm_zone->tag
-                    && old[i].shm.name.len == zone[n]->name.len
-                    && ngx_memcmp(old[i].shm.name.data, zone[n]->name.data,
-                                  zone[n]->name.len)
-                       == 0
-                    && ngx_sf_zone_differs(&old[i]))
-                {
-                    zone[n]->shm_zone->noreuse = 1;
-                }
+                ngx_sf_cache_conf_compare(smcf, zone[n], &old[i]);
             }
         }
+    }
+}
+
+
+static void
+ngx_sf_cache_conf_compare(ngx_sf_main_conf_t *smcf, ngx_sf_zone_t *zone,
+    ngx_shm_zone_t *old)
+{
+    u_char            identities[16 * NGX_SF_SOURCES];
+    ngx_uint_t        i, n;
+    ngx_sf_origin_t  *origin;
+
+    if (old->tag != zone->shm_zone->tag
+        || old->shm.name.len != zone->name.len
+        || ngx_memcmp(old->shm.name.data, zone->name.data, zone->name.len)
+           != 0)
+    {
+        return;
+    }
+
+    n = 0;
+    origin = smcf->origins.elts;
+
+    for (i = 0; i < smcf->origins.nelts; i++) {
+        if (origin[i].zone == zone) {
+            ngx_memcpy(&identities[16 * n++], origin[i].identity, 16);
+        }
+    }
+
+    if (ngx_sf_zone_differs(old, identities, n)) {
+        zone->shm_zone->noreuse = 1;
     }
 }

@@ -63,6 +63,7 @@ static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
 static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_take_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_timer_handler(ngx_event_t *ev);
 static void ngx_sf_flight_look_again(ngx_sf_flight_t *flight);
@@ -71,7 +72,6 @@ static void ngx_sf_flight_handler(ngx_sf_pg_query_t *q,
 static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
 static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_add_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_store(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
@@ -233,6 +233,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     }
 
     if (flight->waiting) {
+        flight->give_up = ngx_current_msec + ngx_sf_flight_limit(order);
         ngx_sf_flight_watch(flight);
 
     } else {
@@ -440,7 +441,7 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
 
     /* one that waits for another worker stays there to be woken */
 
-    if (old && !old->waiting) {
+    if (old && !old->waiting && !old->timer.posted) {
         ngx_sf_flight_unlink(old);
     }
 
@@ -581,13 +582,66 @@ ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
 
     rc = ngx_sf_flight_ask(flight->worker, &flight->total, &order);
 
-    if (rc == NGX_ERROR) {
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    flight->pending--;
+
+    if (rc == NGX_OK) {
+        ngx_sf_flight_take_total(flight);
+
+    } else {
+        flight->outcome = NGX_SF_PG_FAILED;
+    }
+}
+
+
+/*
+ * A total is a number: what it says is taken over, and its place given up at
+ * once, since a pin is held by that.  An answer is as old as the total that it
+ * shows, and good for as long.
+ */
+
+static void
+ngx_sf_flight_take_total(ngx_sf_flight_t *flight)
+{
+    int64_t               ms;
+    ngx_str_t             text;
+    ngx_msec_t            created;
+    ngx_sf_entry_t       *entry;
+    ngx_sf_flight_t      *total;
+    ngx_sf_pg_outcome_e   outcome;
+
+    outcome = ngx_sf_flight_outcome(&flight->total);
+
+    if (outcome != NGX_SF_PG_OK) {
+        flight->outcome = outcome;
+        ngx_sf_flight_leave(&flight->total);
+        return;
+    }
+
+    entry = ngx_sf_flight_entry(&flight->total);
+    total = flight->total.flight;
+    text = ngx_sf_flight_body(&flight->total);
+
+    if (ngx_sf_item_parse_total(&text, &flight->count, &ms) != NGX_OK) {
         flight->outcome = NGX_SF_PG_FAILED;
     }
 
-    if (rc != NGX_AGAIN) {
-        flight->pending--;
+    created = entry ? entry->created : total->created;
+    flight->deadline = entry ? entry->deadline : total->deadline;
+    flight->incoherent |= entry ? entry->incoherent : total->incoherent;
+
+    if (total && total->found.status == NGX_SF_CACHE_STALE) {
+        flight->found.status = NGX_SF_CACHE_STALE;
     }
+
+    if ((ngx_msec_int_t) (created - flight->created) < 0) {
+        flight->created = created;
+    }
+
+    ngx_sf_flight_leave(&flight->total);
 }
 
 
@@ -620,8 +674,6 @@ ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash)
         first = 0;
         last = NGX_SF_FLIGHT_BUCKETS - 1;
     }
-
-    /* a flight that lands may end any other of its bucket: begin again */
 
     for (i = first; i <= last; i++) {
         bucket = &worker->flights.buckets[i];
@@ -668,7 +720,9 @@ ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
                             &flight->stamp, ngx_sf_flight_limit(order),
                             &found);
 
-    if (rc == NGX_AGAIN) {
+    if (rc == NGX_AGAIN
+        && (ngx_msec_int_t) (flight->give_up - ngx_current_msec) > 0)
+    {
         ngx_sf_flight_watch(flight);
         return;
     }
@@ -677,6 +731,14 @@ ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
 
     if (rc == NGX_OK) {
         flight->found = found;
+        ngx_sf_flight_land(flight);
+
+    } else if (rc == NGX_AGAIN) {
+
+        /* others have tried one after the other */
+
+        flight->outcome = NGX_SF_PG_EXPIRED;
+        ngx_sf_flight_substitute(flight);
         ngx_sf_flight_land(flight);
 
     } else {
@@ -708,7 +770,9 @@ ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
 
     source = flight->fresh.source;
 
-    if (source && source->server && source->server != q->server) {
+    if (q->pool->conf != flight->order.slcf->primary_pg
+        || (source && source->server && source->server != q->server))
+    {
         flight->incoherent = 1;
     }
 
@@ -729,8 +793,9 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
     flight->members++;
     flight->pending--;
 
+    ngx_sf_flight_take_total(flight);
+
     if (!flight->sent) {
-        flight->outcome = ngx_sf_flight_outcome(wait);
         flight->pending++;
         ngx_sf_flight_send(flight);
     }
@@ -748,10 +813,6 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
 static void
 ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
 {
-    if (flight->order.item->total && flight->outcome == NGX_SF_PG_OK) {
-        flight->outcome = ngx_sf_flight_outcome(&flight->total);
-    }
-
     if (flight->outcome == NGX_SF_PG_OK) {
         ngx_sf_flight_make(flight);
 
@@ -768,7 +829,6 @@ ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
         flight->members--;
     }
 
-    ngx_sf_flight_leave(&flight->total);
     ngx_sf_flight_land(flight);
 }
 
@@ -776,51 +836,12 @@ ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_make(ngx_sf_flight_t *flight)
 {
-    if (flight->order.item->total) {
-        ngx_sf_flight_add_total(flight);
-    }
-
     if (ngx_sf_item_render(flight) != NGX_OK) {
         flight->outcome = NGX_SF_PG_FAILED;
     }
 
     ngx_sf_pg_result_free(flight->res);
     flight->res = NULL;
-}
-
-
-/* an answer is as old as the total that it shows, and good for as long */
-
-static void
-ngx_sf_flight_add_total(ngx_sf_flight_t *flight)
-{
-    ngx_msec_t        created;
-    ngx_sf_entry_t   *entry;
-    ngx_sf_flight_t  *total;
-
-    entry = ngx_sf_flight_entry(&flight->total);
-
-    if (entry) {
-        created = entry->created;
-        flight->deadline = entry->deadline;
-        flight->incoherent |= entry->incoherent;
-
-    } else {
-        total = flight->total.flight;
-        created = total->created;
-        flight->deadline = total->deadline;
-        flight->incoherent |= total->incoherent;
-    }
-
-    total = flight->total.flight;
-
-    if (total && total->found.status == NGX_SF_CACHE_STALE) {
-        flight->found.status = NGX_SF_CACHE_STALE;
-    }
-
-    if ((ngx_msec_int_t) (created - flight->created) < 0) {
-        flight->created = created;
-    }
 }
 
 
@@ -857,7 +878,8 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
 {
-    ngx_uint_t  down;
+    ngx_uint_t         down;
+    ngx_sf_pg_pool_t  *primary;
 
     if (flight->outcome != NGX_SF_PG_BUSY
         && flight->outcome != NGX_SF_PG_EXPIRED
@@ -866,7 +888,9 @@ ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
         return;
     }
 
-    down = flight->outcome == NGX_SF_PG_UNAVAILABLE;
+    primary = flight->worker->pools[flight->order.slcf->primary_pg->index];
+    down = flight->outcome == NGX_SF_PG_UNAVAILABLE
+           && ngx_sf_pg_down(primary);
     flight->fresh.now = ngx_current_msec;
 
     if (ngx_sf_cache_fetch_stale(flight->zone, &flight->key, &flight->fresh,

@@ -55,7 +55,10 @@ ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx)
 
     ctx->varies = 1;
 
-    if (ctx->wait.found.value == NULL || ctx->body.len < NGX_SF_GZIP_MIN
+    /* what a subrequest sends goes into another body */
+
+    if (r != r->main || ctx->wait.found.value == NULL
+        || ctx->body.len < NGX_SF_GZIP_MIN
         || ctx->body.len > NGX_SF_GZIP_MAX
         || r->http_version < NGX_HTTP_VERSION_11)
     {
@@ -70,18 +73,18 @@ ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx)
         return;
     }
 
-    form = ngx_sf_gzip_form(ctx);
-
-    if (form == NULL) {
-        return;
-    }
-
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
         return;
     }
 
     ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    form = ngx_sf_gzip_form(ctx);
+
+    if (form == NULL) {
+        return;
+    }
 
     h->hash = 1;
     ngx_str_set(&h->key, "Content-Encoding");

@@ -46,6 +46,7 @@ static ngx_sf_item_t *ngx_sf_item_create(ngx_conf_t *cf,
     ngx_sf_main_conf_t *smcf, ngx_sf_item_e kind,
     ngx_sf_endpoint_t *endpoint, const char *sql, ngx_uint_t columns,
     const char *tags);
+static uint32_t ngx_sf_item_shape(const ngx_sf_json_field_t *field);
 static void ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data,
     size_t len);
 static void ngx_sf_item_write_text(ngx_sf_item_writer_t *w,
@@ -104,6 +105,7 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     }
 
     endpoint->answer = item;
+    item->id ^= ngx_sf_item_shape(row->shape);
     item->params = (uint64_t) -1;
 
     if (row->total == NULL) {
@@ -123,6 +125,37 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     item->personal |= endpoint->total->personal;
 
     return NGX_OK;
+}
+
+
+/* a number that changes with the document: old ones are not found by it */
+
+static uint32_t
+ngx_sf_item_shape(const ngx_sf_json_field_t *field)
+{
+    uint32_t                    n;
+    const ngx_sf_json_field_t  *child;
+
+    n = field->kind * 31 + field->column;
+
+    if (field->key) {
+        n = n * 31 + ngx_crc32_short((u_char *) field->key,
+                                     ngx_strlen(field->key));
+    }
+
+    if (field->text) {
+        n = n * 31 + ngx_crc32_short((u_char *) field->text,
+                                     ngx_strlen(field->text));
+    }
+
+    for (child = field->fields;
+         child && child->kind != NGX_SF_JSON_END;
+         child++)
+    {
+        n = n * 31 + ngx_sf_item_shape(child);
+    }
+
+    return n;
 }
 
 
@@ -461,8 +494,6 @@ ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
 static ngx_int_t
 ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
 {
-    int64_t      total, ms;
-    ngx_str_t    text;
     const char  *refusal;
 
     refusal = ngx_sf_item_refuse(flight);
@@ -473,19 +504,9 @@ ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
         return NGX_OK;
     }
 
-    total = 0;
-
-    if (flight->order.item->total) {
-        text = ngx_sf_flight_body(&flight->total);
-
-        if (ngx_sf_item_parse_total(&text, &total, &ms) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
     if (ngx_sf_item_render_json(flight->pool, flight->order.item->endpoint,
-                                flight->order.params, flight->res, total,
-                                &flight->body)
+                                flight->order.params, flight->res,
+                                flight->count, &flight->body)
         != NGX_OK)
     {
         return NGX_ERROR;

@@ -461,7 +461,7 @@ ngx_sf_listen_wait(ngx_sf_listen_t *l, ngx_uint_t vacant)
 
     /* a new configuration may also name another server */
 
-    if (gap >= 0 || source->server != (l->direct ? 0 : l->server)) {
+    if (gap >= 0 || source->listened != l->server) {
         ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
         return NGX_SF_LISTEN_BEGIN;
     }
@@ -616,6 +616,7 @@ ngx_sf_listen_confirm(ngx_sf_listen_t *l)
 
     source->seen = ngx_current_msec;
     source->uncovered = l->uncovered;
+    source->listened = l->server;
     source->server = l->direct ? 0 : l->server;
     source->queue_usage = l->usage;
 

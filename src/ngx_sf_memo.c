@@ -23,7 +23,7 @@
 
 #define NGX_SF_MEMOS_SIZE     2048        /* a power of two */
 #define NGX_SF_MEMOS_MAX_LEN  512         /* of path and query string */
-#define NGX_SF_MEMOS_MAX_KEY  1024
+#define NGX_SF_MEMOS_MAX_KEY  2048
 
 
 struct ngx_sf_memos_s {

@@ -219,8 +219,19 @@ ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->cache_status == NGX_SF_CACHE_NONE) {
+    if (ctx->slcf->zone == NULL) {
         return NGX_OK;
+    }
+
+    if (ctx->cache_status == NGX_SF_CACHE_NONE) {
+        return ngx_sf_header_add(r, "X-Cache",
+                           &ngx_sf_response_statuses[NGX_SF_CACHE_BYPASS]);
+    }
+
+    if (ctx->cache_status == NGX_SF_CACHE_HIT && ctx->graced
+        && ctx->endpoint->answer)
+    {
+        ctx->cache_status = NGX_SF_CACHE_STALE;
     }
 
     if (ngx_sf_header_add(r, "X-Cache",

@@ -151,6 +151,8 @@ typedef struct {
                                                  that was answered was sent */
     ngx_atomic_t                uncovered;    /* (o) mask of tables without
                                                  their triggers */
+    ngx_atomic_t                listened; /* (o) hash of the server that the
+                                             listener is connected to */
     ngx_atomic_t                server;   /* (o) hash of the server that the
                                              listener is connected to, 0: any
                                              server will do */
@@ -192,6 +194,7 @@ struct ngx_sf_zone_sh_s {
     uint64_t                    serial;   /* (m) of the last claim */
     ngx_uint_t                  nodes;    /* (m) */
     size_t                      bytes;    /* (m) of values */
+    ngx_sf_cache_stats_t        gone;     /* (m) of workers that have left */
 
     ngx_sf_source_t             sources[NGX_SF_SOURCES] NGX_SF_ALIGNED;
     ngx_atomic_t                fenced;   /* (a) the last fence, 0: none yet */
@@ -227,8 +230,12 @@ struct ngx_sf_zone_s {
  */
 ngx_int_t ngx_sf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
-/* whether the segment of an old cycle has another layout */
-ngx_uint_t ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone);
+/*
+ * Whether the segment of an old cycle cannot be taken over: it has another
+ * layout, or no places for these n databases (identities, 16 bytes each).
+ */
+ngx_uint_t ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone,
+    const u_char *identities, ngx_uint_t n);
 
 /*
  * Claims a slot, releasing what a dead worker had in it.  NGX_ERROR when

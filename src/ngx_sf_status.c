@@ -126,7 +126,7 @@ ngx_sf_status_cache(ngx_sf_zone_t *zone)
 }
 
 
-/* sums over the workers that live */
+/* sums over all workers, those that have left too */
 
 static void
 ngx_sf_status_counters(ngx_sf_zone_t *zone, json_t *doc)
@@ -137,7 +137,8 @@ ngx_sf_status_counters(ngx_sf_zone_t *zone, json_t *doc)
     const ngx_sf_status_counter_t  *counter;
 
     for (counter = ngx_sf_status_names; counter->name; counter++) {
-        n = 0;
+        stats = (u_char *) &zone->sh->gone;
+        n = *(ngx_uint_t *) (stats + counter->offset);
 
         for (i = 0; i < NGX_SF_SLOTS; i++) {
             stats = (u_char *) &zone->sh->slots[i].stats;

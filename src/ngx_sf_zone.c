@@ -26,6 +26,7 @@
 
 
 #define NGX_SF_ZONE_MAGIC        0x7366616374303031ULL
+#define NGX_SF_ZONE_VERSION      2
 #define NGX_SF_ZONE_BUCKET_SIZE  1024     /* bytes of zone for a bucket */
 
 
@@ -34,6 +35,7 @@ static ngx_int_t ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size);
 static void ngx_sf_zone_empty(ngx_sf_zone_sh_t *sh);
 static ngx_uint_t ngx_sf_zone_renew(ngx_sf_zone_t *zone);
 static ngx_uint_t ngx_sf_zone_alive(ngx_pid_t pid);
+static void ngx_sf_zone_count(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
 static void ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
 
 
@@ -72,9 +74,10 @@ ngx_sf_zone_init(ngx_shm_zone_t *shm_zone, void *data)
 
 
 ngx_uint_t
-ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone)
+ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone, const u_char *identities,
+    ngx_uint_t n)
 {
-    ngx_uint_t         i;
+    ngx_uint_t         i, k, places;
     ngx_slab_pool_t   *shpool;
     ngx_sf_zone_sh_t  *sh;
 
@@ -89,19 +92,33 @@ ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone)
         return 1;
     }
 
-    /* half of the places for databases are taken, perhaps by old ones */
+    /* places of databases that nobody names any more are not given back */
 
-    for (i = 0; i < NGX_SF_SOURCES / 2; i++) {
-        if (ngx_memcmp(sh->sources[i].identity, none, sizeof(none)) == 0) {
-            return 0;
+    places = 0;
+
+    for (i = 0; i < NGX_SF_SOURCES; i++) {
+        for (k = 0; k < n; k++) {
+            if (ngx_memcmp(sh->sources[i].identity, &identities[16 * k], 16)
+                == 0)
+            {
+                break;
+            }
         }
+
+        places += k < n || ngx_memcmp(sh->sources[i].identity, none,
+                                      sizeof(none))
+                           == 0;
     }
 
-    return 1;
+    return places < n;
 }
 
 
-/* a number that changes with any structure of the zone, and with the tables */
+/*
+ * A number that changes with the size of any structure of the zone, with the
+ * tables, and with the version, for what else changes in ngx_sf_shm.h or in
+ * the meaning of what is kept.
+ */
 
 static uint64_t
 ngx_sf_zone_layout(void)
@@ -109,7 +126,8 @@ ngx_sf_zone_layout(void)
     uint64_t    n;
     ngx_uint_t  i;
 
-    n = sizeof(ngx_sf_zone_sh_t);
+    n = NGX_SF_ZONE_VERSION;
+    n = n * 31 + sizeof(ngx_sf_zone_sh_t);
     n = n * 31 + sizeof(ngx_sf_slot_t);
     n = n * 31 + sizeof(ngx_sf_source_t);
     n = n * 31 + sizeof(ngx_sf_node_t);
@@ -267,6 +285,7 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
         slot->pinned = 0;
 
         if (slot->pid && !ngx_sf_zone_alive(slot->pid)) {
+            ngx_sf_zone_count(zone, slot);
             slot->pid = 0;
         }
     }
@@ -325,7 +344,6 @@ ngx_sf_zone_enter(ngx_sf_zone_t *zone)
         mine->pid = ngx_pid;
         mine->generation = zone->generation;
         mine->name_len = 0;
-        ngx_memzero(&mine->stats, sizeof(ngx_sf_cache_stats_t));
     }
 
     zone->slot = mine;
@@ -341,6 +359,23 @@ ngx_sf_zone_enter(ngx_sf_zone_t *zone)
 }
 
 
+/* what a worker has counted is kept */
+
+static void
+ngx_sf_zone_count(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
+{
+    ngx_uint_t   i, *sum, *n;
+
+    sum = (ngx_uint_t *) &zone->sh->gone;
+    n = (ngx_uint_t *) &slot->stats;
+
+    for (i = 0; i < sizeof(ngx_sf_cache_stats_t) / sizeof(ngx_uint_t); i++) {
+        sum[i] += n[i];
+        n[i] = 0;
+    }
+}
+
+
 /* gives back what a dead worker held */
 
 static void
@@ -351,6 +386,7 @@ ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
                   "values pinned", &zone->name, slot->pid, slot->npins);
 
     ngx_sf_cache_release(zone, slot, slot->pid);
+    ngx_sf_zone_count(zone, slot);
 
     slot->pid = 0;
 }
@@ -365,6 +401,7 @@ ngx_sf_zone_leave(ngx_sf_zone_t *zone)
 
     if (ngx_sf_zone_lock(zone)) {
         ngx_sf_cache_release(zone, zone->slot, ngx_pid);
+        ngx_sf_zone_count(zone, zone->slot);
         zone->slot->pid = 0;
         ngx_sf_zone_unlock(zone);
     }

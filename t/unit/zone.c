@@ -136,6 +136,7 @@ test_reload(void)
 static void
 test_differs(void)
 {
+    u_char             mine[NGX_SF_SOURCES][16];
     uint64_t           kept;
     ngx_uint_t         i;
     ngx_sf_zone_t     *zone;
@@ -145,29 +146,41 @@ test_differs(void)
     shm = workers_zone(TEST_SIZE);
     zone = shm->data;
     sh = zone->sh;
+    ngx_memzero(mine, sizeof(mine));
 
-    unit_ok(!ngx_sf_zone_differs(shm), "a zone of this version");
+    unit_ok(!ngx_sf_zone_differs(shm, mine[0], 0), "a zone of this version");
 
     kept = sh->magic++;
-    unit_ok(ngx_sf_zone_differs(shm), "that of something else");
+    unit_ok(ngx_sf_zone_differs(shm, mine[0], 0), "that of something else");
     sh->magic = kept;
 
     kept = sh->layout++;
-    unit_ok(ngx_sf_zone_differs(shm), "one of another layout");
+    unit_ok(ngx_sf_zone_differs(shm, mine[0], 0), "one of another layout");
     sh->layout = kept;
 
     zone->shpool->data = NULL;
-    unit_ok(ngx_sf_zone_differs(shm), "one that was never finished");
+    unit_ok(ngx_sf_zone_differs(shm, mine[0], 0),
+            "one that was never finished");
     zone->shpool->data = sh;
 
-    for (i = 0; i < NGX_SF_SOURCES / 2; i++) {
-        unit_ok(!ngx_sf_zone_differs(shm), "%lu databases",
-                (unsigned long) i);
-        sh->sources[i].identity[i] = 1;
+    /* databases that are named keep their places, others take free ones */
+
+    for (i = 0; i < NGX_SF_SOURCES; i++) {
+        sh->sources[i].identity[0] = i + 1;
+        mine[i][0] = i + 1;
     }
 
-    unit_ok(ngx_sf_zone_differs(shm),
-            "half of the places for databases are taken");
+    unit_ok(!ngx_sf_zone_differs(shm, mine[0], NGX_SF_SOURCES),
+            "all places, by the same databases");
+
+    mine[3][0] = 200;
+    unit_ok(ngx_sf_zone_differs(shm, mine[0], NGX_SF_SOURCES),
+            "no place for a new one");
+    unit_ok(ngx_sf_zone_differs(shm, mine[3], 1),
+            "nor where the old ones are named no more");
+
+    sh->sources[9].identity[0] = 0;
+    unit_ok(!ngx_sf_zone_differs(shm, mine[3], 1), "one place is free");
 
     workers_zone_free(shm);
 }
