@@ -2035,3 +2035,67 @@ like($lines[2], qr/^\S+ - review_campaigns (?!$none)$time $time$/, 'off');
 like($lines[3], qr/^\S+ HIT sns_templates $none $none$/, 'a constant');
 like($lines[4], qr/^\S+ BYPASS health $time $time$/, 'a document');
 like($lines[5], qr/^\S+ - - $none $none$/, 'no endpoint');
+
+
+=== TEST 25: inside another page an answer is plain
+--- config eval
+$::CONFIG . <<'CONF'
+location = /page {
+    ssi on;
+    ssi_types *;
+    default_type text/html;
+    return 200 '<!--# include virtual="/api/review/campaigns?per_page=5" -->';
+}
+CONF
+--- check
+wait_coherent();
+
+my $list = "$::CAMPAIGN?per_page=5";
+my $gzip = [headers => ['Accept-Encoding: gzip']];
+
+get($list);
+
+my $body = get($list)->{body};
+
+is(get($list, @$gzip)->{headers}{'content-encoding'}, 'gzip', 'by itself');
+is(get('/page', @$gzip)->{body}, $body, 'in a page');
+is(get('/page')->{body}, $body, 'the same without gzip');
+
+
+=== TEST 26: lists that wait hold nothing that others need
+--- http_config eval
+SoftFactory::conf(dbname => $::DB, pool => "$::POOL queue=1000 depth=1", zone => 'api 32m')
+--- check
+wait_coherent();
+
+# 150 users with a total each, more than a worker has records of pins
+
+my @users = map { 1000 + $_ } 1 .. 150;
+
+psql("INSERT INTO users (id, email, password_hash, name, is_active)
+      SELECT n, n || '\@w.test', '!', 'n', true
+        FROM generate_series(1001, 1150) n", dbname => $::DB);
+psql("INSERT INTO subscriptions (user_id, product_id, status)
+      SELECT n, p.id, 'active' FROM generate_series(1001, 1150) n, products p",
+     dbname => $::DB);
+
+my %token = map { $_ => jwt(user_id => $_) } @users;
+my $hit = "$::CAMPAIGN?category=c1";
+
+get($hit);
+get('/api/sns/posts', token => $token{$_}) for @users;
+psql("UPDATE sns_accounts SET account_name = account_name || '.'",
+     dbname => $::DB);
+wait_until { x(get('/api/sns/posts')) ne '200 HIT' } 'the pages are dropped';
+
+my $lock = hold('LOCK TABLE sns_accounts IN ACCESS EXCLUSIVE MODE',
+                dbname => $::DB);
+my @waiting = map { start('/api/sns/posts', token => $token{$_}) } @users;
+
+wait_until { zone_status()->{cache}{fills_under_way} >= 150 } 'all wait';
+is(x(get($hit)), '200 HIT', 'what is there is there for others');
+$lock->release;
+is(scalar(grep { $_->finish->{status} == 200 } @waiting), 150,
+   'and all are answered');
+psql("DELETE FROM subscriptions WHERE user_id > 1000", dbname => $::DB);
+psql("DELETE FROM users WHERE id > 1000", dbname => $::DB);
