@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# make faults: databases, networks and clients that stall, die and come back;
+# make faults: databases, networks and clients that stall, die and come back, workers killed;
 # t/faults/NN-name.py by the numbers of the fault table.  About a quarter of
 # an hour.
 #

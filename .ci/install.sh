@@ -18,7 +18,7 @@ declare -A GROUP=(
     [asan]="gcc dpkg-dev patch xz-utils libpcre2-dev libssl-dev zlib1g-dev"
     [unit]="gcc libjansson-dev libssl-dev"
     [fuzz]="clang libclang-rt-dev"
-    [faults]="python3 procps"
+    [faults]="python3 procps iproute2 gdb"
     [plans]="python3 postgresql gcc libc6-dev"
     [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua
              linux-perf"

@@ -30,6 +30,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -805,10 +806,27 @@ def request(path, headers=None, method="GET"):
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
+class Stamped(socket.socket):
+    """Knows when what it has read last had come, however late it is read."""
+
+    NANOSECONDS = 35            # SO_TIMESTAMPNS, and so the message's type
+    at = 0.0                    # time.time()
+
+    def recv(self, n):
+        data, messages, _, _ = self.recvmsg(n, 64)
+        for _, kind, stamp in messages:
+            if kind == self.NANOSECONDS:
+                s, ns = struct.unpack("qq", stamp[:16])
+                self.at = s + ns / 1e9
+        return data
+
+
 class Client:
 
-    def __init__(self, port, rcvbuf=0):
-        self.s = socket.socket()
+    def __init__(self, port, rcvbuf=0, stamped=False):
+        self.s = (Stamped if stamped else socket.socket)()
+        if stamped:
+            self.s.setsockopt(socket.SOL_SOCKET, Stamped.NANOSECONDS, 1)
         if rcvbuf:
             self.s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         self.s.settimeout(10)
@@ -884,6 +902,16 @@ def per_worker(port, n):
             break
     for c in extra:
         c.close()
+    return found
+
+
+def crowd(port, n, **options):
+    """n connections, by the worker that has each: {pid: [Client, ...]}."""
+    found = {}
+    for _ in range(n):
+        c = Client(port, **options)
+        pid = int(c.get("/beat").headers["x-pid"])
+        found.setdefault(pid, []).append(c)
     return found
 
 
@@ -965,10 +993,12 @@ class Load(Measure):
 
 
 class Beat(Measure):
-    """A request to /beat of each worker, every few milliseconds."""
+    """A request to /beat of each worker, every few milliseconds.  Not of
+    those that the test will stop: a connection to one would hang."""
 
-    def __init__(self, t, port, workers=2, every=0.01):
-        super().__init__(t, "beat", port=port, workers=workers, every=every)
+    def __init__(self, t, port, workers=2, every=0.01, without=()):
+        super().__init__(t, "beat", port=port, workers=workers, every=every,
+                         without=list(without))
 
 
 # --- how old answers are ---
@@ -1142,7 +1172,7 @@ def beat_main(o):
                 # at most one connection more a turn
                 c = Client(o["port"])
                 pid = int(c.get("/beat").headers.get("x-pid", 0))
-                if pid and pid not in conns:
+                if pid and pid not in conns and pid not in o["without"]:
                     conns[pid] = c
                 else:
                     c.close()
