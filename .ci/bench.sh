@@ -9,6 +9,7 @@
 #                  dictionary with the same headers; the zone's mutex
 #     coherence    from a commit to the end of the old answer; how many
 #                  requests reach the database; storms of notifications
+#     notify       what the triggers cost a writer; by BENCH_ONLY alone
 #
 #     BENCH_ONLY=hits  one part
 #     BENCH=short      two minutes, over little data: that it runs, no
@@ -41,10 +42,10 @@ short)
 esac
 
 case ${BENCH_ONLY:=uncached hits coherence} in
-uncached | hits | coherence | "uncached hits coherence")
+uncached | hits | coherence | notify | "uncached hits coherence")
     ;;
 *)
-    die "BENCH_ONLY is uncached, hits or coherence"
+    die "BENCH_ONLY is uncached, hits, coherence or notify"
     ;;
 esac
 
@@ -161,6 +162,11 @@ coherence() {
     gcc -O2 -g -W -Wall -Werror t/bench/clients.c -o "$OUT/clients"
     database_cached
     python3 -B -u t/bench/coherence.py 8>&- || FAILED+=" coherence"
+}
+
+
+notify() {
+    t/bench/notify.sh 8>&- || FAILED+=" notify"
 }
 
 

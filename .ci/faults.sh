@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# make faults: databases, networks and clients that stall, die and come back, workers killed;
-# t/faults/NN-name.py by the numbers of the fault table.  About a quarter of
-# an hour.
+# make faults: databases, networks, workers and clients that stall, die and
+# come back; t/faults/NN-name.py by the numbers of the fault table.  About
+# twenty minutes.
 #
 #     FAULTS=short        what fits into three minutes
 #     SF_FAULTS_ASAN=1    with build/asan/nginx instead
