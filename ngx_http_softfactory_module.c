@@ -44,6 +44,10 @@ static ngx_int_t ngx_http_softfactory_user_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_softfactory_time_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_softfactory_request_id_variable(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_softfactory_trace_id_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 
 static ngx_int_t ngx_http_softfactory_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker);
@@ -215,6 +219,34 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       0,
       ngx_sf_status_handler },
 
+    { ngx_string("softfactory_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_sf_metrics_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_sf_exposition_handler },
+
+    { ngx_string("softfactory_report"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_sf_metrics_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_sf_report_handler },
+
+    { ngx_string("softfactory_live"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_sf_metrics_conf_handler,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      ngx_sf_live_handler },
+
+    { ngx_string("softfactory_slow"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
+      ngx_sf_metrics_conf_slow,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("softfactory_version"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_str_slot,
@@ -240,6 +272,11 @@ static ngx_http_variable_t  ngx_http_softfactory_variables[] = {
       ngx_http_softfactory_cache_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
+    { ngx_string("softfactory_auth_time"), NULL,
+      ngx_http_softfactory_time_variable,
+      offsetof(ngx_sf_ctx_t, auth_time),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
     { ngx_string("softfactory_db_time"), NULL,
       ngx_http_softfactory_time_variable,
       offsetof(ngx_sf_ctx_t, db_time),
@@ -248,6 +285,14 @@ static ngx_http_variable_t  ngx_http_softfactory_variables[] = {
     { ngx_string("softfactory_queue_time"), NULL,
       ngx_http_softfactory_time_variable,
       offsetof(ngx_sf_ctx_t, queue_time),
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("softfactory_request_id"), NULL,
+      ngx_http_softfactory_request_id_variable, 0,
+      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("softfactory_trace_id"), NULL,
+      ngx_http_softfactory_trace_id_variable, 0,
       NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
       ngx_http_null_variable
@@ -293,6 +338,8 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
     ngx_sf_param_env_t    env;
     ngx_http_variable_t  *var, *v;
 
+    static ngx_str_t  request_id = ngx_string("request_id");
+
     for (v = ngx_http_softfactory_variables; v->name.len; v++) {
         var = ngx_http_add_variable(cf, &v->name, v->flags);
         if (var == NULL) {
@@ -326,8 +373,9 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
     }
 
     smcf->sql_like = env.sql_like;
+    smcf->request_id = ngx_http_get_variable_index(cf, &request_id);
 
-    return NGX_OK;
+    return smcf->request_id == NGX_ERROR ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -422,7 +470,7 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
 
     ngx_sf_cache_conf_reuse(cf, smcf);
 
-    return NGX_OK;
+    return ngx_sf_metrics_conf_finish(cf, smcf);
 }
 
 
@@ -515,6 +563,8 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     slcf->incoherent_ttl = NGX_CONF_UNSET_MSEC;
     slcf->auth_grace = NGX_CONF_UNSET_MSEC;
     slcf->max_entry = NGX_CONF_UNSET_SIZE;
+    slcf->slow = NGX_CONF_UNSET_MSEC;
+    slcf->slow_rate = NGX_CONF_UNSET;
 
     return slcf;
 }
@@ -543,6 +593,8 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               1000);
     ngx_conf_merge_msec_value(conf->auth_grace, prev->auth_grace, 300000);
     ngx_conf_merge_size_value(conf->max_entry, prev->max_entry, 1024 * 1024);
+    ngx_conf_merge_msec_value(conf->slow, prev->slow, 500);
+    ngx_conf_merge_value(conf->slow_rate, prev->slow_rate, 10);
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
@@ -607,7 +659,7 @@ ngx_http_softfactory_cache_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    status = ngx_sf_response_cache_status(ctx);
+    status = ngx_sf_response_cache_status(ctx->cache_status);
 
     v->data = status->data;
     v->len = status->len;
@@ -685,6 +737,42 @@ ngx_http_softfactory_time_variable(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_http_softfactory_request_id_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t  id;
+
+    ngx_sf_trace_request_id(r, &id);
+
+    v->data = id.data;
+    v->len = id.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_softfactory_trace_id_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t  id;
+
+    ngx_sf_trace_id(r, &id);
+
+    v->data = id.data;
+    v->len = id.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = id.len == 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
 ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
 {
     ngx_uint_t            i;
@@ -720,7 +808,8 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
 
     if (worker->tokens == NULL || worker->memos == NULL
         || worker->statements == NULL || worker->pools == NULL
-        || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK)
+        || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK
+        || ngx_sf_metrics_enter(smcf->metrics, cycle->log) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -735,7 +824,9 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
         }
     }
 
-    if (ngx_http_softfactory_enter_zones(worker) != NGX_OK) {
+    if (ngx_http_softfactory_enter_zones(worker) != NGX_OK
+        || ngx_sf_gauges_start(worker) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -879,6 +970,9 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
         }
     }
 
+    ngx_sf_gauges_publish(worker);
+    ngx_sf_gauges_stop(worker);
+
     for (i = 0; i < smcf->pools.nelts; i++) {
         ngx_sf_pg_pool_destroy(worker->pools[i]);
     }
@@ -893,6 +987,8 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
         ngx_sf_zone_leave(zone[i]);
         ngx_sf_wake_close(zone[i]);
     }
+
+    ngx_sf_metrics_leave(smcf->metrics);
 
     smcf->worker = NULL;
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 #
 # make check-includes: who may know whom.  Three rings: bytes (json, jwt,
-# number, table), the database (pg_*) and shared memory (zone, tag, cache,
-# wake) side by side, requests (the rest); an inner ring does not know an outer
-# one.  The listener knows both of the middle.  libpq is called where its
-# results are owned.
+# number, table, histogram, advice), the database (pg_*) and shared memory
+# (zone, tag, cache, wake) side by side, requests (the rest); an inner ring
+# does not know an outer one.  The listener and the metrics know both of the
+# middle.  libpq is called where its results are owned.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -59,7 +59,8 @@ check() {
         ;;
 
     src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch] |\
-    src/ngx_sf_table.[ch])
+    src/ngx_sf_table.[ch] | src/ngx_sf_histogram.[ch] |\
+    src/ngx_sf_advice.[ch])
         may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;
@@ -68,6 +69,11 @@ check() {
     src/ngx_sf_wake.c | src/ngx_sf_shm.h)
         may_include "$file" "$EVENT|$C|ngx_sf_(shm|table)\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_sf_pg_\w+|ngx_sf_ctx_t'
+        ;;
+
+    src/ngx_sf_metrics.h | src/ngx_sf_metrics.c | src/ngx_sf_sample.c)
+        may_include "$file" "$CORE|$C|ngx_sf_(metrics|histogram|pg|shm)\.h"
+        may_not_name "$file" 'ngx_http_\w+|ngx_sf_ctx_t'
         ;;
 
     src/ngx_sf_listen.c | src/ngx_sf_listen_talk.[ch])
@@ -104,7 +110,7 @@ check() {
     *.c)
         # libraries are no part of the layering, but libpq is
         may_include "$file" \
-            "$C|ngx_sf\.h|ngx_md5\.h|jansson\.h|openssl/\w+\.h"
+            "$C|ngx_sf(_advice)?\.h|ngx_md5\.h|jansson\.h|openssl/\w+\.h"
         ;;
     esac
 

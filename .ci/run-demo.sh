@@ -16,6 +16,41 @@ TOKEN="softfactory_token demo_token user=1 products=all;"
 NGINX=
 
 
+# what the operator sees, for the demo's server block; open to this machine
+# only, as it listens on the loopback addresses
+
+operator() {
+    cat << OPERATOR
+
+        location = /metrics             { softfactory_metrics; }
+        location = /softfactory/report  { softfactory_report; }
+        location = /softfactory/status  { softfactory_status api; }
+        location = /softfactory/live    { softfactory_live; }
+        location = /softfactory/purge   { softfactory_purge api; }
+
+        location = /softfactory {
+            return 301 /softfactory/;
+        }
+
+        location /softfactory/ {
+            alias $TOP/conf/dashboard/;
+            index index.html;
+            types {
+                text/html              html;
+                text/css               css;
+                application/javascript js;
+            }
+            add_header Content-Security-Policy "default-src 'none';
+                script-src 'self'; style-src 'self'; connect-src 'self';
+                img-src 'self'; base-uri 'none'; form-action 'none';
+                frame-ancestors 'none'" always;
+            add_header X-Content-Type-Options nosniff always;
+            add_header Cache-Control no-cache always;
+        }
+OPERATOR
+}
+
+
 # render DIR: conf/softfactory-minimal.conf for this run: its module, database
 # and port, a folder for nginx's files, and a token that needs no login
 
@@ -32,6 +67,8 @@ render() {
     [ -s "$1/softfactory.secret" ] ||
         (umask 077 && openssl rand -hex 32 > "$1/softfactory.secret")
 
+    operator > "$1/operator.conf"
+
     {
         is_root && echo "user $workers;"
         cat << MAIN
@@ -42,7 +79,7 @@ error_log logs/error.log info;
 MAIN
         sed -e "s|modules/$NAME|$BUILD/$NAME|" \
             -e "s|server 127.0.0.1:5432;|server unix:$socket;|" \
-            -e "s|listen 9000;|$listen|" \
+            -e "s|listen 9000;|$listen include operator.conf;|" \
             -e "s|^\( *\)softfactory_jwt_secret .*|&\n\1$TOKEN|" \
             -e '/^http {/r /dev/stdin' \
             "$TOP/conf/softfactory-minimal.conf" << HTTP
@@ -118,6 +155,9 @@ Serving on http://localhost:$PORT.  To try:
     curl -H 'Authorization: Bearer demo_token' \\
         http://localhost:$PORT/api/sns/posts
 
+Live page:      http://localhost:$PORT/softfactory/
+Metrics:        http://localhost:$PORT/metrics
+Report:         http://localhost:$PORT/softfactory/report?window=5m
 SQL:            .ci/postgres.sh psql
 Configuration:  build/run/conf/nginx.conf
 Logs:           build/run/logs/

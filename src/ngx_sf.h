@@ -26,6 +26,7 @@
 #include "ngx_sf_pg.h"
 #include "ngx_sf_table.h"
 #include "ngx_sf_shm.h"
+#include "ngx_sf_metrics.h"
 #include "ngx_sf_listen.h"
 
 
@@ -38,6 +39,7 @@ typedef struct ngx_sf_item_s       ngx_sf_item_t;
 typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
 typedef struct ngx_sf_memos_s      ngx_sf_memos_t;
+typedef struct ngx_sf_places_s     ngx_sf_places_t;
 typedef struct ngx_sf_ctx_s        ngx_sf_ctx_t;
 
 
@@ -542,6 +544,8 @@ struct ngx_sf_ctx_s {
     uint64_t                    cache_time;
     uint64_t                    queue_time;
     uint64_t                    db_time;
+    uint64_t                    answered; /* after that time, 0: not known */
+    u_char                      sqlstate[6];  /* of its statements, the last */
 
     unsigned                    parked:1;
     unsigned                    asked:1;  /* for the principal */
@@ -554,6 +558,60 @@ struct ngx_sf_ctx_s {
 
 /* content handler of softfactory_pass */
 ngx_int_t ngx_sf_handler(ngx_http_request_t *r);
+
+/* handler of the log phase: counts what has ended */
+ngx_int_t ngx_sf_request_log(ngx_http_request_t *r);
+
+/* by what a request is counted, and what that is called */
+ngx_uint_t ngx_sf_request_endpoint(const ngx_sf_ctx_t *ctx);
+const char *ngx_sf_request_endpoint_name(const ngx_sf_main_conf_t *smcf,
+    ngx_uint_t endpoint);
+
+
+/* --- ngx_sf_trace.c: by what a request is known elsewhere --- */
+
+/*
+ * X-Request-Id of the request, if it is plain text of at most 64 bytes, or the
+ * first 8 digits of nginx's own; the trace id of its traceparent (W3C Trace Context, 3.2), or
+ * an empty text.  The text lives as long as r.
+ */
+void ngx_sf_trace_request_id(ngx_http_request_t *r, ngx_str_t *id);
+void ngx_sf_trace_id(ngx_http_request_t *r, ngx_str_t *id);
+
+
+/* --- ngx_sf_slow.c: requests that took long --- */
+
+/* lines of the log in this second, of one worker */
+
+typedef struct {
+    time_t                      second;
+    ngx_uint_t                  logged;
+    ngx_uint_t                  skipped;
+} ngx_sf_slow_limit_t;
+
+/* keeps and logs a request that has ended after total microseconds */
+void ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total);
+
+/* for the log and the status; the caller frees it */
+json_t *ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow);
+
+
+/* --- ngx_sf_gauge.c: what workers tell once a second --- */
+
+typedef struct {
+    ngx_uint_t                  workers;
+    ngx_uint_t                  memory;   /* bytes */
+    ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];
+    ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
+} ngx_sf_gauges_t;
+
+/* begins to publish; NGX_ERROR: memory is short */
+ngx_int_t ngx_sf_gauges_start(ngx_sf_worker_t *worker);
+void ngx_sf_gauges_stop(ngx_sf_worker_t *worker);
+
+/* the gauges of this worker, now; those of all, added up */
+void ngx_sf_gauges_publish(ngx_sf_worker_t *worker);
+void ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_sf_gauges_t *sum);
 
 
 /* --- ngx_sf_health.c: /health and /ready --- */
@@ -589,7 +647,7 @@ ngx_int_t ngx_sf_response_outcome(ngx_sf_ctx_t *ctx,
 
 
 /* HIT, MISS ...; empty when the cache was not asked */
-const ngx_str_t *ngx_sf_response_cache_status(ngx_sf_ctx_t *ctx);
+const ngx_str_t *ngx_sf_response_cache_status(ngx_sf_cache_status_e status);
 
 
 /* --- ngx_sf_gzip.c: compressed forms of answers --- */
@@ -604,11 +662,22 @@ void ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx);
 ngx_uint_t ngx_sf_gzip_accepted(const ngx_str_t *header);
 
 
-/* --- ngx_sf_purge.c, ngx_sf_status.c: the operator's locations --- */
+/* --- the operator's locations: content handlers --- */
 
-/* content handlers of softfactory_purge and softfactory_status */
 ngx_int_t ngx_sf_purge_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_status_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_live_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
+
+/*
+ * What they begin with: NGX_OK for GET and HEAD, the body being discarded;
+ * any other value is to be returned.  An error has been sent, or nginx will.
+ */
+ngx_int_t ngx_sf_status_get(ngx_http_request_t *r);
+
+/* adds what the live page shows to a document: ngx_sf_load.c */
+ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);
 
 /*
  * Sends a document, which is freed; allow may be NULL.  Returns what a content
@@ -647,6 +716,20 @@ ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
 
 /* after all of http{}: the upstreams and the fallback that slcf names */
 ngx_int_t ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
+
+
+/* --- ngx_sf_metrics_conf.c: directives of what is shown and counted --- */
+
+char *ngx_sf_metrics_conf_slow(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* a content handler, cmd->post, that needs no zone */
+char *ngx_sf_metrics_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* after all of http{}: shared memory for what is counted, and its handler */
+ngx_int_t ngx_sf_metrics_conf_finish(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf);
 
 
 /* --- ngx_sf_cache_conf.c: directives of the cache --- */
@@ -719,6 +802,11 @@ struct ngx_sf_main_conf_s {
     ngx_array_t                 operators;    /* of ngx_sf_loc_conf_t * with
                                                  a purge or a status */
     ngx_msec_t                  lease;    /* softfactory_listen_lease */
+    ngx_sf_metrics_t           *metrics;  /* NULL: nothing is passed to us */
+    u_char                     *observer; /* file of the last location that
+                                             shows metrics, NULL: none */
+    ngx_uint_t                  observer_line;
+    ngx_int_t                   request_id;   /* index of $request_id */
     ngx_sf_worker_t            *worker;   /* set once, in the worker */
 };
 
@@ -745,6 +833,9 @@ struct ngx_sf_loc_conf_s {
     ngx_msec_t                  auth_grace;
     size_t                      max_entry;
 
+    ngx_msec_t                  slow;     /* 0: nothing is slow */
+    ngx_int_t                   slow_rate;    /* lines a second */
+
     ngx_http_core_srv_conf_t   *cscf;     /* for the check of fallback */
     u_char                     *file;     /* where softfactory_pass stands */
     ngx_uint_t                  line;
@@ -762,6 +853,9 @@ struct ngx_sf_worker_s {
     ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */
     ngx_sf_tokens_t            *tokens;
     ngx_sf_memos_t             *memos;
+    ngx_sf_places_t            *places;   /* by pool, of its gauges */
+    ngx_event_t                 second;   /* timer of gauges and samples */
+    ngx_sf_slow_limit_t         slow;
     time_t                      started;
 };
 

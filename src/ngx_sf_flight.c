@@ -69,6 +69,8 @@ static void ngx_sf_flight_timer_handler(ngx_event_t *ev);
 static void ngx_sf_flight_look_again(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_handler(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
+static void ngx_sf_flight_count(ngx_sf_flight_t *flight,
+    ngx_sf_pg_outcome_e outcome);
 static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
 static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
@@ -490,6 +492,7 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
     flight->members++;
     flight->created = ngx_current_msec;
     flight->pending = 1;
+    flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
 
     if (flight->claim.node) {
 
@@ -537,6 +540,10 @@ ngx_sf_flight_send(ngx_sf_flight_t *flight)
     if (flight->outcome == NGX_SF_PG_OK) {
         flight->outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight),
                                            &flight->query);
+
+        if (flight->outcome != NGX_SF_PG_OK) {
+            ngx_sf_flight_count(flight, flight->outcome);
+        }
     }
 
     if (flight->outcome != NGX_SF_PG_OK) {
@@ -762,6 +769,8 @@ ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     flight->members++;
     flight->res = res;
 
+    ngx_sf_flight_count(flight, outcome);
+
     if (outcome != NGX_SF_PG_OK) {
         flight->outcome = outcome;
     }
@@ -781,6 +790,38 @@ ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     }
 
     ngx_sf_flight_release(flight);
+}
+
+
+/* what a statement of its own has come to, or that it was not taken */
+
+static void
+ngx_sf_flight_count(ngx_sf_flight_t *flight, ngx_sf_pg_outcome_e outcome)
+{
+    ngx_uint_t            i;
+    ngx_sf_counts_t      *counts;
+    ngx_sf_metrics_t     *metrics;
+    ngx_sf_pg_query_t    *q;
+    ngx_sf_endpoint_t    *endpoint;
+
+    q = &flight->query;
+    metrics = flight->worker->smcf->metrics;
+    counts = &metrics->slot->counts;
+    endpoint = flight->order.item->endpoint;
+
+    counts->errors[outcome] += outcome != NGX_SF_PG_OK;
+
+    if (q->done == 0) {
+        return;
+    }
+
+    ngx_sf_histogram_add(&counts->queue[q->lane],
+                         (q->sent ? q->sent : q->done) - q->submitted);
+
+    if (q->sent) {
+        i = endpoint ? endpoint->index : ngx_sf_metrics_principal(metrics);
+        ngx_sf_histogram_add(&counts->endpoints[i].query, q->done - q->sent);
+    }
 }
 
 

@@ -5,7 +5,8 @@
 
 
 /*
- * /health and /ready: what the original tells a probe, about this server.
+ * /health and /ready: what the original tells a probe, about this server; and
+ * what a balancer is told, which must not take a node out that can answer.
  *
  * Whether the database is there has been found out by a statement through the
  * pool.  The services and the schedulers belong to the application: they are
@@ -19,6 +20,7 @@
 #include <sys/resource.h>
 
 
+static json_t *ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf);
 static json_t *ngx_sf_health_services(void);
 static json_t *ngx_sf_health_timestamp(void);
 static json_t *ngx_sf_health_uptime(int64_t seconds);
@@ -74,6 +76,72 @@ ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
                     "version", ngx_sf_health_text(&ctx->slcf->version));
 
     return ngx_sf_health_dump(ctx->request->pool, doc, body);
+}
+
+
+ngx_int_t
+ngx_sf_live_handler(ngx_http_request_t *r)
+{
+    json_t              *reasons;
+    ngx_int_t            rc;
+    const char          *status;
+    ngx_sf_main_conf_t  *smcf;
+
+    rc = ngx_sf_status_get(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
+
+    reasons = ngx_sf_health_reasons(smcf);
+    status = json_array_size(reasons) ? "degraded" : "ok";
+
+    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL,
+                              json_pack("{s:o, s:s}", "reasons", reasons,
+                                        "status", status));
+}
+
+
+/* as this worker sees it, without asking anybody */
+
+static json_t *
+ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
+{
+    json_t             *list;
+    ngx_uint_t          i, down, unheard;
+    ngx_msec_int_t      age;
+    ngx_sf_origin_t    *origin;
+    ngx_sf_source_t    *source;
+    ngx_sf_pg_conf_t  **pgcf;
+
+    list = json_array();
+    pgcf = smcf->pools.elts;
+    origin = smcf->origins.elts;
+    down = 0;
+    unheard = 0;
+
+    for (i = 0; i < smcf->pools.nelts; i++) {
+        down |= pgcf[i]->primary && ngx_sf_pg_is_down(smcf->worker->pools[i]);
+    }
+
+    for (i = 0; i < smcf->origins.nelts; i++) {
+        source = smcf->worker->sources[i];
+
+        unheard |= source && !origin[i].primary->listen_off
+                   && !ngx_sf_zone_coherent(source, smcf->lease, &age);
+    }
+
+    if (down) {
+        json_array_append_new(list, json_string("database"));
+    }
+
+    if (unheard) {
+        json_array_append_new(list, json_string("listener"));
+    }
+
+    return list;
 }
 
 

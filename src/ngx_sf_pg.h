@@ -126,7 +126,8 @@ typedef enum {
     NGX_SF_PG_INVALID,          /* a value does not fit its type */
     NGX_SF_PG_CONFLICT,         /* serialization, deadlock, lock */
     NGX_SF_PG_BROKEN,           /* the statement does not fit the schema */
-    NGX_SF_PG_FAILED            /* any other error of the server */
+    NGX_SF_PG_FAILED,           /* any other error of the server */
+    NGX_SF_PG_OUTCOMES
 } ngx_sf_pg_outcome_e;
 
 
@@ -200,7 +201,8 @@ typedef enum {
     NGX_SF_PG_CLOSE_LOST,
     NGX_SF_PG_CLOSE_SEND,
     NGX_SF_PG_CLOSE_TIMEOUT,
-    NGX_SF_PG_CLOSE_MISMATCH
+    NGX_SF_PG_CLOSE_MISMATCH,
+    NGX_SF_PG_CLOSE_REASONS
 } ngx_sf_pg_close_e;
 
 
@@ -290,6 +292,8 @@ struct ngx_sf_pg_pool_s {
     ngx_uint_t                  log_skipped;
     ngx_sf_pg_close_e           hang_up;  /* why the listen lane's connections
                                              are closed in this turn, 0: not */
+    ngx_uint_t                  closed[NGX_SF_PG_CLOSE_REASONS];
+                                          /* connections, since the start */
 };
 
 
@@ -320,9 +324,13 @@ ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
 
 /*
  * Whether the last attempts to reach any server failed and no connection is
- * left.  Starts an attempt when one is due.
+ * left.  The first starts an attempt when one is due, the second only looks.
  */
 ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
+ngx_uint_t ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool);
+
+/* statements that a connection of a lane takes at a time */
+ngx_uint_t ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane);
 
 /* a clock for durations, in microseconds: nginx's own stands still in a turn */
 uint64_t ngx_sf_pg_now(void);
@@ -395,6 +403,12 @@ void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
  */
 void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
 
+
+/* version of libpq, as PG_VERSION_NUM */
+ngx_uint_t ngx_sf_pg_conn_library(void);
+
+/* a word for the reason of a close, for metrics */
+const char *ngx_sf_pg_close_name(ngx_sf_pg_close_e reason);
 
 /* whether the server said last that it is in recovery */
 ngx_uint_t ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc);

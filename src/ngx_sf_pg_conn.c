@@ -32,7 +32,8 @@
 
 typedef struct {
     ngx_uint_t                  level;
-    const char                 *text;
+    const char                 *name;     /* for metrics */
+    const char                 *text;     /* NULL: not logged */
 } ngx_sf_pg_close_reason_t;
 
 
@@ -51,22 +52,25 @@ static void ngx_sf_pg_conn_release(ngx_sf_pg_conn_t *pgc);
 
 
 static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
-    /* EXIT */            { NGX_LOG_INFO, NULL },
-    /* RETIRED */         { NGX_LOG_INFO, NULL },
-    /* CONNECT */         { NGX_LOG_ERR,  "connect failed" },
-    /* CONNECT_TIMEOUT */ { NGX_LOG_ERR,  "connect timed out" },
-    /* NO_SLOT */         { NGX_LOG_ERR,  "worker_connections are not enough" },
-    /* STANDBY */         { NGX_LOG_WARN, "server is in recovery, "
-                                          "not a primary" },
-    /* VERSION */         { NGX_LOG_ERR,  "server is older than "
-                                          "PostgreSQL 14" },
-    /* ENCODING */        { NGX_LOG_ERR,  "database encoding is SQL_ASCII, "
-                                          "UTF-8 text cannot be promised" },
-    /* LOST */            { NGX_LOG_WARN, "connection lost" },
-    /* SEND */            { NGX_LOG_WARN, "sending failed" },
-    /* TIMEOUT */         { NGX_LOG_ERR,  "no answer in time" },
-    /* MISMATCH */        { NGX_LOG_ERR,  "result does not match the "
-                                          "pipeline" }
+    /* EXIT */            { NGX_LOG_INFO, "exit", NULL },
+    /* RETIRED */         { NGX_LOG_INFO, "retired", NULL },
+    /* CONNECT */         { NGX_LOG_ERR,  "connect", "connect failed" },
+    /* CONNECT_TIMEOUT */ { NGX_LOG_ERR,  "connect_timeout",
+                            "connect timed out" },
+    /* NO_SLOT */         { NGX_LOG_ERR,  "no_slot",
+                            "worker_connections are not enough" },
+    /* STANDBY */         { NGX_LOG_WARN, "standby",
+                            "server is in recovery, not a primary" },
+    /* VERSION */         { NGX_LOG_ERR,  "version",
+                            "server is older than PostgreSQL 14" },
+    /* ENCODING */        { NGX_LOG_ERR,  "encoding",
+                            "database encoding is SQL_ASCII, "
+                            "UTF-8 text cannot be promised" },
+    /* LOST */            { NGX_LOG_WARN, "lost", "connection lost" },
+    /* SEND */            { NGX_LOG_WARN, "send", "sending failed" },
+    /* TIMEOUT */         { NGX_LOG_ERR,  "timeout", "no answer in time" },
+    /* MISMATCH */        { NGX_LOG_ERR,  "mismatch",
+                            "result does not match the pipeline" }
 };
 
 
@@ -441,6 +445,7 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pool = pgc->lane->pool;
     why = &ngx_sf_pg_close_reasons[reason];
     connected = pgc->state != NGX_SF_PG_CONN_CONNECTING;
+    pool->closed[reason]++;
 
     if (why->text) {
         ngx_sf_pg_conn_one_line(line, sizeof(line),
@@ -479,6 +484,20 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     if (reason != NGX_SF_PG_CLOSE_EXIT) {
         ngx_sf_pg_pool_post_dispatch(pool);
     }
+}
+
+
+ngx_uint_t
+ngx_sf_pg_conn_library(void)
+{
+    return PQlibVersion();
+}
+
+
+const char *
+ngx_sf_pg_close_name(ngx_sf_pg_close_e reason)
+{
+    return ngx_sf_pg_close_reasons[reason].name;
 }
 
 

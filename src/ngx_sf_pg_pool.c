@@ -43,7 +43,6 @@ static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane);
 static ngx_sf_pg_conn_t *ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane);
-static ngx_uint_t ngx_sf_pg_lane_depth(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
@@ -564,8 +563,8 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
 
 /* an exclusive statement has its connection for itself until its Sync */
 
-static ngx_uint_t
-ngx_sf_pg_lane_depth(ngx_sf_pg_lane_t *lane)
+ngx_uint_t
+ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane)
 {
     return ngx_sf_pg_exclusive(lane) ? 1 : lane->pool->conf->depth;
 }
@@ -608,6 +607,19 @@ ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
 ngx_uint_t
 ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
 {
+    if (!ngx_sf_pg_is_down(pool)) {
+        return 0;
+    }
+
+    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ]);
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool)
+{
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_PG_LANES; i++) {
@@ -623,8 +635,6 @@ ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
             return 0;
         }
     }
-
-    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ]);
 
     return 1;
 }

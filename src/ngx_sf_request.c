@@ -42,6 +42,7 @@ static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
+static ngx_uint_t ngx_sf_request_method(const ngx_http_request_t *r);
 
 
 static const ngx_sf_step_pt  ngx_sf_request_steps[] = {
@@ -162,6 +163,10 @@ ngx_sf_request_landed(ngx_sf_wait_t *wait)
         ctx->db_time += q->done - q->sent;
     }
 
+    if (q->sqlstate[0]) {
+        ngx_memcpy(ctx->sqlstate, q->sqlstate, sizeof(ctx->sqlstate));
+    }
+
     rc = ngx_sf_request_run(ctx);
 
     if (ctx->done) {
@@ -179,15 +184,102 @@ ngx_sf_request_cleanup(void *data)
 {
     ngx_sf_ctx_t  *ctx = data;
 
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
     ngx_sf_flight_leave(&ctx->wait);
 
-    if (ctx->memo) {
+    /* the log phase comes after this, and still wants the parameters */
+
+    if (ctx->memo
+        && (r != r->main
+            || ngx_http_get_module_ctx(r, ngx_http_softfactory_module)
+               != ctx))
+    {
         ngx_sf_memo_release(ctx->memo);
         ctx->memo = NULL;
     }
 
-    if (!ctx->done && ctx->request->headers_out.status == 0) {
-        ctx->request->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    if (!ctx->done && r->headers_out.status == 0) {
+        r->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    }
+}
+
+
+ngx_int_t
+ngx_sf_request_log(ngx_http_request_t *r)
+{
+    uint64_t       us;
+    ngx_uint_t     status;
+    ngx_sf_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_softfactory_module);
+
+    if (ctx == NULL) {
+        return NGX_OK;
+    }
+
+    us = ngx_sf_pg_now() - ctx->started;
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    ngx_sf_metrics_request(ctx->worker->smcf->metrics,
+                           ngx_sf_request_endpoint(ctx),
+                           ngx_sf_request_method(r), status,
+                           ctx->cache_status, us);
+
+    if (ctx->slcf->slow && us >= (uint64_t) ctx->slcf->slow * 1000) {
+        ngx_sf_slow_request(ctx, us);
+    }
+
+    if (ctx->memo && r == r->main) {
+        ngx_sf_memo_release(ctx->memo);
+        ctx->memo = NULL;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_sf_request_endpoint(const ngx_sf_ctx_t *ctx)
+{
+    return ctx->endpoint ? ctx->endpoint->index
+                         : ngx_sf_metrics_unknown(ctx->worker->smcf->metrics);
+}
+
+
+const char *
+ngx_sf_request_endpoint_name(const ngx_sf_main_conf_t *smcf,
+    ngx_uint_t endpoint)
+{
+    if (endpoint < smcf->nendpoints) {
+        return ngx_sf_api[endpoint].name;
+    }
+
+    return endpoint == ngx_sf_metrics_unknown(smcf->metrics) ? "unknown"
+                                                             : "principal";
+}
+
+
+/* index of ngx_sf_metrics_methods */
+
+static ngx_uint_t
+ngx_sf_request_method(const ngx_http_request_t *r)
+{
+    switch (r->method) {
+
+    case NGX_HTTP_GET:
+        return 0;
+
+    case NGX_HTTP_HEAD:
+        return 1;
+
+    case NGX_HTTP_OPTIONS:
+        return 2;
+
+    default:
+        return 3;
     }
 }
 
@@ -278,6 +370,7 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
     }
 
     ctx->done = 1;
+    ctx->worker->smcf->metrics->slot->counts.fallbacks++;
 
     if (ctx->slcf->fallback.data[0] == '@') {
         (void) ngx_http_named_location(r, &ctx->slcf->fallback);

@@ -101,6 +101,9 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
 
     r = ctx->request;
 
+    ctx->answered = ctx->parked ? ngx_sf_pg_now() - ctx->started
+                                : ctx->auth_time + ctx->cache_time;
+
     if (ctx->preflight) {
         return ngx_sf_response_options(ctx);
     }
@@ -475,7 +478,7 @@ ngx_sf_response_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
 
 
 const ngx_str_t *
-ngx_sf_response_cache_status(ngx_sf_ctx_t *ctx)
+ngx_sf_response_cache_status(ngx_sf_cache_status_e status)
 {
-    return &ngx_sf_response_statuses[ctx->cache_status];
+    return &ngx_sf_response_statuses[status];
 }

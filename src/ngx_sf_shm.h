@@ -251,6 +251,27 @@ void ngx_sf_zone_leave(ngx_sf_zone_t *zone);
 ngx_uint_t ngx_sf_zone_lock(ngx_sf_zone_t *zone);
 void ngx_sf_zone_unlock(ngx_sf_zone_t *zone);
 
+/* what a zone holds at a moment, and has done so far */
+
+typedef struct {
+    size_t                      bytes;    /* of values */
+    size_t                      pinned;
+    ngx_uint_t                  nodes;
+    ngx_uint_t                  fills;    /* under way */
+    ngx_uint_t                  workers;
+    ngx_uint_t                  pins;
+    ngx_sf_cache_stats_t        stats;    /* of all workers, gone ones too */
+} ngx_sf_zone_facts_t;
+
+void ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts);
+
+/*
+ * Whether a listener has been heard of within the lease; *age is for how long
+ * it has not, in ms, -1: never.
+ */
+ngx_uint_t ngx_sf_zone_coherent(const ngx_sf_source_t *source,
+    ngx_msec_t lease, ngx_msec_int_t *age);
+
 /* for ngx_sf_cache_hash(); 0 for a zone that is not there */
 uint64_t ngx_sf_zone_seed(const ngx_sf_zone_t *zone);
 
@@ -368,7 +389,8 @@ typedef enum {
     NGX_SF_CACHE_EXPIRED,       /* there was one, it is made anew */
     NGX_SF_CACHE_UPDATING,      /* stale, somebody else makes it anew */
     NGX_SF_CACHE_STALE,         /* stale, the database is away or busy */
-    NGX_SF_CACHE_BYPASS
+    NGX_SF_CACHE_BYPASS,
+    NGX_SF_CACHE_STATUSES
 } ngx_sf_cache_status_e;
 
 /* the right, and the duty, to make an answer */

@@ -6,13 +6,18 @@
 
 /*
  * The location that tells what a zone holds and how its listeners are, as
- * JSON.  It asks no database and takes the mutex for a moment only.
+ * JSON, beside what ngx_sf_load.c tells of the requests.  It asks no database
+ * and takes the mutex for a moment only.
  */
 
 
 #include "ngx_sf.h"
 
 #include <jansson.h>
+
+
+#define NGX_SF_STATUS_JSON                                                    \
+    (JSON_COMPACT|JSON_SORT_KEYS|JSON_REAL_PRECISION(15))
 
 
 typedef struct {
@@ -22,7 +27,6 @@ typedef struct {
 
 
 static json_t *ngx_sf_status_cache(ngx_sf_zone_t *zone);
-static void ngx_sf_status_counters(ngx_sf_zone_t *zone, json_t *doc);
 static json_t *ngx_sf_status_sources(ngx_http_request_t *r,
     ngx_sf_zone_t *zone);
 static json_t *ngx_sf_status_source(ngx_sf_main_conf_t *smcf,
@@ -52,101 +56,85 @@ static const ngx_sf_status_counter_t  ngx_sf_status_names[] = {
 ngx_int_t
 ngx_sf_status_handler(ngx_http_request_t *r)
 {
-    ngx_sf_loc_conf_t  *slcf;
+    json_t              *doc;
+    ngx_int_t            rc;
+    ngx_sf_loc_conf_t   *slcf;
+    ngx_sf_main_conf_t  *smcf;
 
-    if (ngx_http_discard_request_body(r) != NGX_OK) {
-        return NGX_HTTP_BAD_REQUEST;
-    }
+    rc = ngx_sf_status_get(r);
 
-    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
-        return ngx_sf_status_send(r, NGX_HTTP_NOT_ALLOWED, "GET, HEAD",
-                                  json_pack("{s:s}", "error",
-                                            "Method not allowed"));
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_module);
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
 
-    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL,
-               json_pack("{s:o, s:o}",
-                         "cache", ngx_sf_status_cache(slcf->zone),
-                         "sources", ngx_sf_status_sources(r, slcf->zone)));
+    doc = json_pack("{s:o, s:o}",
+                    "cache", ngx_sf_status_cache(slcf->zone),
+                    "sources", ngx_sf_status_sources(r, slcf->zone));
+
+    if (smcf->metrics && ngx_sf_load_status(r, doc) != NGX_OK) {
+        json_decref(doc);
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL, doc);
+}
+
+
+ngx_int_t
+ngx_sf_status_get(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
+        return ngx_http_discard_request_body(r);
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    /* what has been sent is finished as what has been refused is */
+
+    rc = ngx_sf_status_send(r, NGX_HTTP_NOT_ALLOWED, "GET, HEAD",
+                            json_pack("{s:s}", "error",
+                                      "Method not allowed"));
+
+    return rc == NGX_OK ? NGX_DECLINED : rc;
 }
 
 
 static json_t *
 ngx_sf_status_cache(ngx_sf_zone_t *zone)
 {
-    json_t            *doc;
-    size_t             bytes;
-    ngx_uint_t         i, nodes, fills, workers, pins;
-    ngx_queue_t       *q;
-    ngx_sf_zone_sh_t  *sh;
-
-    sh = zone->sh;
-    bytes = 0;
-    nodes = 0;
-    fills = 0;
-    workers = 0;
-    pins = 0;
-
-    if (ngx_sf_zone_lock(zone)) {
-        bytes = sh->bytes;
-        nodes = sh->nodes;
-
-        for (q = ngx_queue_head(&sh->fills);
-             q != ngx_queue_sentinel(&sh->fills);
-             q = ngx_queue_next(q))
-        {
-            fills++;
-        }
-
-        ngx_sf_zone_unlock(zone);
-    }
-
-    for (i = 0; i < NGX_SF_SLOTS; i++) {
-        if (sh->slots[i].pid) {
-            workers++;
-            pins += sh->slots[i].npins;
-        }
-    }
-
-    doc = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-                    "bytes", (json_int_t) bytes,
-                    "entries", (json_int_t) nodes,
-                    "fills_under_way", (json_int_t) fills,
-                    "pinned_bytes", (json_int_t) ngx_sf_cache_pinned(zone),
-                    "pins", (json_int_t) pins,
-                    "room", (json_int_t) sh->arena_size,
-                    "size", (json_int_t) sh->size,
-                    "workers", (json_int_t) workers);
-
-    ngx_sf_status_counters(zone, doc);
-
-    return doc;
-}
-
-
-/* sums over all workers, those that have left too */
-
-static void
-ngx_sf_status_counters(ngx_sf_zone_t *zone, json_t *doc)
-{
-    u_char                         *stats;
-    json_int_t                      n;
-    ngx_uint_t                      i;
+    json_t                         *doc;
+    ngx_sf_zone_facts_t             facts;
     const ngx_sf_status_counter_t  *counter;
 
+    ngx_sf_zone_facts(zone, &facts);
+
+    doc = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+                    "bytes", (json_int_t) facts.bytes,
+                    "entries", (json_int_t) facts.nodes,
+                    "fills_under_way", (json_int_t) facts.fills,
+                    "pinned_bytes", (json_int_t) facts.pinned,
+                    "pins", (json_int_t) facts.pins,
+                    "room", (json_int_t) zone->sh->arena_size,
+                    "size", (json_int_t) zone->sh->size,
+                    "workers", (json_int_t) facts.workers);
+
     for (counter = ngx_sf_status_names; counter->name; counter++) {
-        stats = (u_char *) &zone->sh->gone;
-        n = *(ngx_uint_t *) (stats + counter->offset);
-
-        for (i = 0; i < NGX_SF_SLOTS; i++) {
-            stats = (u_char *) &zone->sh->slots[i].stats;
-            n += *(ngx_uint_t *) (stats + counter->offset);
-        }
-
-        json_object_set_new(doc, counter->name, json_integer(n));
+        json_object_set_new(doc, counter->name,
+                            json_integer(*(ngx_uint_t *)
+                                         ((u_char *) &facts.stats
+                                          + counter->offset)));
     }
+
+    return doc;
 }
 
 
@@ -178,17 +166,15 @@ static json_t *
 ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
     ngx_sf_source_t *source)
 {
-    ngx_msec_t      confirmed;
+    ngx_uint_t      coherent;
     ngx_msec_int_t  age;
 
-    confirmed = source->confirmed;
-    age = (ngx_msec_int_t) (ngx_current_msec - confirmed);
+    coherent = ngx_sf_zone_coherent(source, smcf->lease, &age);
 
     return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:s#}",
-                     "coherent", (int) (confirmed
-                                 && age <= (ngx_msec_int_t) smcf->lease),
+                     "coherent", (int) coherent,
                      "confirmed_ms_ago",
-                     confirmed ? json_integer(ngx_max(age, 0)) : json_null(),
+                     age < 0 ? json_null() : json_integer(age),
                      "flushes", (json_int_t) source->epochs,
                      "listener_pid", (json_int_t) source->owner,
                      "moves", (json_int_t) source->moves,
@@ -230,7 +216,7 @@ ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_chain_t   out;
 
     p = NULL;
-    len = doc ? json_dumpb(doc, NULL, 0, JSON_COMPACT|JSON_SORT_KEYS) : 0;
+    len = doc ? json_dumpb(doc, NULL, 0, NGX_SF_STATUS_JSON) : 0;
     b = ngx_calloc_buf(r->pool);
 
     if (len && b) {
@@ -238,7 +224,7 @@ ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
     }
 
     if (p) {
-        json_dumpb(doc, (char *) p, len, JSON_COMPACT|JSON_SORT_KEYS);
+        json_dumpb(doc, (char *) p, len, NGX_SF_STATUS_JSON);
         p[len++] = '\n';
     }
 

@@ -443,6 +443,74 @@ ngx_sf_zone_source(ngx_sf_zone_t *zone, const u_char identity[16])
 }
 
 
+void
+ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
+{
+    ngx_uint_t         i, k, *sum;
+    ngx_queue_t       *q;
+    ngx_sf_slot_t     *slot;
+    const ngx_uint_t  *n;
+    ngx_sf_zone_sh_t  *sh;
+
+    sh = zone->sh;
+
+    ngx_memzero(facts, sizeof(ngx_sf_zone_facts_t));
+
+    if (ngx_sf_zone_lock(zone)) {
+        facts->bytes = sh->bytes;
+        facts->nodes = sh->nodes;
+
+        for (q = ngx_queue_head(&sh->fills);
+             q != ngx_queue_sentinel(&sh->fills);
+             q = ngx_queue_next(q))
+        {
+            facts->fills++;
+        }
+
+        ngx_sf_zone_unlock(zone);
+    }
+
+    facts->pinned = ngx_sf_cache_pinned(zone);
+    facts->stats = sh->gone;
+    sum = (ngx_uint_t *) &facts->stats;
+
+    for (i = 0; i < NGX_SF_SLOTS; i++) {
+        slot = &sh->slots[i];
+        n = (ngx_uint_t *) &slot->stats;
+
+        facts->workers += slot->pid != 0;
+        facts->pins += slot->pid ? slot->npins : 0;
+
+        for (k = 0;
+             k < sizeof(ngx_sf_cache_stats_t) / sizeof(ngx_uint_t);
+             k++)
+        {
+            sum[k] += n[k];
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_sf_zone_coherent(const ngx_sf_source_t *source, ngx_msec_t lease,
+    ngx_msec_int_t *age)
+{
+    ngx_msec_t  confirmed;
+
+    confirmed = source->confirmed;
+    *age = -1;
+
+    if (confirmed == 0) {
+        return 0;
+    }
+
+    *age = (ngx_msec_int_t) (ngx_current_msec - confirmed);
+    *age = ngx_max(*age, 0);
+
+    return *age <= (ngx_msec_int_t) lease;
+}
+
+
 uint64_t
 ngx_sf_zone_seed(const ngx_sf_zone_t *zone)
 {

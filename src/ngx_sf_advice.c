@@ -1,0 +1,329 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Rules: a figure, a threshold, and what to do.  Each names what it is about,
+ * the figure, and the directive or the file that helps.  The thresholds of
+ * latency, errors, processor and memory are those of the performance report.
+ */
+
+
+#include "ngx_sf_advice.h"
+
+
+#define NGX_SF_ADVICE_FEW  20             /* requests that prove nothing */
+
+
+static u_char *ngx_sf_advice_latency(u_char *buf, u_char *last,
+    const ngx_sf_advice_endpoint_t *endpoint);
+static u_char *ngx_sf_advice_errors(u_char *buf, u_char *last,
+    const ngx_sf_advice_endpoint_t *endpoint);
+static u_char *ngx_sf_advice_hits(u_char *buf, u_char *last,
+    const ngx_sf_advice_endpoint_t *endpoint);
+static u_char *ngx_sf_advice_down(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_listener(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_triggers(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_broken(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_busy(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_queue(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_timeout(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_cpu(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_memory(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_evictions(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
+
+
+const ngx_sf_advice_endpoint_pt  ngx_sf_advice_endpoint_rules[] = {
+    ngx_sf_advice_errors,
+    ngx_sf_advice_latency,
+    ngx_sf_advice_hits,
+    NULL
+};
+
+
+const ngx_sf_advice_server_pt  ngx_sf_advice_server_rules[] = {
+    ngx_sf_advice_down,
+    ngx_sf_advice_listener,
+    ngx_sf_advice_triggers,
+    ngx_sf_advice_broken,
+    ngx_sf_advice_busy,
+    ngx_sf_advice_queue,
+    ngx_sf_advice_timeout,
+    ngx_sf_advice_cpu,
+    ngx_sf_advice_memory,
+    ngx_sf_advice_evictions,
+    NULL
+};
+
+
+static u_char *
+ngx_sf_advice_errors(u_char *buf, u_char *last,
+    const ngx_sf_advice_endpoint_t *endpoint)
+{
+    double  percent;
+
+    if (endpoint->requests == 0) {
+        return NULL;
+    }
+
+    percent = 100.0 * endpoint->errors / endpoint->requests;
+
+    if (percent <= 0.5) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%s: %.1f %% of the answers are errors (%s): see "
+                        "error.log, and the errors of the database section "
+                        "by reason.", endpoint->path, percent,
+                        percent > 5 ? "critical, above 5 %" : "above 0.5 %");
+}
+
+
+static u_char *
+ngx_sf_advice_latency(u_char *buf, u_char *last,
+    const ngx_sf_advice_endpoint_t *endpoint)
+{
+    if (endpoint->p95 <= NGX_SF_ADVICE_SLOW) {
+        return NULL;
+    }
+
+    buf = ngx_slprintf(buf, last, "%s: the 95th percentile is %.0f ms (%s): ",
+                       endpoint->path, endpoint->p95,
+                       endpoint->p95 > NGX_SF_ADVICE_VERY_SLOW
+                       ? "critical, above 2 s" : "above 500 ms");
+
+    if (endpoint->queries && endpoint->query > NGX_SF_ADVICE_SLOW / 5) {
+        return ngx_slprintf(buf, last,
+                            "its statement takes %.0f ms; look at its plan "
+                            "with EXPLAIN, at conf/postgresql/indexes.sql "
+                            "and at the load of the database.",
+                            endpoint->query);
+    }
+
+    return ngx_slprintf(buf, last,
+                        "its statement takes %.0f ms, the time goes "
+                        "elsewhere; the phases of the slow requests tell "
+                        "whether they wait for a connection (connections= of "
+                        "softfactory_pg_pool) or for their clients.",
+                        endpoint->query);
+}
+
+
+static u_char *
+ngx_sf_advice_hits(u_char *buf, u_char *last,
+    const ngx_sf_advice_endpoint_t *endpoint)
+{
+    double  percent;
+
+    if (endpoint->asked < 5 * NGX_SF_ADVICE_FEW) {
+        return NULL;
+    }
+
+    percent = 100.0 * endpoint->hits / endpoint->asked;
+
+    if (percent >= 50) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%s: only %.0f %% of the requests are answered from "
+                        "the cache: a longer softfactory_cache_ttl %s, with "
+                        "stale=, asks the database less, unless its tables "
+                        "change as often.", endpoint->path, percent,
+                        endpoint->name);
+}
+
+
+static u_char *
+ngx_sf_advice_down(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->down == 0 && server->unavailable == 0) {
+        return NULL;
+    }
+
+    if (server->down == 0) {
+        return ngx_slprintf(buf, last,
+                            "The database could not be reached for %ui "
+                            "statements: softfactory_cache_ttl all error= "
+                            "shows old answers meanwhile.",
+                            server->unavailable);
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui upstream%s cannot be reached: see error.log, "
+                        "the server lines and softfactory_pg.", server->down,
+                        server->down == 1 ? "" : "s");
+}
+
+
+static u_char *
+ngx_sf_advice_listener(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->incoherent == 0) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "Notifications are not heard: answers live for "
+                        "softfactory_cache_incoherent_ttl only.  See the "
+                        "sources of the status, and softfactory_listen.");
+}
+
+
+static u_char *
+ngx_sf_advice_triggers(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->uncovered == 0) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui tables have no current triggers: run "
+                        "conf/postgresql/notify.sql as their owner.",
+                        server->uncovered);
+}
+
+
+static u_char *
+ngx_sf_advice_broken(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->broken == 0) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui statements do not fit the schema: error.log "
+                        "names them; the tables must be those of "
+                        "conf/postgresql/schema.sql.", server->broken);
+}
+
+
+static u_char *
+ngx_sf_advice_busy(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->busy + server->expired == 0) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui statements were refused by a full queue and %ui "
+                        "waited too long: more connections= or heavy= in "
+                        "softfactory_pg_pool if the database has room, else "
+                        "a longer queue= and wait=, or fewer requests "
+                        "(limit_req).", server->busy, server->expired);
+}
+
+
+static u_char *
+ngx_sf_advice_queue(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->queue_p95 <= 10 || server->busy + server->expired) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "5 %% of the statements wait %.0f ms or longer for a "
+                        "connection: more connections= or heavy= in "
+                        "softfactory_pg_pool.", server->queue_p95);
+}
+
+
+static u_char *
+ngx_sf_advice_timeout(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->timeout == 0) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui statements ran into their timeout: look for "
+                        "locks (pg_locks) and slow plans before timeout= or "
+                        "heavy_timeout= of softfactory_pg_pool is raised.",
+                        server->timeout);
+}
+
+
+static u_char *
+ngx_sf_advice_cpu(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->cpu <= 75) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "The processors are %.0f %% busy (%s): move "
+                        "PostgreSQL to a machine of its own, or add a node.",
+                        server->cpu,
+                        server->cpu > 90 ? "critical, above 90 %"
+                                         : "above 75 %");
+}
+
+
+static u_char *
+ngx_sf_advice_memory(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->memory <= 80) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%.0f %% of the memory is in use (%s): see which "
+                        "process has it; nginx's part is in the summary.",
+                        server->memory,
+                        server->memory > 95 ? "critical, above 95 %"
+                                            : "above 80 %");
+}
+
+
+static u_char *
+ngx_sf_advice_evictions(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->requests < NGX_SF_ADVICE_FEW
+        || server->evictions * 100 <= server->requests)
+    {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui entries had to make room for others, for %ui "
+                        "requests: a larger softfactory_zone.",
+                        server->evictions, server->requests);
+}
+
+
+const char *
+ngx_sf_advice_issue(const ngx_sf_advice_endpoint_t *endpoint)
+{
+    if (endpoint->queries == 0) {
+        return "Slow without a statement: clients that read slowly";
+    }
+
+    if (endpoint->query * 2 >= endpoint->avg) {
+        return "The statement is slow: look at its plan and its indexes";
+    }
+
+    return "Waiting for a connection or for the client";
+}

@@ -1,0 +1,321 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+#ifndef _NGX_SF_METRICS_H_INCLUDED_
+#define _NGX_SF_METRICS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+#include "ngx_sf_histogram.h"
+#include "ngx_sf_pg.h"
+#include "ngx_sf_shm.h"
+
+
+/*
+ * What is counted, in shared memory of its own, so that it works with any
+ * zone or none.
+ *
+ * A worker has a slot, claimed by pid, and adds to its own counters without a
+ * lock; who reads adds up all slots, and what those left that have gone.
+ * Gauges are published once a second.  Sizes are fixed, and so are labels:
+ * the rows of the API, a table of statuses, names of upstreams and servers as
+ * they were configured.  Times are microseconds where nothing else is said.
+ *
+ * Fields marked (m) are read and written under the mutex, those marked (o)
+ * are written by their owner only.
+ */
+
+#define NGX_SF_METRICS_ENDPOINTS  64      /* rows, and two more */
+#define NGX_SF_METRICS_SLOTS      128     /* workers, old and new ones */
+#define NGX_SF_METRICS_UPSTREAMS  16
+#define NGX_SF_METRICS_SERVERS    64
+#define NGX_SF_METRICS_NAME       96      /* bytes of a name, with its NUL */
+#define NGX_SF_METRICS_METHODS    4
+#define NGX_SF_METRICS_STATUSES   20
+#define NGX_SF_METRICS_KINDS      4       /* ngx_sf_item_e */
+#define NGX_SF_METRICS_INTERVAL   5       /* seconds between two pasts */
+#define NGX_SF_METRICS_PASTS      722     /* of an hour and a bit */
+#define NGX_SF_METRICS_SLOW       16      /* slow requests, of a worker */
+
+
+typedef struct ngx_sf_metrics_s     ngx_sf_metrics_t;
+typedef struct ngx_sf_metrics_sh_s  ngx_sf_metrics_sh_t;
+
+
+/* --- what is added up: words only, so that all of it is one loop --- */
+
+typedef struct {
+    ngx_uint_t                  requests[NGX_SF_METRICS_METHODS]
+                                        [NGX_SF_METRICS_STATUSES];
+    ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
+    ngx_uint_t                  slow;
+    ngx_sf_histogram_t          duration; /* of requests */
+    ngx_sf_histogram_t          query;    /* of statements */
+} ngx_sf_endpoint_counts_t;
+
+typedef struct {
+    ngx_sf_endpoint_counts_t    endpoints[NGX_SF_METRICS_ENDPOINTS];
+    ngx_sf_histogram_t          queue[NGX_SF_PG_LANES];
+    ngx_uint_t                  errors[NGX_SF_PG_OUTCOMES];
+    ngx_uint_t                  flights[NGX_SF_METRICS_KINDS];
+    ngx_uint_t                  fallbacks;
+    ngx_uint_t                  evictions;    /* of all zones */
+    ngx_uint_t                  cpu;      /* of the process */
+    ngx_uint_t                  disconnects[NGX_SF_METRICS_UPSTREAMS]
+                                           [NGX_SF_PG_CLOSE_REASONS];
+} ngx_sf_counts_t;
+
+
+/* --- what a worker publishes --- */
+
+typedef enum {
+    NGX_SF_GAUGE_CONNECTING = 0,
+    NGX_SF_GAUGE_IDLE,
+    NGX_SF_GAUGE_ACTIVE,        /* has statements in flight */
+    NGX_SF_GAUGE_DRAINING,
+    NGX_SF_GAUGE_STATES
+} ngx_sf_gauge_e;
+
+typedef struct {
+    ngx_uint_t                  conns[NGX_SF_GAUGE_STATES];
+    ngx_uint_t                  statements;
+    ngx_uint_t                  statements_max;
+} ngx_sf_lane_gauge_t;
+
+typedef struct {
+    ngx_uint_t                  used;     /* by this worker's configuration */
+    ngx_sf_lane_gauge_t         lanes[NGX_SF_PG_LANES];
+} ngx_sf_server_gauge_t;
+
+typedef struct {
+    ngx_uint_t                  used;
+    ngx_uint_t                  up;
+    ngx_uint_t                  queue[NGX_SF_PG_LANES];
+    ngx_uint_t                  queue_max;
+} ngx_sf_upstream_gauge_t;
+
+
+/* shortest and longest request, 0: there was none; of all, and of a tick */
+
+typedef struct {
+    ngx_uint_t                  low;
+    ngx_uint_t                  high;
+    ngx_uint_t                  tick;
+    ngx_uint_t                  tick_low;
+    ngx_uint_t                  tick_high;
+} ngx_sf_span_t;
+
+
+/* a request that took longer than softfactory_slow; texts end with NUL */
+
+typedef struct {
+    ngx_uint_t                  serial;   /* 0: none, or it is written to */
+    time_t                      sec;
+    ngx_uint_t                  msec;
+    ngx_uint_t                  endpoint;
+    ngx_uint_t                  status;
+    ngx_uint_t                  cache;    /* ngx_sf_cache_status_e */
+    int64_t                     user;     /* 0: not known */
+    uint64_t                    total;
+    uint64_t                    auth;
+    uint64_t                    queue;
+    uint64_t                    db;
+    uint64_t                    write;
+    u_char                      sqlstate[6];
+    u_char                      id[65];
+    u_char                      trace[33];
+    u_char                      params[256];
+} ngx_sf_slow_t;
+
+
+typedef struct {
+    ngx_atomic_t                pid;      /* (m) 0: free */
+    ngx_sf_counts_t             counts;   /* (o) */
+    ngx_sf_span_t               spans[NGX_SF_METRICS_ENDPOINTS];  /* (o) */
+    ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];  /* (o) */
+    ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
+                                          /* (o) */
+    ngx_uint_t                  memory;   /* (o) bytes resident */
+    ngx_sf_slow_t               slow[NGX_SF_METRICS_SLOW];    /* (o) */
+} ngx_sf_metrics_slot_t;
+
+
+/* --- how things stood at a time --- */
+
+typedef struct {
+    uint32_t                    requests;
+    uint32_t                    errors;   /* 5xx */
+    uint32_t                    slow;
+    uint32_t                    queries;
+    uint32_t                    cache[NGX_SF_CACHE_STATUSES];
+    uint32_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    uint32_t                    low;      /* of the interval that it ends */
+    uint32_t                    high;
+    uint64_t                    sum;
+    uint64_t                    query_sum;
+} ngx_sf_past_endpoint_t;
+
+/* of all processors, and of the memory that there is: percent, or sums */
+
+typedef struct {
+    double                      cpu;
+    double                      memory;
+} ngx_sf_machine_t;
+
+typedef struct {
+    time_t                      sec;
+    ngx_uint_t                  msec;
+    ngx_msec_t                  at;       /* ngx_current_msec */
+    uint64_t                    cpu;      /* of nginx */
+    uint64_t                    evictions;
+    uint32_t                    errors[NGX_SF_PG_OUTCOMES];
+    uint32_t                    queue[NGX_SF_HISTOGRAM_BUCKETS];
+    uint32_t                    nseconds; /* that machine is the sum of */
+    ngx_sf_machine_t            machine;
+    ngx_sf_machine_t            peak;     /* of the interval, as the next */
+    uint32_t                    queue_peak;
+    ngx_sf_past_endpoint_t      endpoints[NGX_SF_METRICS_ENDPOINTS];
+} ngx_sf_past_t;
+
+
+/* names: NUL is at the end, an empty one is free */
+
+typedef struct {
+    u_char                      name[NGX_SF_METRICS_NAME];
+    ngx_uint_t                  upstream; /* of a server */
+} ngx_sf_metrics_name_t;
+
+struct ngx_sf_metrics_sh_s {
+    uint64_t                    layout;
+    ngx_sf_past_t               start;    /* its times; all else is 0 */
+    ngx_sf_counts_t             gone;     /* (m) of workers that have left */
+    ngx_sf_span_t               gone_spans[NGX_SF_METRICS_ENDPOINTS]; /* (m) */
+    ngx_sf_metrics_name_t       upstreams[NGX_SF_METRICS_UPSTREAMS];  /* (m) */
+    ngx_sf_metrics_name_t       servers[NGX_SF_METRICS_SERVERS];  /* (m) */
+
+    /* the rest is written by the worker that has won the second */
+
+    ngx_atomic_t                second;   /* ngx_current_msec of the last */
+    ngx_atomic_t                tick;     /* number of intervals */
+    uint64_t                    ticks_busy;   /* of the processors, last */
+    uint64_t                    ticks_all;
+    ngx_sf_machine_t            machine;  /* of the last second */
+    ngx_sf_machine_t            sum;      /* of nseconds, since the start */
+    ngx_uint_t                  nseconds;
+    ngx_sf_machine_t            peak;     /* since the start */
+    ngx_sf_machine_t            interval_peak;
+    ngx_uint_t                  queue_peak;
+    ngx_uint_t                  interval_queue_peak;
+    ngx_atomic_t                npasts;
+    ngx_sf_past_t               pasts[NGX_SF_METRICS_PASTS];
+    ngx_sf_metrics_slot_t       slots[NGX_SF_METRICS_SLOTS];
+};
+
+
+/* --- ngx_sf_metrics.c: counting, and adding up --- */
+
+struct ngx_sf_metrics_s {
+    ngx_shm_zone_t             *shm_zone;
+    ngx_uint_t                  nendpoints;   /* of the API */
+    uint64_t                    layout;
+    ngx_sf_metrics_sh_t        *sh;
+    ngx_slab_pool_t            *shpool;
+    ngx_sf_metrics_slot_t      *slot;     /* never NULL in a worker */
+    ngx_uint_t                  nslow;
+};
+
+/* indexes beside those of the rows: paths that are none, principals */
+
+#define ngx_sf_metrics_unknown(metrics)    ((metrics)->nendpoints)
+#define ngx_sf_metrics_principal(metrics)  ((metrics)->nendpoints + 1)
+
+/* names of what is counted, by index */
+extern const char *const   ngx_sf_metrics_methods[];
+extern const ngx_uint_t    ngx_sf_metrics_statuses[];     /* 0: any other */
+extern const char *const   ngx_sf_metrics_lanes[];
+extern const char *const   ngx_sf_metrics_outcomes[];
+extern const char *const   ngx_sf_metrics_cache[];
+
+/* bytes of shared memory; a number that changes with what is in it */
+size_t ngx_sf_metrics_size(void);
+uint64_t ngx_sf_metrics_layout(void);
+
+/* init callback; shm_zone->data is the ngx_sf_metrics_t */
+ngx_int_t ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data);
+
+/* whether the segment of an old cycle cannot be taken over */
+ngx_uint_t ngx_sf_metrics_differs(ngx_shm_zone_t *shm_zone, uint64_t layout);
+
+/*
+ * Claims a slot.  Where there is none it counts in memory of its own, which
+ * nobody reads; NGX_ERROR: memory is short.
+ */
+ngx_int_t ngx_sf_metrics_enter(ngx_sf_metrics_t *metrics, ngx_log_t *log);
+void ngx_sf_metrics_leave(ngx_sf_metrics_t *metrics);
+
+/* adds what workers have counted that have died to what is kept */
+void ngx_sf_metrics_bury(ngx_sf_metrics_t *metrics);
+
+/* a request that has ended */
+void ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
+    ngx_uint_t method, ngx_uint_t status, ngx_uint_t cache, uint64_t us);
+
+/*
+ * The place of a name, which is taken for it; NGX_ERROR: all are taken.  A
+ * name that is too long is cut.
+ */
+ngx_int_t ngx_sf_metrics_upstream(ngx_sf_metrics_t *metrics,
+    const ngx_str_t *name);
+ngx_int_t ngx_sf_metrics_server(ngx_sf_metrics_t *metrics,
+    ngx_uint_t upstream, const ngx_str_t *name);
+
+/* of all workers; sum need not be zeroed */
+void ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_sf_counts_t *sum);
+
+/* shortest and longest request since the start */
+void ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
+    ngx_sf_span_t *span);
+
+/* requests of an endpoint: all, and those with 5xx */
+ngx_uint_t ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
+    ngx_uint_t *errors);
+
+
+/* --- ngx_sf_sample.c: what is looked at once a second --- */
+
+/* how things stand by what has been counted, with the spans of a tick */
+void ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
+    ngx_uint_t tick, ngx_sf_past_t *now);
+
+/*
+ * The youngest past that is at least so many seconds old, or the start; 0
+ * seconds: the start.
+ */
+const ngx_sf_past_t *ngx_sf_sample_past(ngx_sf_metrics_t *metrics,
+    time_t seconds);
+
+/* what the machine and the queues were like since a past */
+
+typedef struct {
+    ngx_sf_machine_t            average;
+    ngx_sf_machine_t            peak;
+    ngx_uint_t                  queue_peak;
+} ngx_sf_load_t;
+
+void ngx_sf_sample_load(ngx_sf_metrics_t *metrics,
+    const ngx_sf_past_t *since, ngx_sf_load_t *load);
+
+/*
+ * Takes what a second tells: memory and processor time of this process; the
+ * first worker in the second looks at the machine, and keeps a past every
+ * NGX_SF_METRICS_INTERVAL.
+ */
+void ngx_sf_sample_take(ngx_sf_metrics_t *metrics, ngx_log_t *log);
+
+
+#endif /* _NGX_SF_METRICS_H_INCLUDED_ */

@@ -1,0 +1,214 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Directives of what is shown and counted: the operator's locations that need
+ * no zone, the slow log, and the shared memory for metrics, which is there
+ * wherever a location is passed to the module.
+ */
+
+
+#include "ngx_sf.h"
+
+
+static uint64_t ngx_sf_metrics_conf_layout(ngx_sf_main_conf_t *smcf);
+static void ngx_sf_metrics_conf_reuse(ngx_conf_t *cf,
+    ngx_sf_metrics_t *metrics);
+
+
+char *
+ngx_sf_metrics_conf_slow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+
+    if (slcf->slow != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        slcf->slow = 0;
+
+        return cf->args->nelts == 2 ? NGX_CONF_OK
+                                    : "takes no rate when it is off";
+    }
+
+    n = ngx_parse_time(&value[1], 0);
+
+    if (n == NGX_ERROR || n == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is no time, there are: a time as in "
+                           "\"500ms\", off", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    slcf->slow = n;
+
+    if (cf->args->nelts == 2) {
+        return NGX_CONF_OK;
+    }
+
+    n = NGX_ERROR;
+
+    if (ngx_strncmp(value[2].data, "rate=", 5) == 0) {
+        n = ngx_atoi(value[2].data + 5, value[2].len - 5);
+    }
+
+    if (n == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" is unknown, there is: rate=number, in "
+                           "lines a second", &value[2]);
+        return NGX_CONF_ERROR;
+    }
+
+    slcf->slow_rate = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
+ngx_sf_metrics_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_main_conf_t        *smcf;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "cannot share its location with another content handler";
+    }
+
+    clcf->handler = (ngx_http_handler_pt) cmd->post;
+
+    smcf->observer = cf->conf_file->file.name.data;
+    smcf->observer_line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_sf_metrics_conf_finish(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
+{
+    ngx_sf_metrics_t           *metrics;
+    ngx_http_handler_pt        *handler;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    static ngx_str_t  name = ngx_string("softfactory_metrics");
+
+    if (smcf->pools.nelts == 0) {
+        if (smcf->observer == NULL) {
+            return NGX_OK;
+        }
+
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "the location in %s:%ui has nothing to show: there is "
+                      "no softfactory_pass", smcf->observer,
+                      smcf->observer_line);
+        return NGX_ERROR;
+    }
+
+    if (smcf->nendpoints + 2 > NGX_SF_METRICS_ENDPOINTS) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "there are more endpoints than metrics have room for");
+        return NGX_ERROR;
+    }
+
+    metrics = ngx_pcalloc(cf->pool, sizeof(ngx_sf_metrics_t));
+    if (metrics == NULL) {
+        return NGX_ERROR;
+    }
+
+    metrics->nendpoints = smcf->nendpoints;
+    metrics->layout = ngx_sf_metrics_conf_layout(smcf);
+    metrics->shm_zone = ngx_shared_memory_add(cf, &name,
+                                              ngx_sf_metrics_size(),
+                                              &ngx_http_softfactory_module);
+    if (metrics->shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    metrics->shm_zone->init = ngx_sf_metrics_init;
+    metrics->shm_zone->data = metrics;
+    smcf->metrics = metrics;
+
+    ngx_sf_metrics_conf_reuse(cf, metrics);
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    handler = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (handler == NULL) {
+        return NGX_ERROR;
+    }
+
+    *handler = ngx_sf_request_log;
+
+    return NGX_OK;
+}
+
+
+/* what is counted, by the names of the rows in their order */
+
+static uint64_t
+ngx_sf_metrics_conf_layout(ngx_sf_main_conf_t *smcf)
+{
+    uint64_t    layout;
+    ngx_uint_t  i;
+
+    layout = ngx_sf_metrics_layout();
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        layout = layout * 31 + ngx_hash_key(smcf->endpoints[i].name.data,
+                                            smcf->endpoints[i].name.len);
+    }
+
+    return layout;
+}
+
+
+/* shared memory of a running nginx that counts other things is not taken */
+
+static void
+ngx_sf_metrics_conf_reuse(ngx_conf_t *cf, ngx_sf_metrics_t *metrics)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_shm_zone_t   *old, *zone;
+
+    if (cf->cycle->old_cycle == NULL
+        || ngx_is_init_cycle(cf->cycle->old_cycle))
+    {
+        return;
+    }
+
+    zone = metrics->shm_zone;
+
+    for (part = &cf->cycle->old_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        old = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (old[i].tag == zone->tag
+                && old[i].shm.name.len == zone->shm.name.len
+                && ngx_memcmp(old[i].shm.name.data, zone->shm.name.data,
+                              zone->shm.name.len)
+                   == 0
+                && ngx_sf_metrics_differs(&old[i], metrics->layout))
+            {
+                zone->noreuse = 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,626 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The report of the performance document, at any moment: since the start, or
+ * of the last minutes, as the difference of how things stand and stood.
+ *
+ * The keys are those of the document's appendix B, and more of the same kind.
+ * The sentences of "recommendations" come from the rules of ngx_sf_advice.c.
+ */
+
+
+#include "ngx_sf.h"
+#include "ngx_sf_advice.h"
+
+
+typedef struct {
+    const char                 *name;
+    time_t                      seconds;
+} ngx_sf_window_t;
+
+/* of an endpoint, in the window */
+
+typedef struct {
+    ngx_sf_advice_endpoint_t    figures;
+    uint32_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
+    ngx_uint_t                  low;      /* microseconds */
+    ngx_uint_t                  high;
+    double                      query_sum;    /* ms */
+    double                      p50;
+    double                      p99;
+} ngx_sf_report_row_t;
+
+typedef struct {
+    ngx_sf_main_conf_t         *smcf;
+    ngx_sf_metrics_t           *metrics;
+    const ngx_sf_past_t        *since;
+    ngx_sf_past_t               now;
+    ngx_sf_counts_t             sum;
+    ngx_sf_gauges_t             gauges;
+    ngx_sf_load_t               load;
+    double                      seconds;
+    ngx_uint_t                  requests;
+    ngx_uint_t                  errors;
+    ngx_uint_t                  queries;
+    double                      query_sum;
+    ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
+    double                      queue_p95;    /* ms */
+    ngx_sf_report_row_t         rows[NGX_SF_METRICS_ENDPOINTS];
+} ngx_sf_report_t;
+
+
+static ngx_int_t ngx_sf_report_window(ngx_http_request_t *r,
+    time_t *seconds);
+static void ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds);
+static void ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i);
+static void ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i);
+static void ngx_sf_report_totals(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_document(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_summary(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_endpoints(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_slow(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_database(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_cache(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_advice(ngx_sf_report_t *report);
+static void ngx_sf_report_server(ngx_sf_report_t *report,
+    ngx_sf_advice_server_t *server);
+static json_t *ngx_sf_report_time(time_t sec);
+static const char *ngx_sf_report_path(const ngx_sf_report_t *report,
+    ngx_uint_t i);
+static json_t *ngx_sf_report_number(double value);
+static double ngx_sf_report_percent(double part, double all);
+
+
+static const ngx_sf_window_t  ngx_sf_report_windows[] = {
+    { "60s", 60 },
+    { "1m",  60 },
+    { "5m",  300 },
+    { "15m", 900 },
+    { "1h",  3600 },
+    { NULL,  0 }
+};
+
+
+ngx_int_t
+ngx_sf_report_handler(ngx_http_request_t *r)
+{
+    time_t            seconds;
+    ngx_int_t         rc;
+    ngx_sf_report_t  *report;
+
+    rc = ngx_sf_status_get(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_sf_report_window(r, &seconds) != NGX_OK) {
+        return ngx_sf_status_send(r, NGX_HTTP_BAD_REQUEST, NULL,
+                   json_pack("{s:s}", "error", "Unknown window, there are: "
+                                               "60s, 5m, 15m, 1h"));
+    }
+
+    report = ngx_pcalloc(r->pool, sizeof(ngx_sf_report_t));
+    if (report == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    report->smcf = ngx_http_get_module_main_conf(r,
+                                                 ngx_http_softfactory_module);
+    report->metrics = report->smcf->metrics;
+
+    ngx_sf_report_take(report, seconds);
+
+    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL,
+                              ngx_sf_report_document(report));
+}
+
+
+static ngx_int_t
+ngx_sf_report_window(ngx_http_request_t *r, time_t *seconds)
+{
+    ngx_str_t               value;
+    const ngx_sf_window_t  *window;
+
+    *seconds = 0;
+
+    if (ngx_http_arg(r, (u_char *) "window", 6, &value) != NGX_OK) {
+        return NGX_OK;
+    }
+
+    for (window = ngx_sf_report_windows; window->name; window++) {
+        if (value.len == ngx_strlen(window->name)
+            && ngx_memcmp(value.data, window->name, value.len) == 0)
+        {
+            *seconds = window->seconds;
+            return NGX_OK;
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
+static void
+ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds)
+{
+    ngx_uint_t         i;
+    ngx_sf_metrics_t  *metrics;
+
+    metrics = report->metrics;
+
+    ngx_sf_gauges_publish(report->smcf->worker);
+    ngx_sf_gauges_sum(metrics, &report->gauges);
+    ngx_sf_metrics_sum(metrics, &report->sum);
+    ngx_sf_sample_now(metrics, &report->sum, metrics->sh->tick, &report->now);
+
+    report->since = ngx_sf_sample_past(metrics, seconds);
+    ngx_sf_sample_load(metrics, report->since, &report->load);
+
+    report->seconds = (ngx_msec_int_t) (report->now.at - report->since->at)
+                      / 1000.0;
+    report->seconds = ngx_max(report->seconds, 0.001);
+
+    for (i = 0; i < metrics->nendpoints + 2; i++) {
+        ngx_sf_report_row(report, i);
+    }
+
+    ngx_sf_report_totals(report);
+}
+
+
+static void
+ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
+{
+    ngx_uint_t                     k;
+    ngx_sf_report_row_t           *row;
+    ngx_sf_advice_endpoint_t      *figures;
+    const ngx_sf_past_endpoint_t  *now, *then;
+
+    row = &report->rows[i];
+    figures = &row->figures;
+    now = &report->now.endpoints[i];
+    then = &report->since->endpoints[i];
+
+    figures->name = ngx_sf_request_endpoint_name(report->smcf, i);
+    figures->path = ngx_sf_report_path(report, i);
+    figures->requests = (uint32_t) (now->requests - then->requests);
+    figures->errors = (uint32_t) (now->errors - then->errors);
+    figures->queries = (uint32_t) (now->queries - then->queries);
+
+    for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
+        row->bucket[k] = now->bucket[k] - then->bucket[k];
+    }
+
+    for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
+        row->cache[k] = (uint32_t) (now->cache[k] - then->cache[k]);
+    }
+
+    figures->hits = row->cache[NGX_SF_CACHE_HIT]
+                    + row->cache[NGX_SF_CACHE_UPDATING]
+                    + row->cache[NGX_SF_CACHE_STALE];
+    figures->asked = figures->hits + row->cache[NGX_SF_CACHE_MISS]
+                     + row->cache[NGX_SF_CACHE_EXPIRED];
+
+    row->query_sum = (now->query_sum - then->query_sum) / 1000.0;
+
+    ngx_sf_report_span(report, i);
+
+    if (figures->requests) {
+        figures->avg = (now->sum - then->sum) / 1000.0 / figures->requests;
+    }
+
+    if (figures->queries) {
+        figures->query = row->query_sum / figures->queries;
+    }
+
+    row->p50 = ngx_sf_histogram_quantile(row->bucket, 0.5, row->high) / 1000;
+    row->p99 = ngx_sf_histogram_quantile(row->bucket, 0.99, row->high) / 1000;
+    figures->p95 = ngx_sf_histogram_quantile(row->bucket, 0.95, row->high)
+                   / 1000;
+}
+
+
+/* the shortest and the longest request, by the intervals of the window */
+
+static void
+ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i)
+{
+    ngx_uint_t                     n, k;
+    ngx_sf_span_t                  span;
+    ngx_sf_report_row_t           *row;
+    ngx_sf_metrics_sh_t           *sh;
+    const ngx_sf_past_endpoint_t  *past;
+
+    row = &report->rows[i];
+    sh = report->metrics->sh;
+
+    if (report->since == &sh->start) {
+        ngx_sf_metrics_span(report->metrics, i, &span);
+        row->low = span.low;
+        row->high = span.high;
+        return;
+    }
+
+    row->low = report->now.endpoints[i].low;
+    row->high = report->now.endpoints[i].high;
+    n = sh->npasts;
+
+    for (k = 1; k <= n && k < NGX_SF_METRICS_PASTS; k++) {
+        if (&sh->pasts[(n - k) % NGX_SF_METRICS_PASTS] == report->since) {
+            break;
+        }
+
+        past = &sh->pasts[(n - k) % NGX_SF_METRICS_PASTS].endpoints[i];
+
+        if (past->low && (row->low == 0 || past->low < row->low)) {
+            row->low = past->low;
+        }
+
+        row->high = ngx_max(row->high, past->high);
+    }
+}
+
+
+static void
+ngx_sf_report_totals(ngx_sf_report_t *report)
+{
+    uint32_t              queue[NGX_SF_HISTOGRAM_BUCKETS];
+    ngx_uint_t            i, k;
+    ngx_sf_report_row_t  *row;
+
+    for (i = 0; i < report->metrics->nendpoints + 2; i++) {
+        row = &report->rows[i];
+
+        report->requests += row->figures.requests;
+        report->errors += row->figures.errors;
+        report->queries += row->figures.queries;
+        report->query_sum += row->query_sum;
+
+        for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
+            report->cache[k] += row->cache[k];
+        }
+    }
+
+    for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
+        queue[k] = report->now.queue[k] - report->since->queue[k];
+    }
+
+    report->queue_p95 = ngx_sf_histogram_quantile(queue, 0.95, 0) / 1000;
+}
+
+
+static json_t *
+ngx_sf_report_document(ngx_sf_report_t *report)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "start_time", ngx_sf_report_time(report->since->sec),
+                     "end_time", ngx_sf_report_time(report->now.sec),
+                     "duration_seconds",
+                     ngx_sf_report_number(report->seconds),
+                     "summary", ngx_sf_report_summary(report),
+                     "endpoint_metrics", ngx_sf_report_endpoints(report),
+                     "slow_endpoints", ngx_sf_report_slow(report),
+                     "database", ngx_sf_report_database(report),
+                     "cache", ngx_sf_report_cache(report));
+}
+
+
+static json_t *
+ngx_sf_report_summary(ngx_sf_report_t *report)
+{
+    double                     cpu;
+    ngx_uint_t                 i, slow, erring;
+    ngx_sf_advice_endpoint_t  *figures;
+
+    slow = 0;
+    erring = 0;
+
+    for (i = 0; i < report->metrics->nendpoints + 2; i++) {
+        figures = &report->rows[i].figures;
+
+        slow += figures->p95 > NGX_SF_ADVICE_SLOW;
+        erring += figures->errors != 0;
+    }
+
+    cpu = (report->now.cpu - report->since->cpu) / 1000000.0;
+
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I,"
+                     " s:o}",
+              "total_requests", (json_int_t) report->requests,
+              "total_errors", (json_int_t) report->errors,
+              "requests_per_second",
+              ngx_sf_report_number(report->requests / report->seconds),
+              "avg_cpu_percent",
+              ngx_sf_report_number(report->load.average.cpu),
+              "peak_cpu_percent", ngx_sf_report_number(report->load.peak.cpu),
+              "avg_memory_percent",
+              ngx_sf_report_number(report->load.average.memory),
+              "peak_memory_percent",
+              ngx_sf_report_number(report->load.peak.memory),
+              "nginx_cpu_percent",
+              ngx_sf_report_number(ngx_sf_report_percent(cpu,
+                                                         report->seconds)),
+              "nginx_memory_mb",
+              ngx_sf_report_number(report->gauges.memory / 1048576.0),
+              "slow_endpoint_count", (json_int_t) slow,
+              "error_endpoint_count", (json_int_t) erring,
+              "recommendations", ngx_sf_report_advice(report));
+}
+
+
+/* those that were asked */
+
+static json_t *
+ngx_sf_report_endpoints(ngx_sf_report_t *report)
+{
+    json_t               *doc;
+    ngx_uint_t            i;
+    ngx_sf_report_row_t  *row;
+
+    doc = json_object();
+
+    for (i = 0; i < report->metrics->nendpoints + 1; i++) {
+        row = &report->rows[i];
+
+        if (row->figures.requests == 0) {
+            continue;
+        }
+
+        json_object_set_new(doc, row->figures.path,
+            json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I,"
+                      " s:o}",
+                "requests", (json_int_t) row->figures.requests,
+                "errors", (json_int_t) row->figures.errors,
+                "avg_ms", ngx_sf_report_number(row->figures.avg),
+                "min_ms", ngx_sf_report_number(row->low / 1000.0),
+                "max_ms", ngx_sf_report_number(row->high / 1000.0),
+                "p50_ms", ngx_sf_report_number(row->p50),
+                "p95_ms", ngx_sf_report_number(row->figures.p95),
+                "p99_ms", ngx_sf_report_number(row->p99),
+                "cache_hit_percent",
+                ngx_sf_report_number(ngx_sf_report_percent(row->figures.hits,
+                                                       row->figures.asked)),
+                "queries", (json_int_t) row->figures.queries,
+                "avg_query_ms", ngx_sf_report_number(row->figures.query)));
+    }
+
+    return doc;
+}
+
+
+static json_t *
+ngx_sf_report_slow(ngx_sf_report_t *report)
+{
+    json_t                    *list;
+    ngx_uint_t                 i;
+    ngx_sf_advice_endpoint_t  *figures;
+
+    list = json_array();
+
+    for (i = 0; i < report->metrics->nendpoints + 1; i++) {
+        figures = &report->rows[i].figures;
+
+        if (figures->p95 > NGX_SF_ADVICE_SLOW) {
+            json_array_append_new(list,
+                json_pack("{s:s, s:o, s:o, s:s}",
+                          "endpoint", figures->path,
+                          "avg_ms", ngx_sf_report_number(figures->avg),
+                          "p95_ms", ngx_sf_report_number(figures->p95),
+                          "issue", ngx_sf_advice_issue(figures)));
+        }
+    }
+
+    return list;
+}
+
+
+static json_t *
+ngx_sf_report_database(ngx_sf_report_t *report)
+{
+    double       avg;
+    json_t      *errors;
+    ngx_uint_t   i;
+
+    errors = json_object();
+
+    for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
+        json_object_set_new(errors, ngx_sf_metrics_outcomes[i],
+                            json_integer((uint32_t) (report->now.errors[i]
+                                              - report->since->errors[i])));
+    }
+
+    avg = report->queries ? report->query_sum / report->queries : 0;
+
+    return json_pack("{s:I, s:o, s:o, s:I, s:o}",
+                     "queries", (json_int_t) report->queries,
+                     "avg_query_ms", ngx_sf_report_number(avg),
+                     "queue_p95_ms", ngx_sf_report_number(report->queue_p95),
+                     "peak_queue_length",
+                     (json_int_t) report->load.queue_peak,
+                     "errors", errors);
+}
+
+
+/* entries and bytes are those of now */
+
+static json_t *
+ngx_sf_report_cache(ngx_sf_report_t *report)
+{
+    json_int_t            entries, bytes, size, hits, asked;
+    ngx_uint_t            i, *cache;
+    ngx_sf_zone_t       **zone;
+    ngx_sf_zone_facts_t   facts;
+
+    zone = report->smcf->zones.elts;
+    cache = report->cache;
+    entries = 0;
+    bytes = 0;
+    size = 0;
+
+    for (i = 0; i < report->smcf->zones.nelts; i++) {
+        ngx_sf_zone_facts(zone[i], &facts);
+
+        entries += facts.nodes;
+        bytes += facts.bytes;
+        size += zone[i]->sh->arena_size;
+    }
+
+    hits = cache[NGX_SF_CACHE_HIT] + cache[NGX_SF_CACHE_UPDATING]
+           + cache[NGX_SF_CACHE_STALE];
+    asked = hits + cache[NGX_SF_CACHE_MISS] + cache[NGX_SF_CACHE_EXPIRED];
+
+    return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}",
+                     "hits", (json_int_t) cache[NGX_SF_CACHE_HIT],
+                     "misses", (json_int_t) (cache[NGX_SF_CACHE_MISS]
+                                             + cache[NGX_SF_CACHE_EXPIRED]),
+                     "stale", (json_int_t) (cache[NGX_SF_CACHE_UPDATING]
+                                            + cache[NGX_SF_CACHE_STALE]),
+                     "bypassed", (json_int_t) cache[NGX_SF_CACHE_BYPASS],
+                     "hit_percent",
+                     ngx_sf_report_number(ngx_sf_report_percent(hits,
+                                                                asked)),
+                     "evictions", (json_int_t) (report->now.evictions
+                                               - report->since->evictions),
+                     "entries", entries,
+                     "bytes", bytes,
+                     "size", size);
+}
+
+
+static json_t *
+ngx_sf_report_advice(ngx_sf_report_t *report)
+{
+    u_char                            text[NGX_SF_ADVICE_TEXT], *last, *p;
+    json_t                           *list;
+    ngx_uint_t                        i;
+    ngx_sf_advice_server_t            server;
+    const ngx_sf_advice_server_pt    *rule;
+    const ngx_sf_advice_endpoint_pt  *by;
+
+    list = json_array();
+    last = text + sizeof(text);
+
+    ngx_sf_report_server(report, &server);
+
+    for (rule = ngx_sf_advice_server_rules; *rule; rule++) {
+        p = (*rule)(text, last, &server);
+
+        if (p) {
+            json_array_append_new(list, json_stringn((char *) text,
+                                                     p - text));
+        }
+    }
+
+    for (by = ngx_sf_advice_endpoint_rules; *by; by++) {
+        for (i = 0; i < report->metrics->nendpoints; i++) {
+            p = (*by)(text, last, &report->rows[i].figures);
+
+            if (p) {
+                json_array_append_new(list, json_stringn((char *) text,
+                                                         p - text));
+            }
+        }
+    }
+
+    return list;
+}
+
+
+static void
+ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
+{
+    uint32_t                  errors[NGX_SF_PG_OUTCOMES];
+    ngx_uint_t                i, mask;
+    ngx_msec_int_t            age;
+    ngx_sf_origin_t          *origin;
+    ngx_sf_source_t          *source;
+    ngx_sf_upstream_gauge_t  *upstream;
+
+    ngx_memzero(server, sizeof(ngx_sf_advice_server_t));
+
+    for (i = 0; i < NGX_SF_PG_OUTCOMES; i++) {
+        errors[i] = report->now.errors[i] - report->since->errors[i];
+    }
+
+    server->cpu = report->load.average.cpu;
+    server->memory = report->load.average.memory;
+    server->queue_p95 = report->queue_p95;
+    server->busy = errors[NGX_SF_PG_BUSY];
+    server->expired = errors[NGX_SF_PG_EXPIRED];
+    server->unavailable = errors[NGX_SF_PG_UNAVAILABLE];
+    server->timeout = errors[NGX_SF_PG_TIMEOUT];
+    server->broken = errors[NGX_SF_PG_BROKEN] + errors[NGX_SF_PG_DENIED];
+    server->evictions = report->now.evictions - report->since->evictions;
+    server->requests = report->requests;
+
+    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+        upstream = &report->gauges.upstreams[i];
+        server->down += upstream->used && upstream->up == 0;
+    }
+
+    origin = report->smcf->origins.elts;
+
+    for (i = 0; i < report->smcf->origins.nelts; i++) {
+        source = report->smcf->worker->sources[i];
+
+        if (source == NULL || origin[i].primary->listen_off) {
+            continue;
+        }
+
+        server->incoherent += !ngx_sf_zone_coherent(source,
+                                                    report->smcf->lease,
+                                                    &age);
+
+        for (mask = source->uncovered; mask; mask &= mask - 1) {
+            server->uncovered++;
+        }
+    }
+}
+
+
+/* as in the document: without a zone; it is UTC */
+
+static json_t *
+ngx_sf_report_time(time_t sec)
+{
+    u_char    text[sizeof("1970-01-01T00:00:00")];
+    ngx_tm_t  tm;
+
+    ngx_gmtime(sec, &tm);
+
+    *ngx_snprintf(text, sizeof(text) - 1, "%4d-%02d-%02dT%02d:%02d:%02d",
+                  tm.ngx_tm_year, tm.ngx_tm_mon, tm.ngx_tm_mday,
+                  tm.ngx_tm_hour, tm.ngx_tm_min, tm.ngx_tm_sec) = '\0';
+
+    return json_string((char *) text);
+}
+
+
+static const char *
+ngx_sf_report_path(const ngx_sf_report_t *report, ngx_uint_t i)
+{
+    return i < report->metrics->nendpoints ? ngx_sf_api[i].path
+           : ngx_sf_request_endpoint_name(report->smcf, i);
+}
+
+
+/* three decimals: a microsecond is the finest that there is */
+
+static json_t *
+ngx_sf_report_number(double value)
+{
+    return json_real((double) (int64_t) (value * 1000 + 0.5) / 1000);
+}
+
+
+static double
+ngx_sf_report_percent(double part, double all)
+{
+    return all ? 100 * part / all : 0;
+}

@@ -1,0 +1,419 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * What is looked at once a second, and kept for an hour.
+ *
+ * Each worker tells its own memory and processor time.  The first one in a
+ * second also looks at the machine; every few seconds it writes down how all
+ * counters stand.  What happened in a window is the difference of two such
+ * pasts.
+ *
+ * The files of /proc are read in place: they are made by the kernel while
+ * they are read, and nothing waits for a disk.  Where there is none, the
+ * figures stay 0.
+ */
+
+
+#include "ngx_sf_metrics.h"
+
+#include <sys/resource.h>
+
+
+static void ngx_sf_sample_process(ngx_sf_metrics_slot_t *slot);
+static void ngx_sf_sample_look(ngx_sf_metrics_sh_t *sh);
+static void ngx_sf_sample_peak(ngx_sf_machine_t *peak,
+    const ngx_sf_machine_t *now);
+static double ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh);
+static double ngx_sf_sample_memory(void);
+static ngx_uint_t ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh);
+static void ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log);
+static void ngx_sf_sample_endpoint(ngx_sf_metrics_sh_t *sh, ngx_uint_t i,
+    const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
+    ngx_sf_past_endpoint_t *past);
+static ngx_int_t ngx_sf_sample_read(const char *path, char *buf,
+    size_t size);
+
+
+void
+ngx_sf_sample_take(ngx_sf_metrics_t *metrics, ngx_log_t *log)
+{
+    ngx_atomic_uint_t     last;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
+
+    ngx_sf_sample_process(metrics->slot);
+
+    last = sh->second;
+
+    /* the timers of workers drift, and the clock has milliseconds */
+
+    if ((ngx_msec_int_t) (ngx_current_msec - last) < 950
+        || !ngx_atomic_cmp_set(&sh->second, last, ngx_current_msec))
+    {
+        return;
+    }
+
+    ngx_sf_sample_look(sh);
+
+    if (sh->nseconds % NGX_SF_METRICS_INTERVAL == 0) {
+        ngx_sf_metrics_bury(metrics);
+        ngx_sf_sample_keep(metrics, log);
+    }
+}
+
+
+static void
+ngx_sf_sample_process(ngx_sf_metrics_slot_t *slot)
+{
+    char           buf[128];
+    unsigned long  size, resident;
+    struct rusage  usage;
+
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        slot->counts.cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+                           * 1000000
+                           + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    }
+
+    if (ngx_sf_sample_read("/proc/self/statm", buf, sizeof(buf)) == NGX_OK
+        && sscanf(buf, "%lu %lu", &size, &resident) == 2)
+    {
+        slot->memory = resident * ngx_pagesize;
+    }
+}
+
+
+static void
+ngx_sf_sample_look(ngx_sf_metrics_sh_t *sh)
+{
+    ngx_uint_t  n;
+
+    sh->machine.cpu = ngx_sf_sample_cpu(sh);
+    sh->machine.memory = ngx_sf_sample_memory();
+
+    sh->sum.cpu += sh->machine.cpu;
+    sh->sum.memory += sh->machine.memory;
+    sh->nseconds++;
+
+    ngx_sf_sample_peak(&sh->peak, &sh->machine);
+    ngx_sf_sample_peak(&sh->interval_peak, &sh->machine);
+
+    n = ngx_sf_sample_queues(sh);
+
+    sh->queue_peak = ngx_max(sh->queue_peak, n);
+    sh->interval_queue_peak = ngx_max(sh->interval_queue_peak, n);
+}
+
+
+static void
+ngx_sf_sample_peak(ngx_sf_machine_t *peak, const ngx_sf_machine_t *now)
+{
+    peak->cpu = ngx_max(peak->cpu, now->cpu);
+    peak->memory = ngx_max(peak->memory, now->memory);
+}
+
+
+/* percent since the last look: proc(5), /proc/stat */
+
+static double
+ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh)
+{
+    char                buf[512];
+    double              part;
+    uint64_t            all, busy;
+    ngx_uint_t          i;
+    unsigned long long  t[8];
+
+    if (ngx_sf_sample_read("/proc/stat", buf, sizeof(buf)) != NGX_OK
+        || sscanf(buf, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &t[0],
+                  &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7])
+           != 8)
+    {
+        return 0;
+    }
+
+    all = 0;
+
+    for (i = 0; i < 8; i++) {
+        all += t[i];
+    }
+
+    /* idle and iowait */
+
+    busy = all - t[3] - t[4];
+    part = 0;
+
+    if (sh->ticks_all && all > sh->ticks_all && busy > sh->ticks_busy) {
+        part = (double) (busy - sh->ticks_busy) / (all - sh->ticks_all);
+    }
+
+    sh->ticks_all = all;
+    sh->ticks_busy = busy;
+
+    return 100 * ngx_min(part, 1);
+}
+
+
+/* percent that cannot be had without swapping: proc(5), /proc/meminfo */
+
+static double
+ngx_sf_sample_memory(void)
+{
+    char           buf[2048], *total, *available;
+    unsigned long  all, left;
+
+    if (ngx_sf_sample_read("/proc/meminfo", buf, sizeof(buf)) != NGX_OK) {
+        return 0;
+    }
+
+    total = strstr(buf, "MemTotal:");
+    available = strstr(buf, "MemAvailable:");
+
+    if (total == NULL || available == NULL
+        || sscanf(total, "MemTotal: %lu", &all) != 1
+        || sscanf(available, "MemAvailable: %lu", &left) != 1
+        || all == 0)
+    {
+        return 0;
+    }
+
+    return 100 - 100.0 * ngx_min(left, all) / all;
+}
+
+
+/* statements that wait, of all workers */
+
+static ngx_uint_t
+ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh)
+{
+    ngx_uint_t                i, k, lane, n;
+    ngx_sf_upstream_gauge_t  *upstream;
+
+    n = 0;
+
+    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+        for (k = 0; sh->slots[i].pid && k < NGX_SF_METRICS_UPSTREAMS; k++) {
+            upstream = &sh->slots[i].upstreams[k];
+
+            for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
+                n += upstream->queue[lane];
+            }
+        }
+    }
+
+    return n;
+}
+
+
+static void
+ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
+{
+    ngx_uint_t            tick;
+    ngx_sf_counts_t      *sum;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sum = ngx_alloc(sizeof(ngx_sf_counts_t), log);
+    if (sum == NULL) {
+        return;
+    }
+
+    sh = metrics->sh;
+    tick = sh->tick;
+
+    /* who counts from here on counts for the next one */
+
+    sh->tick = tick + 1;
+
+    ngx_sf_metrics_sum(metrics, sum);
+    ngx_sf_sample_now(metrics, sum, tick,
+                      &sh->pasts[sh->npasts % NGX_SF_METRICS_PASTS]);
+
+    ngx_memory_barrier();
+    sh->npasts++;
+
+    ngx_memzero(&sh->interval_peak, sizeof(ngx_sf_machine_t));
+    sh->interval_queue_peak = 0;
+
+    ngx_free(sum);
+}
+
+
+void
+ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
+    ngx_uint_t tick, ngx_sf_past_t *now)
+{
+    ngx_uint_t            i, lane;
+    ngx_time_t           *tp;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
+    tp = ngx_timeofday();
+
+    now->sec = tp->sec;
+    now->msec = tp->msec;
+    now->at = ngx_current_msec;
+    now->cpu = sum->cpu;
+    now->evictions = sum->evictions;
+    now->nseconds = sh->nseconds;
+    now->machine = sh->sum;
+    now->peak = sh->interval_peak;
+    now->queue_peak = sh->interval_queue_peak;
+
+    for (i = 0; i < NGX_SF_PG_OUTCOMES; i++) {
+        now->errors[i] = sum->errors[i];
+    }
+
+    for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
+        now->queue[i] = 0;
+
+        for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
+            now->queue[i] += sum->queue[lane].bucket[i];
+        }
+    }
+
+    for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
+        ngx_sf_sample_endpoint(sh, i, &sum->endpoints[i], tick,
+                               &now->endpoints[i]);
+    }
+}
+
+
+static void
+ngx_sf_sample_endpoint(ngx_sf_metrics_sh_t *sh, ngx_uint_t i,
+    const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
+    ngx_sf_past_endpoint_t *past)
+{
+    ngx_uint_t            k, errors;
+    const ngx_sf_span_t  *span;
+
+    past->requests = ngx_sf_metrics_requests(counts, &errors);
+    past->errors = errors;
+    past->slow = counts->slow;
+    past->queries = ngx_sf_histogram_count(&counts->query);
+    past->sum = counts->duration.sum;
+    past->query_sum = counts->query.sum;
+    past->low = 0;
+    past->high = 0;
+
+    for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
+        past->cache[k] = counts->cache[k];
+    }
+
+    for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
+        past->bucket[k] = counts->duration.bucket[k];
+    }
+
+    for (k = 0; k < NGX_SF_METRICS_SLOTS; k++) {
+        span = &sh->slots[k].spans[i];
+
+        if (sh->slots[k].pid == 0 || span->tick != tick
+            || span->tick_low == 0)
+        {
+            continue;
+        }
+
+        if (past->low == 0 || span->tick_low < past->low) {
+            past->low = span->tick_low;
+        }
+
+        past->high = ngx_max(past->high, span->tick_high);
+    }
+}
+
+
+const ngx_sf_past_t *
+ngx_sf_sample_past(ngx_sf_metrics_t *metrics, time_t seconds)
+{
+    ngx_uint_t            i, n;
+    ngx_msec_int_t        ms;
+    const ngx_sf_past_t  *past;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
+    n = sh->npasts;
+    ms = (ngx_msec_int_t) seconds * 1000;
+
+    if (seconds == 0) {
+        return &sh->start;
+    }
+
+    /* the oldest one may be written to at this moment */
+
+    for (i = 1; i <= n && i < NGX_SF_METRICS_PASTS; i++) {
+        past = &sh->pasts[(n - i) % NGX_SF_METRICS_PASTS];
+
+        if ((ngx_msec_int_t) (ngx_current_msec - past->at) >= ms) {
+            return past;
+        }
+    }
+
+    return &sh->start;
+}
+
+
+void
+ngx_sf_sample_load(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *since,
+    ngx_sf_load_t *load)
+{
+    ngx_uint_t            i, n;
+    const ngx_sf_past_t  *past;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
+    n = sh->nseconds - since->nseconds;
+
+    load->average.cpu = n ? (sh->sum.cpu - since->machine.cpu) / n : 0;
+    load->average.memory = n ? (sh->sum.memory - since->machine.memory) / n
+                             : 0;
+
+    if (since == &sh->start) {
+        load->peak = sh->peak;
+        load->queue_peak = sh->queue_peak;
+        return;
+    }
+
+    load->peak = sh->interval_peak;
+    load->queue_peak = sh->interval_queue_peak;
+    n = sh->npasts;
+
+    for (i = 1; i <= n && i < NGX_SF_METRICS_PASTS; i++) {
+        past = &sh->pasts[(n - i) % NGX_SF_METRICS_PASTS];
+
+        if (past == since) {
+            break;
+        }
+
+        ngx_sf_sample_peak(&load->peak, &past->peak);
+        load->queue_peak = ngx_max(load->queue_peak, past->queue_peak);
+    }
+}
+
+
+static ngx_int_t
+ngx_sf_sample_read(const char *path, char *buf, size_t size)
+{
+    ssize_t   n;
+    ngx_fd_t  fd;
+
+    fd = ngx_open_file(path, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    if (fd == NGX_INVALID_FILE) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_read_fd(fd, buf, size - 1);
+    (void) ngx_close_file(fd);
+
+    if (n <= 0) {
+        return NGX_ERROR;
+    }
+
+    buf[n] = '\0';
+
+    return NGX_OK;
+}
