@@ -468,6 +468,9 @@ struct ngx_sf_flight_s {
     ngx_str_t                   body;
     ngx_str_t                   error;
     ngx_msec_t                  deadline;
+    uint64_t                    queue_time;   /* microseconds, of its total */
+    uint64_t                    db_time;
+    u_char                      sqlstate[6];
     u_char                      etag[NGX_SF_ETAG_LEN];
 
     unsigned                    sent:1;   /* its own statement, or not to be */
@@ -490,6 +493,10 @@ ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
+
+/* adds how long the statements of a flight have taken, and why they failed */
+void ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
+    uint64_t *db, u_char sqlstate[6]);
 
 /* of a place whose item is there */
 ngx_sf_pg_outcome_e ngx_sf_flight_outcome(const ngx_sf_wait_t *wait);
@@ -572,8 +579,8 @@ const char *ngx_sf_request_endpoint_name(const ngx_sf_main_conf_t *smcf,
 
 /*
  * X-Request-Id of the request, if it is plain text of at most 64 bytes, or the
- * first 8 digits of nginx's own; the trace id of its traceparent (W3C Trace Context, 3.2), or
- * an empty text.  The text lives as long as r.
+ * first 8 digits of nginx's own; the trace id of its traceparent (W3C Trace
+ * Context, 3.2), or an empty text.  The text lives as long as r.
  */
 void ngx_sf_trace_request_id(ngx_http_request_t *r, ngx_str_t *id);
 void ngx_sf_trace_id(ngx_http_request_t *r, ngx_str_t *id);
@@ -671,10 +678,10 @@ ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
 
 /*
- * What they begin with: NGX_OK for GET and HEAD, the body being discarded;
- * any other value is to be returned.  An error has been sent, or nginx will.
+ * What they begin with, as they only show: whether a request is no GET or HEAD
+ * or cannot be read, and has been answered; the handler returns *rc then.
  */
-ngx_int_t ngx_sf_status_get(ngx_http_request_t *r);
+ngx_uint_t ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc);
 
 /* adds what the live page shows to a document: ngx_sf_load.c */
 ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);

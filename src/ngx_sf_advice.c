@@ -321,7 +321,9 @@ ngx_sf_advice_issue(const ngx_sf_advice_endpoint_t *endpoint)
         return "Slow without a statement: clients that read slowly";
     }
 
-    if (endpoint->query * 2 >= endpoint->avg) {
+    if (endpoint->query * endpoint->queries * 2
+        >= endpoint->avg * endpoint->requests)
+    {
         return "The statement is slow: look at its plan and its indexes";
     }
 

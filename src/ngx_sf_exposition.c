@@ -307,9 +307,7 @@ ngx_sf_exposition_handler(ngx_http_request_t *r)
     ngx_int_t             rc;
     ngx_sf_exposition_t  *ex;
 
-    rc = ngx_sf_status_get(r);
-
-    if (rc != NGX_OK) {
+    if (ngx_sf_status_refused(r, &rc)) {
         return rc;
     }
 

@@ -622,6 +622,11 @@ ngx_sf_flight_take_total(ngx_sf_flight_t *flight)
 
     outcome = ngx_sf_flight_outcome(&flight->total);
 
+    if (flight->total.flight) {
+        ngx_sf_flight_times(flight->total.flight, &flight->queue_time,
+                            &flight->db_time, flight->sqlstate);
+    }
+
     if (outcome != NGX_SF_PG_OK) {
         flight->outcome = outcome;
         ngx_sf_flight_leave(&flight->total);
@@ -976,6 +981,29 @@ ngx_sf_flight_unlink(ngx_sf_flight_t *flight)
     if (flight->linked) {
         flight->linked = 0;
         ngx_queue_remove(&flight->queue);
+    }
+}
+
+
+void
+ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
+    uint64_t *db, u_char sqlstate[6])
+{
+    const ngx_sf_pg_query_t  *q;
+
+    q = &flight->query;
+
+    *queue += flight->queue_time;
+    *db += flight->db_time;
+
+    if (q->done) {
+        *queue += (q->sent ? q->sent : q->done) - q->submitted;
+        *db += q->sent ? q->done - q->sent : 0;
+    }
+
+    if (flight->sqlstate[0] || q->sqlstate[0]) {
+        ngx_memcpy(sqlstate, flight->sqlstate[0] ? (char *) flight->sqlstate
+                                                 : q->sqlstate, 6);
     }
 }
 

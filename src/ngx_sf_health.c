@@ -87,9 +87,7 @@ ngx_sf_live_handler(ngx_http_request_t *r)
     const char          *status;
     ngx_sf_main_conf_t  *smcf;
 
-    rc = ngx_sf_status_get(r);
-
-    if (rc != NGX_OK) {
+    if (ngx_sf_status_refused(r, &rc)) {
         return rc;
     }
 

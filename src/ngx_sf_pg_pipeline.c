@@ -375,7 +375,6 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     ngx_sf_pg_pipeline_log_result(pgc, slot->statement, "cannot be prepared",
                               res);
-    PQclear(res);
 
     pgc->prepared[slot->statement->id] = 0;
 
@@ -390,7 +389,15 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     if (pgc->count > 2 && execute->kind == NGX_SF_PG_SLOT_EXECUTE) {
         execute->prepare = row->outcome;
+
+        if (execute->query) {
+            ngx_cpystrn((u_char *) execute->query->sqlstate,
+                    (u_char *) PQresultErrorField(res, PG_DIAG_SQLSTATE),
+                    sizeof(execute->query->sqlstate));
+        }
     }
+
+    PQclear(res);
 
     return NGX_OK;
 }

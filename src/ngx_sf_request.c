@@ -151,21 +151,13 @@ ngx_sf_request_landed(ngx_sf_wait_t *wait)
     ngx_sf_ctx_t        *ctx;
     ngx_connection_t    *c;
     ngx_http_request_t  *r;
-    ngx_sf_pg_query_t   *q;
 
     ctx = wait->data;
     r = ctx->request;
     c = r->connection;
-    q = &wait->flight->query;
 
-    if (q->sent) {
-        ctx->queue_time += q->sent - q->submitted;
-        ctx->db_time += q->done - q->sent;
-    }
-
-    if (q->sqlstate[0]) {
-        ngx_memcpy(ctx->sqlstate, q->sqlstate, sizeof(ctx->sqlstate));
-    }
+    ngx_sf_flight_times(wait->flight, &ctx->queue_time, &ctx->db_time,
+                        ctx->sqlstate);
 
     rc = ngx_sf_request_run(ctx);
 

@@ -109,7 +109,15 @@ ngx_sf_slow_params(ngx_sf_ctx_t *ctx, u_char *buf, size_t size)
         value = &ctx->params.values[i];
         param = &ctx->endpoint->row->params[i];
 
-        if (value->set && value->text.len) {
+        if (param->type == NGX_SF_PARAM_PAGE) {
+            p = ngx_slprintf(p, last, "%s%s=%L", p == buf ? "" : "&",
+                             param->name, ctx->params.page);
+
+        } else if (param->type == NGX_SF_PARAM_PAGE_SIZE) {
+            p = ngx_slprintf(p, last, "%s%s=%L", p == buf ? "" : "&",
+                             param->name, ctx->params.page_size);
+
+        } else if (value->set && value->text.len) {
             p = ngx_slprintf(p, last, "%s%s=%V", p == buf ? "" : "&",
                              param->name, &value->text);
         }

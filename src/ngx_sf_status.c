@@ -61,9 +61,7 @@ ngx_sf_status_handler(ngx_http_request_t *r)
     ngx_sf_loc_conf_t   *slcf;
     ngx_sf_main_conf_t  *smcf;
 
-    rc = ngx_sf_status_get(r);
-
-    if (rc != NGX_OK) {
+    if (ngx_sf_status_refused(r, &rc)) {
         return rc;
     }
 
@@ -83,28 +81,24 @@ ngx_sf_status_handler(ngx_http_request_t *r)
 }
 
 
-ngx_int_t
-ngx_sf_status_get(ngx_http_request_t *r)
+ngx_uint_t
+ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc)
 {
-    ngx_int_t  rc;
+    *rc = ngx_http_discard_request_body(r);
+
+    if (*rc != NGX_OK) {
+        return 1;
+    }
 
     if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
-        return ngx_http_discard_request_body(r);
+        return 0;
     }
 
-    rc = ngx_http_discard_request_body(r);
+    *rc = ngx_sf_status_send(r, NGX_HTTP_NOT_ALLOWED, "GET, HEAD",
+                             json_pack("{s:s}", "error",
+                                       "Method not allowed"));
 
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    /* what has been sent is finished as what has been refused is */
-
-    rc = ngx_sf_status_send(r, NGX_HTTP_NOT_ALLOWED, "GET, HEAD",
-                            json_pack("{s:s}", "error",
-                                      "Method not allowed"));
-
-    return rc == NGX_OK ? NGX_DECLINED : rc;
+    return 1;
 }
 
 

@@ -1332,6 +1332,73 @@ softfactory_purge api; # here
 "softfactory_purge" directive is not allowed here
 
 
+=== metrics need something to count
+--- server
+location = /metrics { softfactory_metrics; }
+--- location
+return 204; # no softfactory_pass
+--- refused
+has nothing to show: there is no softfactory_pass
+
+
+=== they have a location of their own
+--- location
+softfactory_pass primary;
+softfactory_report; # here
+--- refused
+"softfactory_report" directive cannot share its location with another content handler
+
+
+=== and no words
+--- server
+location = /live { softfactory_live api; } # here
+--- refused
+invalid number of arguments in "softfactory_live" directive
+
+
+=== what is slow takes some time
+--- location
+softfactory_slow 0; # here
+--- refused
+"0" is no time, there are: a time as in "500ms", off
+
+
+=== which is a time
+--- location
+softfactory_slow slowly; # here
+--- refused
+"slowly" is no time, there are: a time as in "500ms", off
+
+
+=== at a rate
+--- location
+softfactory_slow 1s rate=many; # here
+--- refused
+"rate=many" is unknown, there is: rate=number, in lines a second
+
+
+=== and at no other one
+--- location
+softfactory_slow 1s 5; # here
+--- refused
+"5" is unknown, there is: rate=number, in lines a second
+
+
+=== nor is it off at a rate
+--- location
+softfactory_slow off rate=5; # here
+--- refused
+"softfactory_slow" directive takes no rate when it is off
+
+
+=== it is said once
+--- location
+softfactory_slow off;
+softfactory_slow 1s; # here
+--- refused
+"softfactory_slow" directive is duplicate
+
+
 === the ttl of an endpoint that does not exist is refused with the names
 --- location
 softfactory_cache_ttl nonsense 300s; # here
@@ -1732,6 +1799,19 @@ softfactory_cache_bypass $http_x_past;
 softfactory_cache_ttl all 60s stale=30s;
 softfactory_cache_bypass $arg_nocache;
 softfactory_cache off;
+--- accepted
+
+
+=== what is shown, and what is slow
+--- http
+softfactory_slow 1s rate=100;
+--- server
+softfactory_slow off;
+location = /metrics { softfactory_metrics; }
+location = /report { softfactory_report; }
+location = /live { softfactory_live; softfactory_slow 1m; }
+--- location
+softfactory_slow 250ms rate=0;
 --- accepted
 
 

@@ -206,7 +206,8 @@ test_server_rules(void)
 static void
 test_issue(void)
 {
-    ngx_sf_advice_endpoint_t  endpoint = { TEST_NAME, .avg = 600 };
+    ngx_sf_advice_endpoint_t  endpoint = { TEST_NAME, .avg = 600,
+                                           .requests = 10 };
 
     unit_ok(strstr(ngx_sf_advice_issue(&endpoint), "clients"),
             "slow without a statement");

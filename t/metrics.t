@@ -1,0 +1,478 @@
+# What is counted, and how Prometheus is told: every request by endpoint,
+# method and status, statements, connections, the zone and its listener; the
+# numbers against what the test has done, the text against its format.
+#
+# The scratch database has user 1 with all products and a few rows; triggers
+# are on all tables.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::Nginx::Socket;
+use SoftFactory;
+use SoftFactory::Live;
+use Time::HiRes qw(sleep);
+
+no_shuffle();
+no_root_location();
+master_on();
+workers(2);
+worker_connections(256);
+log_level('info');
+plan('no_plan');
+
+our $DB = scratch('sf_metrics');
+our $LOCK = 'LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE';
+our $CLOSED = free_port();
+
+our $DATA = <<'SQL';
+INSERT INTO users (id, email, password_hash, name, role, is_active,
+                   created_at)
+VALUES (1, 'a@x.test', '!', 'Name', 'user', true, 'yesterday'),
+       (2, 'b@x.test', '!', 'Name', 'user', true, 'yesterday');
+INSERT INTO subscriptions (user_id, product_id, status)
+SELECT 1, id, 'active' FROM products;
+INSERT INTO campaigns (id, creator_id, title, product_name, category,
+                       max_reviewers, deadline, status, created_at)
+SELECT n, 1, 'of ' || n, 'p', 'c', 10, 'tomorrow', 'active', 'yesterday'
+  FROM generate_series(1, 30) n;
+INSERT INTO review_listings (id, source_platform, external_id, title, status,
+                             category, deadline, scraped_at)
+SELECT n, 'p', n, 'listing ' || n, 'active', 'c', 'tomorrow', 'yesterday'
+  FROM generate_series(1, 5) n
+SQL
+
+psql($_, dbname => $DB) for split /;\n/, $DATA;
+install_notify($DB);
+
+
+# metrics(%options): all samples, by name and labels as they stand in the text
+
+sub metrics {
+    my (%o) = @_;
+    my $res = get('/metrics', token => undef, %o);
+    my %value;
+
+    $res->{status} == 200 or die "/metrics: $res->{status}\n";
+
+    for (split /\n/, $res->{body}) {
+        next if /^#/;
+        /^(\w+(?:\{[^}]*\})?) (\S+)$/ or die "no sample: $_\n";
+        die "twice: $1\n" if exists $value{$1};
+        $value{$1} = $2;
+    }
+
+    return \%value;
+}
+
+
+# more($before, $after, $sample): by how much it has grown
+
+sub more {
+    my ($before, $after, $sample) = @_;
+
+    return ($after->{$sample} // 0) - ($before->{$sample} // 0);
+}
+
+
+# count($code, @samples): by how much they grow meanwhile, joined.  A request is
+# counted when it has ended, which may be after its answer is here
+
+sub count {
+    my ($code, @samples) = @_;
+    my $before = metrics();
+
+    $code->();
+    sleep 0.05;
+
+    my $after = metrics();
+
+    return join ' ', map { more($before, $after, $_) } @samples;
+}
+
+
+sub requests {
+    my ($method, $endpoint, $status) = @_;
+
+    return "softfactory_requests_total{method=\"$method\","
+           . "endpoint=\"$endpoint\",status=\"$status\"}";
+}
+
+
+sub path {
+    my ($row) = @_;
+    my $path = $row->{path};
+
+    $path =~ s/\{id\}/1/;
+
+    return $path . ($row->{name} =~ /search/ ? '?q=listing' : '');
+}
+
+
+our $POOL = 'connections=1 heavy=1 depth=2 queue=2 wait=2s timeout=4s';
+our $HTTP = conf(dbname => $DB, zone => 'api 8m');
+our $CONFIG = api(operators('api'), 'location = /metrics '
+                  . '{ softfactory_metrics; }');
+
+defaults(http_config => $HTTP, config => $CONFIG);
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: every endpoint is counted
+--- check
+wait_coherent();
+
+for my $row (endpoints()) {
+    my $name = $row->{name};
+    my $path = main::path($row);
+    my $count = "softfactory_request_duration_seconds_count{"
+                . "endpoint=\"$name\"}";
+    my $sum = $count =~ s/_count/_sum/r;
+    my $inf = $count =~ s/_count\{(.*)\}/_bucket{$1,le="+Inf"}/r;
+    my $hits = "softfactory_cache_requests_total{endpoint=\"$name\","
+               . 'result="hit"}';
+    my $misses = $hits =~ s/hit/miss/r;
+    my $queries = "softfactory_db_query_duration_seconds_count{"
+                  . "endpoint=\"$name\"}";
+    my $before = main::metrics();
+
+    is(get($path)->{status}, 200, "$name answers") for 1, 2;
+    request('HEAD', $path, token => 'demo_token');
+    request('OPTIONS', $path);
+    get($path, headers => ['If-None-Match: *']);
+
+    sleep 0.05;
+
+    my $after = main::metrics();
+    my @more = map { main::more($before, $after, $_) }
+               main::requests('GET', $name, 200),
+               main::requests('HEAD', $name, 200), $count, $inf;
+
+    my $not_modified = main::more($before, $after,
+                                  main::requests('GET', $name, 304));
+
+    is($more[0] + $not_modified, 3, "$name: GET");
+    is($not_modified, 1, "$name: 304");
+    is($more[1], 1, "$name: HEAD");
+    is($more[2], 4, "$name: all of them have a duration");
+    is($more[3], 4, "$name: which is in a bucket");
+    cmp_ok(main::more($before, $after, $sum), '>', 0,
+           "$name: and adds to the sum");
+
+    next if !$row->{sql};
+
+    is(main::more($before, $after, $misses), 1, "$name: a miss");
+    is(main::more($before, $after, $hits), 3, "$name: the rest are hits");
+    is(main::more($before, $after, $queries), $row->{total} ? 2 : 1,
+       "$name: its statements");
+}
+
+
+
+=== TEST 2: statuses, and paths that are none
+--- check
+wait_coherent();
+
+is(main::count(sub { get('/api/nothing') },
+   main::requests('GET', 'unknown', 404)), 1, 'no endpoint');
+is(main::count(sub { request('PATCH', '/api/review/campaigns') },
+   main::requests('other', 'unknown', 405)), 1, 'no such method');
+is(main::count(sub { get('/api/sns/posts', token => undef) },
+   main::requests('GET', 'sns_posts', 401)), 1, 'no token');
+is(main::count(sub { get('/api/review/campaigns/77') },
+   main::requests('GET', 'review_campaign', 404)), 1, 'no row');
+is(main::count(sub { get('/api/review/listings/search') },
+   main::requests('GET', 'review_listings_search', 400)), 1, 'bad parameter');
+is(main::count(sub { request('OPTIONS', '/api/sns/posts') },
+   main::requests('OPTIONS', 'unknown', 200)), 1, 'OPTIONS');
+
+# a client that goes away
+
+my $before = main::metrics();
+my $lock = hold($::LOCK, dbname => $::DB);
+my $client = start('/api/review/campaigns/5');
+
+wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock'") == 1 }
+           'it waits';
+$client->close;
+
+wait_until {
+    main::more($before, main::metrics(),
+               main::requests('GET', 'review_campaign', 499)) == 1;
+} 'it is counted as 499';
+$lock->release;
+
+# one user, whoever asks: his row is a statement of its own
+
+is(main::count(sub { get('/api/sns/accounts', token => jwt(user_id => 1)) },
+   'softfactory_db_query_duration_seconds_count{endpoint="principal"}',
+   'softfactory_flights_total{kind="principal"}',
+   'softfactory_flights_total{kind="answer"}'), '1 1 1',
+   'a user is looked up');
+
+
+
+=== TEST 3: the text is what Prometheus reads, and OpenMetrics where asked for
+--- check
+get('/api/review/campaigns');
+
+my $res = get('/metrics', token => undef);
+my $head = request('HEAD', '/metrics');
+
+is($res->{headers}{'content-type'},
+   'text/plain; version=0.0.4; charset=utf-8', 'its type');
+is($res->{headers}{'content-length'}, length $res->{body}, 'its length');
+cmp_ok($head->{headers}{'content-length'}, '>', 10000, 'HEAD');
+is($head->{body}, '', 'without a body');
+
+my $open = get('/metrics', token => undef, headers =>
+    ['Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5']);
+
+is($open->{headers}{'content-type'},
+   'application/openmetrics-text; version=1.0.0; charset=utf-8',
+   'the type of OpenMetrics');
+like($open->{body}, qr/\n# EOF\n\z/, 'its end');
+unlike($res->{body}, qr/# EOF/, 'not in the other one');
+
+for my $text ($res->{body}, $open->{body}) {
+    my $is_open = $text =~ /# EOF/;
+    my $what = $is_open ? 'OpenMetrics' : 'text';
+    my ($family, $type, @bad, %seen, %bucket);
+
+    for (split /\n/, $text) {
+        if (/^# HELP (\w+) .+\.$/) {
+            $family = $1;
+            push @bad, "twice $_" if $seen{$family}++;
+
+        } elsif (/^# TYPE (\w+) (counter|gauge|histogram)$/) {
+            $type = $2;
+            push @bad, $_
+                if $1 ne $family
+                   || ($type eq 'counter'
+                       && ($family =~ /_total$/ xor !$is_open));
+
+        } elsif (/^(\w+)(?:\{((?:\w+="(?:[^"\\]|\\.)*",?)+)\})? (\S+)$/) {
+            my ($name, $labels, $value) = ($1, $2 // '', $3);
+            my $want = $type eq 'histogram' ? qr/^${family}_(bucket|sum|count)$/
+                       : $type eq 'counter' && $is_open ? qr/^${family}_total$/
+                       : qr/^$family$/;
+
+            push @bad, $_ if $name !~ $want
+                             || $value !~ /^-?\d+(?:\.\d+)?$/;
+
+            if ($labels =~ s/,?le="([^"]+)"//) {
+                push @bad, "not cumulative: $_"
+                    if ($bucket{$name}{$labels} // 0) > $value;
+                $bucket{$name}{$labels} = $value;
+            }
+
+        } elsif ($_ ne '# EOF') {
+            push @bad, $_;
+        }
+    }
+
+    is("@bad", '', "$what: every line");
+    cmp_ok(scalar keys %seen, '>=', 40, "$what: all families");
+}
+
+is(request('POST', '/metrics')->{status}, 405, 'POST');
+is(request('POST', '/metrics')->{headers}{allow}, 'GET, HEAD', 'Allow');
+
+
+
+=== TEST 4: statements that bring no result, by reason
+--- http_config eval: main::conf(dbname => $::DB, pool => $::POOL, zone => 'api 8m')
+--- check
+sub errors {
+    return map { "softfactory_db_errors_total{reason=\"$_\"}" } @_;
+}
+
+my $before = main::metrics();
+my $lock = hold($::LOCK, dbname => $::DB);
+
+# two in flight, two wait, the fifth is refused; those in flight run into their
+# timeout, those that wait get on then
+
+my @clients = map { start("/api/review/campaigns/$_", headers =>
+                          ['Connection: close']) } 1 .. 2;
+
+wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock'") >= 1 }
+           'they are in flight';
+
+push @clients, map { start("/api/review/campaigns/$_") } 3 .. 12;
+
+wait_until {
+    main::more($before, main::metrics(), errors('busy'));
+} 'the queue is full';
+
+# what the other worker tells is up to a second old
+
+my $length = 'softfactory_db_queue_length{upstream="primary",lane="read"}';
+
+wait_until { main::metrics()->{$length} > 0 } 'statements wait';
+
+my %now = %{main::metrics()};
+
+is($now{'softfactory_db_queue_max{upstream="primary",lane="read"}'}, 4,
+   'as many as two workers may have');
+my ($in_flight) = grep { /^softfactory_db_statements\{.*"read"/ } keys %now;
+cmp_ok($now{$in_flight}, '>', 0, 'statements are in flight');
+my ($active) = grep { /^softfactory_db_connections\{.*"read",state="active"/ }
+               keys %now;
+cmp_ok($now{$active}, '>', 0, 'their connections are active');
+my ($most) = grep { /^softfactory_db_statements_max\{.*"read"/ } keys %now;
+is($now{$most}, 4, 'connections, times depth, times workers');
+
+my %status;
+$status{$_->finish->{status}}++ for @clients;
+
+ok($status{503} && $status{504}, 'refused and too late: '
+   . join ' ', map { "$_:$status{$_}" } sort keys %status);
+$lock->release;
+sleep 0.1;
+
+my $after = main::metrics();
+
+is(main::more($before, $after, errors('busy')), $status{503},
+   'each that was refused');
+cmp_ok(main::more($before, $after, errors('timeout')), '>', 0, 'timeouts');
+cmp_ok(main::more($before, $after,
+       'softfactory_db_queue_duration_seconds_count{lane="read"}'), '>', 0,
+       'waiting is measured');
+--- no_error_log
+[crit]
+[alert]
+[emerg]
+
+
+
+=== TEST 5: no database
+--- http_config eval
+main::conf(server => "127.0.0.1:$::CLOSED", zone => 'api 8m')
+--- config eval
+main::api(main::operators('api'),
+          'location = /metrics { softfactory_metrics; }',
+          'location = /live { softfactory_live; }')
+--- check
+wait_until { get('/api/review/campaigns')->{status} == 503 } 'it is away';
+wait_until { get('/live', token => undef)->{body} =~ /database/ } 'it is told';
+
+my $live = get('/live', token => undef);
+
+is($live->{status}, 200, 'a probe finds it alive');
+is($live->{body}, qq({"reasons":["database","listener"],"status":"degraded"}\n),
+   'and why it is degraded');
+
+my $now;
+
+wait_until {
+    $now = main::metrics();
+    $now->{'softfactory_db_up{upstream="primary"}'} == 0;
+} 'it is down for all workers';
+
+is($now->{'softfactory_listener_up{zone="api",upstream="primary"}'} + 0, 0,
+   'and the listener');
+cmp_ok($now->{'softfactory_db_errors_total{reason="unavailable"}'}, '>', 0,
+       'statements are refused');
+cmp_ok($now->{'softfactory_db_disconnects_total{upstream="primary",'
+              . 'reason="connect"}'}, '>', 0, 'connects fail');
+is(request('POST', '/live')->{status}, 405, 'POST');
+--- no_error_log
+[crit]
+[alert]
+[emerg]
+
+
+
+=== TEST 6: the zone, and its listener
+--- check
+wait_coherent();
+
+my $now = main::metrics();
+my $labels = '{zone="api",upstream="primary"}';
+
+is($now->{"softfactory_listener_up$labels"} + 0, 1, 'it listens');
+is($now->{"softfactory_listener_uncovered_tables$labels"} + 0, 0,
+   'to all tables');
+cmp_ok($now->{"softfactory_listener_confirmed_age_seconds$labels"}, '<', 2,
+       'with a heartbeat');
+
+is(main::count(sub {
+    change("UPDATE campaigns SET title = 'new' WHERE id = 3",
+           dbname => $::DB);
+}, "softfactory_listener_notifications_total$labels"), 1, 'a notification');
+
+is(main::count(sub {
+    get('/api/review/campaigns/3');
+    get('/api/review/campaigns/3');
+}, 'softfactory_cache_fills_total{zone="api",result="stored"}'), 1, 'a fill');
+
+$now = main::metrics();
+cmp_ok($now->{'softfactory_cache_entries{zone="api"}'}, '>=', 1, 'entries');
+cmp_ok($now->{'softfactory_cache_bytes{zone="api"}'}, '>', 100, 'bytes');
+is($now->{'softfactory_cache_pinned_bytes{zone="api"}'}, 0, 'nothing pinned');
+is($now->{softfactory_workers}, 2, 'workers');
+cmp_ok($now->{softfactory_process_resident_memory_bytes}, '>', 1e6, 'memory');
+
+
+
+=== TEST 7: what was counted outlives a reload
+--- check
+get('/api/review/campaigns/4') for 1 .. 10;
+
+my $sample = main::requests('GET', 'review_campaign', 200);
+my $before = main::metrics();
+my @old = hup();
+
+wait_until { !grep { running($_) } @old } 'the old ones are gone';
+
+my $after = main::metrics();
+
+cmp_ok($before->{$sample}, '>=', 10, 'they are counted');
+is($after->{$sample}, $before->{$sample}, 'and still are');
+is($after->{softfactory_start_time_seconds},
+   $before->{softfactory_start_time_seconds}, 'since then');
+is($after->{softfactory_workers}, 2, 'two workers');
+
+
+
+=== TEST 8: it is told without a descriptor to spare
+--- check
+wait_coherent();
+
+# on connections that are there, one for each worker
+
+my @clients = map { start('/metrics', token => undef) } 1 .. 8;
+is($_->finish->{status}, 200, 'a connection') for @clients;
+
+# no new descriptor from here on; the pool's connections end
+
+for my $pid (worker_pids()) {
+    command('prlimit', "--pid=$pid", '--nofile=3:1024')->();
+}
+
+sleep 1.2;
+
+for my $c (@clients) {
+    $c->send("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    my $res = $c->finish;
+
+    is($res->{status}, 200, 'all is told');
+    like($res->{body}, qr/^softfactory_workers 2$/m, 'of both workers');
+}
+
+
+
+=== TEST 9: requests that are passed on
+--- config eval
+main::api('softfactory_fallback @app;',
+          'location = /metrics { softfactory_metrics; }',
+          'location @app { return 200 app; }')
+--- check
+is(get('/api/other')->{body}, 'app', 'the application answers');
+is(main::count(sub { get('/api/other') },
+   'softfactory_fallback_requests_total'), 1, 'one more');
+is(main::count(sub { get('/api/other') },
+   main::requests('GET', 'unknown', 404)), 0, 'which is not ours');
