@@ -476,3 +476,37 @@ is(main::count(sub { get('/api/other') },
    'softfactory_fallback_requests_total'), 1, 'one more');
 is(main::count(sub { get('/api/other') },
    main::requests('GET', 'unknown', 404)), 0, 'which is not ours');
+
+
+
+=== TEST 10: the server's own statistics tell endpoints and lanes apart
+--- http_config eval
+$::S = main::pg_server('statistics');
+$::S->psql("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements",
+           dbname => 'postgres');
+$::S->stop('fast')->start;
+$::S->psql('CREATE EXTENSION pg_stat_statements', dbname => 'softfactory');
+$::S->psql('', dbname => 'softfactory', user => 'app',
+           file => "$ENV{SF_TEST_SQL}/schema.sql");
+main::conf(server => "unix:$::S->{socket}", zone => 'api 8m')
+--- check
+my @rows = grep { $_->{sql} } endpoints();
+
+get(main::path($_)) for @rows;
+
+my $known = <<'SQL';
+SELECT string_agg(DISTINCT substring(query FROM '^/\* (\w+)'), ' ')
+  FROM pg_stat_statements WHERE query LIKE '/*%'
+SQL
+
+my %seen = map { $_ => 1 }
+           split ' ', $::S->psql($known, dbname => 'softfactory');
+
+is(join(' ', grep { !$seen{$_} } map { $_->{name} } @rows), '',
+   'every endpoint by the comment of its statements');
+
+is($::S->psql(q{SELECT string_agg(DISTINCT application_name, ' ')
+                  FROM pg_stat_activity WHERE usename = 'app'},
+              dbname => 'softfactory'),
+   'softfactory/heavy softfactory/listen softfactory/read',
+   'lanes by the name of the application');
