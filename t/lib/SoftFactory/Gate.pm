@@ -55,7 +55,10 @@ sub DESTROY {
     return if $g->{parent} != $$;
 
     local ($?, $!);
-    close $g->{control};
+
+    # a gate made later may hold the other end too: the end of it is no sign
+
+    kill 'KILL', $g->{pid};
     waitpid $g->{pid}, 0;
 }
 
