@@ -970,12 +970,15 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
         }
     }
 
-    ngx_sf_gauges_publish(worker);
     ngx_sf_gauges_stop(worker);
 
     for (i = 0; i < smcf->pools.nelts; i++) {
         ngx_sf_pg_pool_destroy(worker->pools[i]);
     }
+
+    /* the last word, with the connections that were closed just now */
+
+    ngx_sf_gauges_publish(worker);
 
     ngx_sf_flights_destroy(&worker->flights);
     ngx_sf_tokens_destroy(worker->tokens);

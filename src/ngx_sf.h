@@ -561,6 +561,9 @@ struct ngx_sf_ctx_s {
     unsigned                    varies:1; /* by Accept-Encoding */
     unsigned                    preflight:1;  /* OPTIONS */
     unsigned                    done:1;   /* answered or handed over */
+    unsigned                    with_body:1;  /* the request has one */
+    unsigned                    passed:1; /* to the fallback */
+    unsigned                    ended:1;  /* and counted */
 };
 
 /* content handler of softfactory_pass */
@@ -685,6 +688,11 @@ ngx_uint_t ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc);
 
 /* adds what the live page shows to a document: ngx_sf_load.c */
 ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);
+
+/* how documents are written */
+
+#define NGX_SF_STATUS_JSON                                                    \
+    (JSON_COMPACT|JSON_SORT_KEYS|JSON_REAL_PRECISION(15))
 
 /*
  * Sends a document, which is freed; allow may be NULL.  Returns what a content

@@ -74,7 +74,7 @@ ngx_sf_advice_errors(u_char *buf, u_char *last,
 {
     double  percent;
 
-    if (endpoint->requests == 0) {
+    if (endpoint->requests < NGX_SF_ADVICE_FEW) {
         return NULL;
     }
 
@@ -100,7 +100,7 @@ ngx_sf_advice_latency(u_char *buf, u_char *last,
         return NULL;
     }
 
-    buf = ngx_slprintf(buf, last, "%s: the 95th percentile is %.0f ms (%s): ",
+    buf = ngx_slprintf(buf, last, "%s: the 95th percentile is %.1f ms (%s): ",
                        endpoint->path, endpoint->p95,
                        endpoint->p95 > NGX_SF_ADVICE_VERY_SLOW
                        ? "critical, above 2 s" : "above 500 ms");
@@ -272,7 +272,7 @@ ngx_sf_advice_cpu(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "The processors are %.0f %% busy (%s): move "
+                        "The processors are %.1f %% busy (%s): move "
                         "PostgreSQL to a machine of its own, or add a node.",
                         server->cpu,
                         server->cpu > 90 ? "critical, above 90 %"
@@ -289,7 +289,7 @@ ngx_sf_advice_memory(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%.0f %% of the memory is in use (%s): see which "
+                        "%.1f %% of the memory is in use (%s): see which "
                         "process has it; nginx's part is in the summary.",
                         server->memory,
                         server->memory > 95 ? "critical, above 95 %"

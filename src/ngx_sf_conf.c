@@ -72,6 +72,11 @@ ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     slcf->line = cf->conf_file->line;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler) {
+        return "cannot share its location with another content handler";
+    }
+
     clcf->handler = ngx_sf_handler;
 
     return ngx_sf_conf_add_location(cf, slcf) == NGX_OK ? NGX_CONF_OK

@@ -31,6 +31,7 @@ typedef struct {
     ngx_sf_metrics_t           *metrics;
     ngx_sf_counts_t            *sum;
     ngx_sf_gauges_t            *gauges;
+    ngx_sf_zone_facts_t        *facts;    /* by zone */
     ngx_chain_t                *out;
     ngx_chain_t               **end;
     ngx_buf_t                  *b;        /* the last one */
@@ -65,6 +66,10 @@ static void ngx_sf_exposition_escape(u_char *buf, const u_char *text,
 static void ngx_sf_exposition_histogram(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family, const char *label, const char *value,
     const ngx_sf_histogram_t *histogram);
+static void ngx_sf_exposition_zone(ngx_sf_exposition_t *ex, ngx_uint_t i,
+    u_char *name);
+static ngx_uint_t ngx_sf_exposition_upstream(ngx_sf_exposition_t *ex,
+    ngx_uint_t i, u_char *name);
 static ngx_uint_t ngx_sf_exposition_server(ngx_sf_exposition_t *ex,
     ngx_uint_t i, u_char *buf, size_t size);
 static ngx_sf_source_t *ngx_sf_exposition_source(ngx_sf_exposition_t *ex,
@@ -99,8 +104,6 @@ static void ngx_sf_family_lane(ngx_sf_exposition_t *ex,
 static void ngx_sf_family_fills(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
 static void ngx_sf_family_zone(ngx_sf_exposition_t *ex,
-    const ngx_sf_family_t *family);
-static void ngx_sf_family_zone_size(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
 static void ngx_sf_family_listener(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
@@ -227,7 +230,7 @@ static const ngx_sf_family_t  ngx_sf_families[] = {
 
     { "softfactory_cache_size_bytes", "gauge",
       "Bytes that there are for entries.",
-      ngx_sf_family_zone_size, 0 },
+      ngx_sf_family_zone, ngx_sf_in_facts(room) },
 
     { "softfactory_cache_pinned_bytes", "gauge",
       "Bytes of answers that are being sent from the zone.",
@@ -359,11 +362,23 @@ ngx_sf_exposition_open(ngx_http_request_t *r)
 static ngx_int_t
 ngx_sf_exposition_prepare(ngx_sf_exposition_t *ex)
 {
+    ngx_uint_t       i;
+    ngx_sf_zone_t  **zone;
+
     ex->sum = ngx_palloc(ex->r->pool, sizeof(ngx_sf_counts_t));
     ex->gauges = ngx_palloc(ex->r->pool, sizeof(ngx_sf_gauges_t));
 
-    if (ex->sum == NULL || ex->gauges == NULL) {
+    ex->facts = ngx_palloc(ex->r->pool, ex->smcf->zones.nelts
+                                        * sizeof(ngx_sf_zone_facts_t) + 1);
+
+    if (ex->sum == NULL || ex->gauges == NULL || ex->facts == NULL) {
         return NGX_ERROR;
+    }
+
+    zone = ex->smcf->zones.elts;
+
+    for (i = 0; i < ex->smcf->zones.nelts; i++) {
+        ngx_sf_zone_facts(zone[i], &ex->facts[i]);
     }
 
     ngx_sf_gauges_publish(ex->smcf->worker);
@@ -506,7 +521,9 @@ ngx_sf_exposition_escape(u_char *buf, const u_char *text, size_t len)
             *buf++ = '\\';
         }
 
-        *buf++ = text[i] == '\n' ? ' ' : text[i];
+        /* what is no ASCII may be no UTF-8 either */
+
+        *buf++ = text[i] >= ' ' && text[i] < 0x7f ? text[i] : '?';
     }
 
     *buf = '\0';
@@ -518,23 +535,24 @@ ngx_sf_exposition_histogram(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family, const char *label, const char *value,
     const ngx_sf_histogram_t *histogram)
 {
-    ngx_uint_t  i, n;
+    uint64_t    n;
+    ngx_uint_t  i;
 
     n = 0;
 
     for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
         n += histogram->bucket[i];
 
-        ngx_sf_exposition_line(ex, "%s_bucket{%s=\"%s\",le=\"%s\"} %ui\n",
+        ngx_sf_exposition_line(ex, "%s_bucket{%s=\"%s\",le=\"%s\"} %uL\n",
                                family->name, label, value,
                                ngx_sf_histogram_names[i], n);
     }
 
-    ngx_sf_exposition_line(ex, "%s_sum{%s=\"%s\"} %ui.%06ui\n",
+    ngx_sf_exposition_line(ex, "%s_sum{%s=\"%s\"} %uL.%06uL\n",
                            family->name, label, value,
                            histogram->sum / 1000000,
                            histogram->sum % 1000000);
-    ngx_sf_exposition_line(ex, "%s_count{%s=\"%s\"} %ui\n", family->name,
+    ngx_sf_exposition_line(ex, "%s_count{%s=\"%s\"} %uL\n", family->name,
                            label, value, n);
 }
 
@@ -545,7 +563,8 @@ static void
 ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 {
     u_char       status[NGX_INT_T_LEN + 1];
-    ngx_uint_t   i, m, s, n;
+    uint64_t     n;
+    ngx_uint_t   i, m, s;
 
     for (i = 0; i <= ex->smcf->nendpoints; i++) {
         for (m = 0; m < NGX_SF_METRICS_METHODS; m++) {
@@ -562,7 +581,7 @@ ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
                 ngx_sf_exposition_line(ex,
                            "%s{method=\"%s\",endpoint=\"%s\",status=\"%s\"} "
-                           "%ui\n", family->name, ngx_sf_metrics_methods[m],
+                           "%uL\n", family->name, ngx_sf_metrics_methods[m],
                            ngx_sf_request_endpoint_name(ex->smcf, i), status,
                            n);
             }
@@ -606,9 +625,9 @@ ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
     for (i = 0; i <= ex->smcf->nendpoints; i++) {
         counts = (u_char *) &ex->sum->endpoints[i];
 
-        ngx_sf_exposition_line(ex, "%s{endpoint=\"%s\"} %ui\n", family->name,
+        ngx_sf_exposition_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
                                ngx_sf_request_endpoint_name(ex->smcf, i),
-                               *(ngx_uint_t *) (counts + family->offset));
+                               *(uint64_t *) (counts + family->offset));
     }
 }
 
@@ -616,9 +635,9 @@ ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
 static void
 ngx_sf_family_counter(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %ui\n", family->name,
-                           *(ngx_uint_t *) ((u_char *) ex->sum
-                                            + family->offset));
+    ngx_sf_exposition_line(ex, "%s %uL\n", family->name,
+                           *(uint64_t *) ((u_char *) ex->sum
+                                          + family->offset));
 }
 
 
@@ -635,7 +654,7 @@ ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
 
         for (k = NGX_SF_CACHE_HIT; k < NGX_SF_CACHE_STATUSES; k++) {
             ngx_sf_exposition_line(ex,
-                           "%s{endpoint=\"%s\",result=\"%s\"} %ui\n",
+                           "%s{endpoint=\"%s\",result=\"%s\"} %uL\n",
                            family->name,
                            ngx_sf_request_endpoint_name(ex->smcf, i),
                            ngx_sf_metrics_cache[k],
@@ -664,7 +683,7 @@ ngx_sf_family_errors(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
     ngx_uint_t  i;
 
     for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
-        ngx_sf_exposition_line(ex, "%s{reason=\"%s\"} %ui\n", family->name,
+        ngx_sf_exposition_line(ex, "%s{reason=\"%s\"} %uL\n", family->name,
                                ngx_sf_metrics_outcomes[i],
                                ex->sum->errors[i]);
     }
@@ -684,28 +703,22 @@ ngx_sf_family_flights(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
     };
 
     for (i = 0; i < NGX_SF_METRICS_KINDS; i++) {
-        ngx_sf_exposition_line(ex, "%s{kind=\"%s\"} %ui\n", family->name,
+        ngx_sf_exposition_line(ex, "%s{kind=\"%s\"} %uL\n", family->name,
                                kinds[i], ex->sum->flights[i]);
     }
 }
 
 
-/* names come from "server" lines and upstreams, which cannot hold much */
-
 static void
 ngx_sf_family_up(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 {
-    u_char       name[NGX_SF_EXPOSITION_NAME];
-    ngx_uint_t   i;
-    u_char      *text;
+    u_char      name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
-        if (ex->gauges->upstreams[i].used == 0) {
+        if (!ngx_sf_exposition_upstream(ex, i, name)) {
             continue;
         }
-
-        text = ex->metrics->sh->upstreams[i].name;
-        ngx_sf_exposition_escape(name, text, ngx_strlen(text));
 
         ngx_sf_exposition_line(ex, "%s{upstream=\"%s\"} %d\n", family->name,
                                name, ex->gauges->upstreams[i].up != 0);
@@ -717,21 +730,17 @@ static void
 ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char       name[NGX_SF_EXPOSITION_NAME];
-    u_char      *text;
-    ngx_uint_t   i, k;
+    u_char      name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t  i, k;
 
     for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
-        if (ex->gauges->upstreams[i].used == 0) {
+        if (!ngx_sf_exposition_upstream(ex, i, name)) {
             continue;
         }
 
-        text = ex->metrics->sh->upstreams[i].name;
-        ngx_sf_exposition_escape(name, text, ngx_strlen(text));
-
         for (k = 0; k < NGX_SF_PG_CLOSE_REASONS; k++) {
             ngx_sf_exposition_line(ex,
-                               "%s{upstream=\"%s\",reason=\"%s\"} %ui\n",
+                               "%s{upstream=\"%s\",reason=\"%s\"} %uL\n",
                                family->name, name, ngx_sf_pg_close_name(k),
                                ex->sum->disconnects[i][k]);
         }
@@ -744,19 +753,15 @@ ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family)
 {
     u_char                    name[NGX_SF_EXPOSITION_NAME];
-    u_char                   *text;
     ngx_uint_t                i, k;
     ngx_sf_upstream_gauge_t  *upstream;
 
     for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
         upstream = &ex->gauges->upstreams[i];
 
-        if (upstream->used == 0) {
+        if (!ngx_sf_exposition_upstream(ex, i, name)) {
             continue;
         }
-
-        text = ex->metrics->sh->upstreams[i].name;
-        ngx_sf_exposition_escape(name, text, ngx_strlen(text));
 
         for (k = 0; k < NGX_SF_PG_LISTEN; k++) {
             ngx_sf_exposition_line(ex,
@@ -766,6 +771,21 @@ ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
                                ? upstream->queue[k] : upstream->queue_max);
         }
     }
+}
+
+
+/* the name of an upstream's place; 0: nobody uses it */
+
+static ngx_uint_t
+ngx_sf_exposition_upstream(ngx_sf_exposition_t *ex, ngx_uint_t i,
+    u_char *name)
+{
+    const u_char  *text;
+
+    text = ex->metrics->sh->upstreams[i].name;
+    ngx_sf_exposition_escape(name, text, ngx_strlen(text));
+
+    return ex->gauges->upstreams[i].used != 0;
 }
 
 
@@ -853,25 +873,21 @@ ngx_sf_family_lane(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 static void
 ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 {
-    u_char                name[NGX_SF_EXPOSITION_NAME];
-    ngx_uint_t            i;
-    ngx_sf_zone_t       **zone;
-    ngx_sf_zone_facts_t   facts;
-
-    zone = ex->smcf->zones.elts;
+    u_char                       name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t                   i;
+    const ngx_sf_cache_stats_t  *stats;
 
     for (i = 0; i < ex->smcf->zones.nelts; i++) {
-        ngx_sf_zone_facts(zone[i], &facts);
-        ngx_sf_exposition_escape(name, zone[i]->name.data,
-                                 zone[i]->name.len);
+        stats = &ex->facts[i].stats;
+        ngx_sf_exposition_zone(ex, i, name);
 
         ngx_sf_exposition_line(ex,
                                "%s{zone=\"%s\",result=\"stored\"} %ui\n"
                                "%s{zone=\"%s\",result=\"raced\"} %ui\n"
                                "%s{zone=\"%s\",result=\"refused\"} %ui\n",
-                               family->name, name, facts.stats.fills,
-                               family->name, name, facts.stats.raced,
-                               family->name, name, facts.stats.refused);
+                               family->name, name, stats->fills,
+                               family->name, name, stats->raced,
+                               family->name, name, stats->refused);
     }
 }
 
@@ -879,43 +895,29 @@ ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 static void
 ngx_sf_family_zone(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 {
-    u_char                name[NGX_SF_EXPOSITION_NAME];
-    ngx_uint_t            i;
-    ngx_sf_zone_t       **zone;
-    ngx_sf_zone_facts_t   facts;
-
-    zone = ex->smcf->zones.elts;
+    u_char       name[NGX_SF_EXPOSITION_NAME];
+    u_char      *facts;
+    ngx_uint_t   i;
 
     for (i = 0; i < ex->smcf->zones.nelts; i++) {
-        ngx_sf_zone_facts(zone[i], &facts);
-        ngx_sf_exposition_escape(name, zone[i]->name.data,
-                                 zone[i]->name.len);
+        facts = (u_char *) &ex->facts[i];
+        ngx_sf_exposition_zone(ex, i, name);
 
         ngx_sf_exposition_line(ex, "%s{zone=\"%s\"} %ui\n", family->name,
-                               name,
-                               *(ngx_uint_t *) ((u_char *) &facts
-                                                + family->offset));
+                               name, *(ngx_uint_t *) (facts
+                                                      + family->offset));
     }
 }
 
 
 static void
-ngx_sf_family_zone_size(ngx_sf_exposition_t *ex,
-    const ngx_sf_family_t *family)
+ngx_sf_exposition_zone(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *name)
 {
-    u_char          name[NGX_SF_EXPOSITION_NAME];
-    ngx_uint_t      i;
-    ngx_sf_zone_t **zone;
+    ngx_sf_zone_t  **zone;
 
     zone = ex->smcf->zones.elts;
 
-    for (i = 0; i < ex->smcf->zones.nelts; i++) {
-        ngx_sf_exposition_escape(name, zone[i]->name.data,
-                                 zone[i]->name.len);
-
-        ngx_sf_exposition_line(ex, "%s{zone=\"%s\"} %uz\n", family->name,
-                               name, zone[i]->sh->arena_size);
-    }
+    ngx_sf_exposition_escape(name, zone[i]->name.data, zone[i]->name.len);
 }
 
 
@@ -1052,7 +1054,7 @@ ngx_sf_family_machine(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 static void
 ngx_sf_family_cpu(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %ui.%06ui\n", family->name,
+    ngx_sf_exposition_line(ex, "%s %uL.%06uL\n", family->name,
                            ex->sum->cpu / 1000000, ex->sum->cpu % 1000000);
 }
 

@@ -27,8 +27,8 @@ struct ngx_sf_places_s {
 static void ngx_sf_gauge_handler(ngx_event_t *ev);
 static ngx_int_t ngx_sf_gauge_place(ngx_sf_worker_t *worker, ngx_uint_t i);
 static void ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i);
-static void ngx_sf_gauge_lane(ngx_sf_worker_t *worker, ngx_uint_t i,
-    ngx_sf_pg_lane_t *lane);
+static void ngx_sf_gauge_lane(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *of, ngx_sf_lane_gauge_t *gauge);
 static ngx_uint_t ngx_sf_gauge_state(const ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_gauge_add(ngx_sf_gauges_t *sum,
     const ngx_sf_metrics_slot_t *slot);
@@ -128,7 +128,7 @@ ngx_sf_gauge_handler(ngx_event_t *ev)
 void
 ngx_sf_gauges_publish(ngx_sf_worker_t *worker)
 {
-    ngx_uint_t       i;
+    ngx_uint_t       i, evictions;
     ngx_sf_zone_t  **zone;
 
     for (i = 0; i < worker->smcf->pools.nelts; i++) {
@@ -136,24 +136,25 @@ ngx_sf_gauges_publish(ngx_sf_worker_t *worker)
     }
 
     zone = worker->smcf->zones.elts;
-    worker->smcf->metrics->slot->counts.evictions = 0;
+    evictions = 0;
 
     for (i = 0; i < worker->smcf->zones.nelts; i++) {
         if (zone[i]->slot) {
-            worker->smcf->metrics->slot->counts.evictions
-                                          += zone[i]->slot->stats.evictions;
+            evictions += zone[i]->slot->stats.evictions;
         }
     }
+
+    worker->smcf->metrics->slot->counts.evictions = evictions;
 }
 
 
 static void
 ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i)
 {
-    ngx_uint_t                n;
+    ngx_uint_t                n, lane;
     ngx_sf_places_t          *places;
     ngx_sf_pg_pool_t         *pool;
-    ngx_sf_server_gauge_t    *server;
+    ngx_sf_server_gauge_t     server;
     ngx_sf_metrics_slot_t    *slot;
     ngx_sf_upstream_gauge_t  *upstream;
 
@@ -174,48 +175,49 @@ ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i)
         slot->counts.disconnects[places->upstream][n] = pool->closed[n];
     }
 
-    for (n = 0; n < pool->nservers; n++) {
-        if (places->servers[n] != NGX_ERROR) {
-            server = &slot->servers[places->servers[n]];
-            ngx_memzero(server, sizeof(ngx_sf_server_gauge_t));
-            server->used = 1;
-        }
-    }
-
     for (n = 0; n < NGX_SF_PG_LANES; n++) {
         upstream->queue[n] = pool->lanes[n].nwaiting;
-        ngx_sf_gauge_lane(worker, i, &pool->lanes[n]);
+    }
+
+    /* who reads this meanwhile finds what was, or what is */
+
+    for (n = 0; n < pool->nservers; n++) {
+        if (places->servers[n] == NGX_ERROR) {
+            continue;
+        }
+
+        server.used = 1;
+
+        for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
+            ngx_sf_gauge_lane(&pool->lanes[lane], &pool->servers[n],
+                              &server.lanes[lane]);
+        }
+
+        slot->servers[places->servers[n]] = server;
     }
 }
 
 
 static void
-ngx_sf_gauge_lane(ngx_sf_worker_t *worker, ngx_uint_t i,
-    ngx_sf_pg_lane_t *lane)
+ngx_sf_gauge_lane(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *of,
+    ngx_sf_lane_gauge_t *gauge)
 {
-    ngx_int_t              place;
-    ngx_uint_t             state;
-    ngx_queue_t           *q, *head;
-    ngx_sf_pg_conn_t      *pgc;
-    ngx_sf_pg_pool_t      *pool;
-    ngx_sf_lane_gauge_t   *gauge;
-    ngx_sf_server_gauge_t *servers;
+    ngx_uint_t         state;
+    ngx_queue_t       *q, *head;
+    ngx_sf_pg_conn_t  *pgc;
 
-    pool = lane->pool;
-    servers = worker->smcf->metrics->slot->servers;
+    ngx_memzero(gauge, sizeof(ngx_sf_lane_gauge_t));
 
     for (state = 0; state < NGX_SF_PG_CONN_STATES; state++) {
         head = &lane->conns[state];
 
         for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
             pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
-            place = worker->places[i].servers[pgc->server - pool->servers];
 
-            if (place == NGX_ERROR) {
+            if (pgc->server != of) {
                 continue;
             }
 
-            gauge = &servers[place].lanes[lane->kind];
             gauge->statements_max += ngx_sf_pg_lane_depth(lane);
 
             if (state != NGX_SF_PG_CONN_CLOSED) {

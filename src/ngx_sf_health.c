@@ -121,7 +121,8 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
     unheard = 0;
 
     for (i = 0; i < smcf->pools.nelts; i++) {
-        down |= pgcf[i]->primary && ngx_sf_pg_is_down(smcf->worker->pools[i]);
+        down |= pgcf[i]->primary && !pgcf[i]->listener
+                && ngx_sf_pg_is_down(smcf->worker->pools[i]);
     }
 
     for (i = 0; i < smcf->origins.nelts; i++) {

@@ -15,12 +15,14 @@
 
 /* those of the performance report from 0.1 s on, finer ones below */
 
-const ngx_uint_t  ngx_sf_histogram_bounds[] = {
+const ngx_uint_t
+ngx_sf_histogram_bounds[NGX_SF_HISTOGRAM_BUCKETS - 1] = {
     10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000,
     250000, 500000, 1000000, 2500000, 5000000
 };
 
-const char *const  ngx_sf_histogram_names[] = {
+const char *const
+ngx_sf_histogram_names[NGX_SF_HISTOGRAM_BUCKETS] = {
     "0.00001", "0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001",
     "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0",
     "2.5", "5.0", "+Inf"
@@ -43,10 +45,11 @@ ngx_sf_histogram_add(ngx_sf_histogram_t *histogram, uint64_t us)
 }
 
 
-ngx_uint_t
+uint64_t
 ngx_sf_histogram_count(const ngx_sf_histogram_t *histogram)
 {
-    ngx_uint_t  i, n;
+    uint64_t    n;
+    ngx_uint_t  i;
 
     n = 0;
 
@@ -59,7 +62,7 @@ ngx_sf_histogram_count(const ngx_sf_histogram_t *histogram)
 
 
 double
-ngx_sf_histogram_quantile(const uint32_t *bucket, double p, ngx_uint_t high)
+ngx_sf_histogram_quantile(const uint64_t *bucket, double p, ngx_uint_t high)
 {
     double      rank, below, from, to;
     uint64_t    all;

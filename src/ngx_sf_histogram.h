@@ -17,25 +17,27 @@
 #define NGX_SF_HISTOGRAM_BUCKETS  19
 
 typedef struct {
-    ngx_uint_t                  bucket[NGX_SF_HISTOGRAM_BUCKETS];
-    ngx_uint_t                  sum;
+    uint64_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    uint64_t                    sum;
 } ngx_sf_histogram_t;
 
 
 /* upper bounds of all buckets but the last, and all as Prometheus calls them
    (seconds) */
-extern const ngx_uint_t    ngx_sf_histogram_bounds[];
-extern const char *const   ngx_sf_histogram_names[];
+extern const ngx_uint_t
+    ngx_sf_histogram_bounds[NGX_SF_HISTOGRAM_BUCKETS - 1];
+extern const char *const
+    ngx_sf_histogram_names[NGX_SF_HISTOGRAM_BUCKETS];
 
 void ngx_sf_histogram_add(ngx_sf_histogram_t *histogram, uint64_t us);
-ngx_uint_t ngx_sf_histogram_count(const ngx_sf_histogram_t *histogram);
+uint64_t ngx_sf_histogram_count(const ngx_sf_histogram_t *histogram);
 
 /*
  * Microseconds below which a part p (0..1) of all lies, by interpolation in
  * its bucket, and not above high, where that is not 0; 0 when there is none.
  * Above the last bound nothing is known but high.
  */
-double ngx_sf_histogram_quantile(const uint32_t *bucket, double p,
+double ngx_sf_histogram_quantile(const uint64_t *bucket, double p,
     ngx_uint_t high);
 
 

@@ -166,7 +166,8 @@ ngx_sf_load_bounds(void)
 static json_t *
 ngx_sf_load_requests(ngx_sf_load_view_t *view)
 {
-    ngx_uint_t  i, n, errors, all, failed, slow;
+    uint64_t    n, errors, all, failed, slow;
+    ngx_uint_t  i;
 
     all = 0;
     failed = 0;
@@ -192,7 +193,8 @@ static json_t *
 ngx_sf_load_endpoints(ngx_sf_load_view_t *view)
 {
     json_t      *list;
-    ngx_uint_t   i, errors;
+    uint64_t     errors;
+    ngx_uint_t   i;
 
     list = json_array();
 
@@ -210,7 +212,8 @@ static json_t *
 ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i)
 {
     json_t                    *buckets, *cache;
-    ngx_uint_t                 k, n, errors;
+    uint64_t                   n, errors;
+    ngx_uint_t                 k;
     ngx_sf_endpoint_counts_t  *counts;
 
     counts = &view->sum.endpoints[i];

@@ -21,33 +21,39 @@ static void ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh,
     ngx_sf_metrics_slot_t *slot);
 static void ngx_sf_metrics_add(ngx_sf_counts_t *sum,
     const ngx_sf_counts_t *counts);
-static void ngx_sf_metrics_widen(ngx_sf_span_t *span,
-    const ngx_sf_span_t *other);
+static ngx_uint_t ngx_sf_metrics_used(ngx_sf_metrics_t *metrics,
+    const ngx_sf_metrics_name_t *name);
+static void ngx_sf_metrics_forget(ngx_sf_metrics_sh_t *sh,
+    ngx_sf_metrics_name_t *name);
+static void ngx_sf_metrics_clean(u_char *text, size_t size,
+    const ngx_str_t *name);
 static ngx_uint_t ngx_sf_metrics_dead(ngx_pid_t pid);
 static ngx_int_t ngx_sf_metrics_name(ngx_sf_metrics_t *metrics,
     ngx_sf_metrics_name_t *names, ngx_uint_t n, ngx_uint_t upstream,
     const ngx_str_t *name);
+static ngx_int_t ngx_sf_metrics_find(const ngx_sf_metrics_name_t *names,
+    ngx_uint_t n, ngx_uint_t upstream, const u_char *text);
 
 
-const char *const  ngx_sf_metrics_methods[] = {
+const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS] = {
     "GET", "HEAD", "OPTIONS", "other"
 };
 
-const ngx_uint_t  ngx_sf_metrics_statuses[] = {
+const ngx_uint_t  ngx_sf_metrics_statuses[NGX_SF_METRICS_STATUSES] = {
     200, 304, 400, 401, 403, 404, 405, 499, 500, 503, 504,
-    201, 202, 204, 206, 408, 409, 413, 416, 0
+    201, 202, 204, 206, 408, 409, 412, 416, 0
 };
 
-const char *const  ngx_sf_metrics_lanes[] = {
+const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES] = {
     "read", "heavy", "write", "listen"
 };
 
-const char *const  ngx_sf_metrics_outcomes[] = {
+const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES] = {
     "ok", "busy", "expired", "unavailable", "timeout", "denied", "invalid",
     "conflict", "broken", "failed"
 };
 
-const char *const  ngx_sf_metrics_cache[] = {
+const char *const  ngx_sf_metrics_cache[NGX_SF_CACHE_STATUSES] = {
     "none", "hit", "miss", "expired", "updating", "stale", "bypass"
 };
 
@@ -85,6 +91,7 @@ ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data)
 {
     ngx_sf_metrics_t  *old = data;
 
+    ngx_uint_t            i;
     ngx_time_t           *tp;
     ngx_sf_metrics_t     *metrics;
     ngx_sf_metrics_sh_t  *sh;
@@ -106,14 +113,14 @@ ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data)
 
     ngx_memzero(sh, offsetof(ngx_sf_metrics_sh_t, pasts));
 
-    for (data = sh->slots;
-         data < (void *) &sh->slots[NGX_SF_METRICS_SLOTS];
-         data = (ngx_sf_metrics_slot_t *) data + 1)
-    {
-        ((ngx_sf_metrics_slot_t *) data)->pid = 0;
+    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+        sh->slots[i].pid = 0;
     }
 
     tp = ngx_timeofday();
+
+    sh->second = ngx_current_msec;
+    sh->tick = 1;
 
     sh->start.sec = tp->sec;
     sh->start.msec = tp->msec;
@@ -238,37 +245,40 @@ ngx_sf_metrics_dead(ngx_pid_t pid)
 }
 
 
+/* whoever dies in the middle of this loses some, and counts none twice */
+
 static void
 ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_slot_t *slot)
 {
     ngx_uint_t  i;
 
+    slot->pid = 0;
+
     ngx_sf_metrics_add(&sh->gone, &slot->counts);
 
     for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
-        ngx_sf_metrics_widen(&sh->gone_spans[i], &slot->spans[i]);
+        ngx_sf_metrics_widen(&sh->gone_spans[i], &slot->spans[i].all);
     }
-
-    slot->pid = 0;
 }
 
 
 static void
 ngx_sf_metrics_add(ngx_sf_counts_t *sum, const ngx_sf_counts_t *counts)
 {
-    ngx_uint_t         i, *to;
-    const ngx_uint_t  *from;
+    uint64_t        *to;
+    ngx_uint_t       i;
+    const uint64_t  *from;
 
-    to = (ngx_uint_t *) sum;
-    from = (const ngx_uint_t *) counts;
+    to = (uint64_t *) sum;
+    from = (const uint64_t *) counts;
 
-    for (i = 0; i < sizeof(ngx_sf_counts_t) / sizeof(ngx_uint_t); i++) {
+    for (i = 0; i < sizeof(ngx_sf_counts_t) / sizeof(uint64_t); i++) {
         to[i] += from[i];
     }
 }
 
 
-static void
+void
 ngx_sf_metrics_widen(ngx_sf_span_t *span, const ngx_sf_span_t *other)
 {
     if (other->low && (span->low == 0 || other->low < span->low)) {
@@ -284,7 +294,8 @@ ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     ngx_uint_t method, ngx_uint_t status, ngx_uint_t cache, uint64_t us)
 {
     ngx_uint_t                 i, tick;
-    ngx_sf_span_t             *span;
+    ngx_sf_span_t              span;
+    ngx_sf_spans_t            *spans;
     ngx_sf_endpoint_counts_t  *counts;
 
     counts = &metrics->slot->counts.endpoints[endpoint];
@@ -298,30 +309,22 @@ ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     counts->requests[method][i]++;
     counts->cache[cache]++;
 
-    us = ngx_max(us, 1);
     ngx_sf_histogram_add(&counts->duration, us);
 
-    span = &metrics->slot->spans[endpoint];
+    span.low = ngx_max(us, 1);
+    span.high = span.low;
+
+    spans = &metrics->slot->spans[endpoint];
     tick = metrics->sh->tick;
 
-    if (span->tick != tick) {
-        span->tick_low = us;
-        span->tick_high = us;
-        span->tick = tick;
+    ngx_sf_metrics_widen(&spans->all, &span);
 
-        span->low = span->low ? ngx_min(span->low, us) : us;
-        span->high = ngx_max(span->high, us);
-        return;
-    }
+    if (spans->tick[tick & 1] != tick) {
+        spans->span[tick & 1] = span;
+        spans->tick[tick & 1] = tick;
 
-    if (us < span->tick_low || span->tick_low == 0) {
-        span->tick_low = us;
-        span->low = span->low ? ngx_min(span->low, us) : us;
-    }
-
-    if (us > span->tick_high) {
-        span->tick_high = us;
-        span->high = ngx_max(span->high, us);
+    } else {
+        ngx_sf_metrics_widen(&spans->span[tick & 1], &span);
     }
 }
 
@@ -351,28 +354,128 @@ ngx_sf_metrics_name(ngx_sf_metrics_t *metrics, ngx_sf_metrics_name_t *names,
     ngx_int_t   found;
     ngx_uint_t  i;
 
-    ngx_cpystrn(text, name->data, ngx_min(name->len + 1, sizeof(text)));
-    found = NGX_ERROR;
+    ngx_sf_metrics_clean(text, sizeof(text), name);
 
     ngx_shmtx_lock(&metrics->shpool->mutex);
 
-    for (i = 0; i < n; i++) {
-        if (names[i].name[0] == '\0') {
-            names[i].upstream = upstream;
-            ngx_memcpy(names[i].name, text, sizeof(text));
-        }
+    found = ngx_sf_metrics_find(names, n, upstream, text);
 
-        if (names[i].upstream == upstream
-            && ngx_strcmp(names[i].name, text) == 0)
-        {
+    /* a place that is free, or that no worker uses any more */
+
+    for (i = 0; found == NGX_ERROR && i < n; i++) {
+        if (names[i].name[0] == '\0') {
             found = i;
-            break;
         }
+    }
+
+    for (i = 0; found == NGX_ERROR && i < n; i++) {
+        if (!ngx_sf_metrics_used(metrics, &names[i])) {
+            ngx_sf_metrics_forget(metrics->sh, &names[i]);
+            found = i;
+        }
+    }
+
+    if (found != NGX_ERROR) {
+        names[found].upstream = upstream;
+        ngx_memcpy(names[found].name, text, sizeof(text));
     }
 
     ngx_shmtx_unlock(&metrics->shpool->mutex);
 
     return found;
+}
+
+
+static ngx_int_t
+ngx_sf_metrics_find(const ngx_sf_metrics_name_t *names, ngx_uint_t n,
+    ngx_uint_t upstream, const u_char *text)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < n; i++) {
+        if (names[i].upstream == upstream
+            && ngx_strcmp(names[i].name, text) == 0)
+        {
+            return i;
+        }
+    }
+
+    return NGX_ERROR;
+}
+
+
+/* plain text, as Prometheus and JSON take nothing but UTF-8 */
+
+static void
+ngx_sf_metrics_clean(u_char *text, size_t size, const ngx_str_t *name)
+{
+    size_t  i;
+
+    for (i = 0; i < name->len && i < size - 1; i++) {
+        text[i] = name->data[i] >= ' ' && name->data[i] < 0x7f
+                  ? name->data[i] : '?';
+    }
+
+    ngx_memzero(text + i, size - i);
+}
+
+
+static ngx_uint_t
+ngx_sf_metrics_used(ngx_sf_metrics_t *metrics,
+    const ngx_sf_metrics_name_t *name)
+{
+    ngx_uint_t              i;
+    ngx_sf_metrics_sh_t    *sh;
+    ngx_sf_metrics_slot_t  *slot;
+
+    sh = metrics->sh;
+
+    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+        slot = &sh->slots[i];
+
+        if (slot->pid == 0) {
+            continue;
+        }
+
+        if (name >= sh->servers
+            && name < sh->servers + NGX_SF_METRICS_SERVERS)
+        {
+            if (slot->servers[name - sh->servers].used) {
+                return 1;
+            }
+
+        } else if (slot->upstreams[name - sh->upstreams].used) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/* an upstream takes its servers along, and what was counted of it */
+
+static void
+ngx_sf_metrics_forget(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_name_t *name)
+{
+    ngx_uint_t  i, upstream;
+
+    if (name < sh->upstreams
+        || name >= sh->upstreams + NGX_SF_METRICS_UPSTREAMS)
+    {
+        return;
+    }
+
+    upstream = name - sh->upstreams;
+
+    ngx_memzero(sh->gone.disconnects[upstream],
+                sizeof(sh->gone.disconnects[upstream]));
+
+    for (i = 0; i < NGX_SF_METRICS_SERVERS; i++) {
+        if (sh->servers[i].upstream == upstream) {
+            ngx_memzero(&sh->servers[i], sizeof(ngx_sf_metrics_name_t));
+        }
+    }
 }
 
 
@@ -400,27 +503,43 @@ ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_sf_counts_t *sum)
 
 void
 ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
-    ngx_sf_span_t *span)
+    ngx_uint_t tick, ngx_sf_span_t *span)
 {
     ngx_uint_t            i;
+    ngx_sf_spans_t       *spans;
     ngx_sf_metrics_sh_t  *sh;
 
     sh = metrics->sh;
-    *span = sh->gone_spans[endpoint];
+    span->low = 0;
+    span->high = 0;
+
+    if (tick == 0) {
+        *span = sh->gone_spans[endpoint];
+    }
 
     for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
-        if (sh->slots[i].pid) {
-            ngx_sf_metrics_widen(span, &sh->slots[i].spans[endpoint]);
+        spans = &sh->slots[i].spans[endpoint];
+
+        if (sh->slots[i].pid == 0) {
+            continue;
+        }
+
+        if (tick == 0) {
+            ngx_sf_metrics_widen(span, &spans->all);
+
+        } else if (spans->tick[tick & 1] == tick) {
+            ngx_sf_metrics_widen(span, &spans->span[tick & 1]);
         }
     }
 }
 
 
-ngx_uint_t
+uint64_t
 ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
-    ngx_uint_t *errors)
+    uint64_t *errors)
 {
-    ngx_uint_t  i, m, n;
+    uint64_t    n;
+    ngx_uint_t  i, m;
 
     n = 0;
     *errors = 0;

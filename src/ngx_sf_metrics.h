@@ -31,7 +31,7 @@
  */
 
 #define NGX_SF_METRICS_ENDPOINTS  64      /* rows, and two more */
-#define NGX_SF_METRICS_SLOTS      128     /* workers, old and new ones */
+#define NGX_SF_METRICS_SLOTS      NGX_SF_SLOTS
 #define NGX_SF_METRICS_UPSTREAMS  16
 #define NGX_SF_METRICS_SERVERS    64
 #define NGX_SF_METRICS_NAME       96      /* bytes of a name, with its NUL */
@@ -39,7 +39,7 @@
 #define NGX_SF_METRICS_STATUSES   20
 #define NGX_SF_METRICS_KINDS      4       /* ngx_sf_item_e */
 #define NGX_SF_METRICS_INTERVAL   5       /* seconds between two pasts */
-#define NGX_SF_METRICS_PASTS      722     /* of an hour and a bit */
+#define NGX_SF_METRICS_PASTS      740     /* of an hour and a bit */
 #define NGX_SF_METRICS_SLOW       16      /* slow requests, of a worker */
 
 
@@ -50,10 +50,10 @@ typedef struct ngx_sf_metrics_sh_s  ngx_sf_metrics_sh_t;
 /* --- what is added up: words only, so that all of it is one loop --- */
 
 typedef struct {
-    ngx_uint_t                  requests[NGX_SF_METRICS_METHODS]
+    uint64_t                    requests[NGX_SF_METRICS_METHODS]
                                         [NGX_SF_METRICS_STATUSES];
-    ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
-    ngx_uint_t                  slow;
+    uint64_t                    cache[NGX_SF_CACHE_STATUSES];
+    uint64_t                    slow;
     ngx_sf_histogram_t          duration; /* of requests */
     ngx_sf_histogram_t          query;    /* of statements */
 } ngx_sf_endpoint_counts_t;
@@ -61,12 +61,12 @@ typedef struct {
 typedef struct {
     ngx_sf_endpoint_counts_t    endpoints[NGX_SF_METRICS_ENDPOINTS];
     ngx_sf_histogram_t          queue[NGX_SF_PG_LANES];
-    ngx_uint_t                  errors[NGX_SF_PG_OUTCOMES];
-    ngx_uint_t                  flights[NGX_SF_METRICS_KINDS];
-    ngx_uint_t                  fallbacks;
-    ngx_uint_t                  evictions;    /* of all zones */
-    ngx_uint_t                  cpu;      /* of the process */
-    ngx_uint_t                  disconnects[NGX_SF_METRICS_UPSTREAMS]
+    uint64_t                    errors[NGX_SF_PG_OUTCOMES];
+    uint64_t                    flights[NGX_SF_METRICS_KINDS];
+    uint64_t                    fallbacks;
+    uint64_t                    evictions;    /* of all zones */
+    uint64_t                    cpu;      /* of the process */
+    uint64_t                    disconnects[NGX_SF_METRICS_UPSTREAMS]
                                            [NGX_SF_PG_CLOSE_REASONS];
 } ngx_sf_counts_t;
 
@@ -100,15 +100,20 @@ typedef struct {
 } ngx_sf_upstream_gauge_t;
 
 
-/* shortest and longest request, 0: there was none; of all, and of a tick */
+/* shortest and longest request, 0: there was none */
 
 typedef struct {
     ngx_uint_t                  low;
     ngx_uint_t                  high;
-    ngx_uint_t                  tick;
-    ngx_uint_t                  tick_low;
-    ngx_uint_t                  tick_high;
 } ngx_sf_span_t;
+
+/* of all, and of the last two intervals: one is written, one is read */
+
+typedef struct {
+    ngx_sf_span_t               all;
+    ngx_sf_span_t               span[2];
+    ngx_uint_t                  tick[2];  /* numbers of the intervals */
+} ngx_sf_spans_t;
 
 
 /* a request that took longer than softfactory_slow; texts end with NUL */
@@ -136,7 +141,7 @@ typedef struct {
 typedef struct {
     ngx_atomic_t                pid;      /* (m) 0: free */
     ngx_sf_counts_t             counts;   /* (o) */
-    ngx_sf_span_t               spans[NGX_SF_METRICS_ENDPOINTS];  /* (o) */
+    ngx_sf_spans_t              spans[NGX_SF_METRICS_ENDPOINTS];  /* (o) */
     ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];  /* (o) */
     ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
                                           /* (o) */
@@ -148,37 +153,37 @@ typedef struct {
 /* --- how things stood at a time --- */
 
 typedef struct {
-    uint32_t                    requests;
-    uint32_t                    errors;   /* 5xx */
-    uint32_t                    slow;
-    uint32_t                    queries;
-    uint32_t                    cache[NGX_SF_CACHE_STATUSES];
-    uint32_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
-    uint32_t                    low;      /* of the interval that it ends */
-    uint32_t                    high;
+    uint64_t                    requests;
+    uint64_t                    errors;   /* 5xx */
+    uint64_t                    slow;
+    uint64_t                    queries;
+    uint64_t                    cache[NGX_SF_CACHE_STATUSES];
+    uint64_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
     uint64_t                    sum;
     uint64_t                    query_sum;
+    ngx_sf_span_t               span;     /* of the interval that it ends */
 } ngx_sf_past_endpoint_t;
 
-/* of all processors, and of the memory that there is: percent, or sums */
+/* what a look at the machine brings; or sums of that, or peaks */
 
 typedef struct {
-    double                      cpu;
-    double                      memory;
+    double                      cpu;      /* percent of all processors */
+    double                      memory;   /* percent */
+    double                      nginx_cpu;    /* percent of one processor */
+    double                      nginx_memory; /* bytes */
 } ngx_sf_machine_t;
 
 typedef struct {
     time_t                      sec;
     ngx_uint_t                  msec;
     ngx_msec_t                  at;       /* ngx_current_msec */
-    uint64_t                    cpu;      /* of nginx */
     uint64_t                    evictions;
-    uint32_t                    errors[NGX_SF_PG_OUTCOMES];
-    uint32_t                    queue[NGX_SF_HISTOGRAM_BUCKETS];
-    uint32_t                    nseconds; /* that machine is the sum of */
+    uint64_t                    errors[NGX_SF_PG_OUTCOMES];
+    uint64_t                    queue[NGX_SF_HISTOGRAM_BUCKETS];
+    ngx_uint_t                  looks;    /* that machine is the sum of */
     ngx_sf_machine_t            machine;
     ngx_sf_machine_t            peak;     /* of the interval, as the next */
-    uint32_t                    queue_peak;
+    ngx_uint_t                  queue_peak;
     ngx_sf_past_endpoint_t      endpoints[NGX_SF_METRICS_ENDPOINTS];
 } ngx_sf_past_t;
 
@@ -201,12 +206,15 @@ struct ngx_sf_metrics_sh_s {
     /* the rest is written by the worker that has won the second */
 
     ngx_atomic_t                second;   /* ngx_current_msec of the last */
-    ngx_atomic_t                tick;     /* number of intervals */
+    ngx_atomic_t                seconds;  /* number of them */
+    ngx_atomic_t                tick;     /* number of intervals, from 1 */
     uint64_t                    ticks_busy;   /* of the processors, last */
     uint64_t                    ticks_all;
-    ngx_sf_machine_t            machine;  /* of the last second */
-    ngx_sf_machine_t            sum;      /* of nseconds, since the start */
-    ngx_uint_t                  nseconds;
+    uint64_t                    cpu;      /* of nginx, the same */
+    ngx_msec_t                  looked;   /* when */
+    ngx_sf_machine_t            machine;  /* of the last look */
+    ngx_sf_machine_t            sum;      /* of all looks */
+    ngx_uint_t                  looks;
     ngx_sf_machine_t            peak;     /* since the start */
     ngx_sf_machine_t            interval_peak;
     ngx_uint_t                  queue_peak;
@@ -234,12 +242,12 @@ struct ngx_sf_metrics_s {
 #define ngx_sf_metrics_unknown(metrics)    ((metrics)->nendpoints)
 #define ngx_sf_metrics_principal(metrics)  ((metrics)->nendpoints + 1)
 
-/* names of what is counted, by index */
-extern const char *const   ngx_sf_metrics_methods[];
-extern const ngx_uint_t    ngx_sf_metrics_statuses[];     /* 0: any other */
-extern const char *const   ngx_sf_metrics_lanes[];
-extern const char *const   ngx_sf_metrics_outcomes[];
-extern const char *const   ngx_sf_metrics_cache[];
+/* names of what is counted, by index; status 0 is any other */
+extern const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS];
+extern const ngx_uint_t   ngx_sf_metrics_statuses[NGX_SF_METRICS_STATUSES];
+extern const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES];
+extern const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES];
+extern const char *const  ngx_sf_metrics_cache[NGX_SF_CACHE_STATUSES];
 
 /* bytes of shared memory; a number that changes with what is in it */
 size_t ngx_sf_metrics_size(void);
@@ -277,13 +285,17 @@ ngx_int_t ngx_sf_metrics_server(ngx_sf_metrics_t *metrics,
 /* of all workers; sum need not be zeroed */
 void ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_sf_counts_t *sum);
 
-/* shortest and longest request since the start */
+/*
+ * Shortest and longest request of all workers: of an interval, or, for tick 0,
+ * since the start.
+ */
 void ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
-    ngx_sf_span_t *span);
+    ngx_uint_t tick, ngx_sf_span_t *span);
+void ngx_sf_metrics_widen(ngx_sf_span_t *span, const ngx_sf_span_t *other);
 
 /* requests of an endpoint: all, and those with 5xx */
-ngx_uint_t ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
-    ngx_uint_t *errors);
+uint64_t ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
+    uint64_t *errors);
 
 
 /* --- ngx_sf_sample.c: what is looked at once a second --- */

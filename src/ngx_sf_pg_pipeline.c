@@ -357,6 +357,7 @@ static ngx_int_t
 ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
+    char                        *code;
     ngx_sf_pg_slot_t            *execute;
     const ngx_sf_pg_sqlstate_t  *row;
 
@@ -365,9 +366,12 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         return NGX_OK;
     }
 
-    row = ngx_sf_pg_sqlstate(PQresultErrorField(res, PG_DIAG_SQLSTATE));
+    code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    row = ngx_sf_pg_sqlstate(code);
 
-    if (row->action == NGX_SF_PG_LOST) {
+    /* an error without a code is libpq's own word for a lost connection */
+
+    if (row->action == NGX_SF_PG_LOST || code == NULL) {
         PQclear(res);
         ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
         return NGX_ERROR;
@@ -391,9 +395,8 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         execute->prepare = row->outcome;
 
         if (execute->query) {
-            ngx_cpystrn((u_char *) execute->query->sqlstate,
-                    (u_char *) PQresultErrorField(res, PG_DIAG_SQLSTATE),
-                    sizeof(execute->query->sqlstate));
+            ngx_cpystrn((u_char *) execute->query->sqlstate, (u_char *) code,
+                        sizeof(execute->query->sqlstate));
         }
     }
 

@@ -26,10 +26,9 @@ typedef struct {
 
 typedef struct {
     ngx_sf_advice_endpoint_t    figures;
-    uint32_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    uint64_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
     ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
-    ngx_uint_t                  low;      /* microseconds */
-    ngx_uint_t                  high;
+    ngx_sf_span_t               span;     /* microseconds */
     double                      query_sum;    /* ms */
     double                      p50;
     double                      p99;
@@ -175,7 +174,7 @@ ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds)
 static void
 ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 {
-    ngx_uint_t                     k;
+    ngx_uint_t                     k, high;
     ngx_sf_report_row_t           *row;
     ngx_sf_advice_endpoint_t      *figures;
     const ngx_sf_past_endpoint_t  *now, *then;
@@ -187,16 +186,16 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 
     figures->name = ngx_sf_request_endpoint_name(report->smcf, i);
     figures->path = ngx_sf_report_path(report, i);
-    figures->requests = (uint32_t) (now->requests - then->requests);
-    figures->errors = (uint32_t) (now->errors - then->errors);
-    figures->queries = (uint32_t) (now->queries - then->queries);
+    figures->requests = now->requests - then->requests;
+    figures->errors = now->errors - then->errors;
+    figures->queries = now->queries - then->queries;
 
     for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
         row->bucket[k] = now->bucket[k] - then->bucket[k];
     }
 
     for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
-        row->cache[k] = (uint32_t) (now->cache[k] - then->cache[k]);
+        row->cache[k] = now->cache[k] - then->cache[k];
     }
 
     figures->hits = row->cache[NGX_SF_CACHE_HIT]
@@ -217,10 +216,10 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
         figures->query = row->query_sum / figures->queries;
     }
 
-    row->p50 = ngx_sf_histogram_quantile(row->bucket, 0.5, row->high) / 1000;
-    row->p99 = ngx_sf_histogram_quantile(row->bucket, 0.99, row->high) / 1000;
-    figures->p95 = ngx_sf_histogram_quantile(row->bucket, 0.95, row->high)
-                   / 1000;
+    high = row->span.high;
+    row->p50 = ngx_sf_histogram_quantile(row->bucket, 0.5, high) / 1000;
+    row->p99 = ngx_sf_histogram_quantile(row->bucket, 0.99, high) / 1000;
+    figures->p95 = ngx_sf_histogram_quantile(row->bucket, 0.95, high) / 1000;
 }
 
 
@@ -229,38 +228,30 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 static void
 ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i)
 {
-    ngx_uint_t                     n, k;
-    ngx_sf_span_t                  span;
-    ngx_sf_report_row_t           *row;
-    ngx_sf_metrics_sh_t           *sh;
-    const ngx_sf_past_endpoint_t  *past;
+    ngx_uint_t            n, k;
+    ngx_sf_span_t        *span;
+    const ngx_sf_past_t  *past;
+    ngx_sf_metrics_sh_t  *sh;
 
-    row = &report->rows[i];
     sh = report->metrics->sh;
+    span = &report->rows[i].span;
 
     if (report->since == &sh->start) {
-        ngx_sf_metrics_span(report->metrics, i, &span);
-        row->low = span.low;
-        row->high = span.high;
+        ngx_sf_metrics_span(report->metrics, i, 0, span);
         return;
     }
 
-    row->low = report->now.endpoints[i].low;
-    row->high = report->now.endpoints[i].high;
+    *span = report->now.endpoints[i].span;
     n = sh->npasts;
 
     for (k = 1; k <= n && k < NGX_SF_METRICS_PASTS; k++) {
-        if (&sh->pasts[(n - k) % NGX_SF_METRICS_PASTS] == report->since) {
+        past = &sh->pasts[(n - k) % NGX_SF_METRICS_PASTS];
+
+        if (past == report->since) {
             break;
         }
 
-        past = &sh->pasts[(n - k) % NGX_SF_METRICS_PASTS].endpoints[i];
-
-        if (past->low && (row->low == 0 || past->low < row->low)) {
-            row->low = past->low;
-        }
-
-        row->high = ngx_max(row->high, past->high);
+        ngx_sf_metrics_widen(span, &past->endpoints[i].span);
     }
 }
 
@@ -268,7 +259,7 @@ ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i)
 static void
 ngx_sf_report_totals(ngx_sf_report_t *report)
 {
-    uint32_t              queue[NGX_SF_HISTOGRAM_BUCKETS];
+    uint64_t              queue[NGX_SF_HISTOGRAM_BUCKETS];
     ngx_uint_t            i, k;
     ngx_sf_report_row_t  *row;
 
@@ -312,8 +303,8 @@ ngx_sf_report_document(ngx_sf_report_t *report)
 static json_t *
 ngx_sf_report_summary(ngx_sf_report_t *report)
 {
-    double                     cpu;
     ngx_uint_t                 i, slow, erring;
+    ngx_sf_load_t             *load;
     ngx_sf_advice_endpoint_t  *figures;
 
     slow = 0;
@@ -326,26 +317,27 @@ ngx_sf_report_summary(ngx_sf_report_t *report)
         erring += figures->errors != 0;
     }
 
-    cpu = (report->now.cpu - report->since->cpu) / 1000000.0;
+    load = &report->load;
 
-    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I,"
-                     " s:o}",
+    return json_pack("{s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+                     " s:I, s:I, s:o}",
               "total_requests", (json_int_t) report->requests,
               "total_errors", (json_int_t) report->errors,
               "requests_per_second",
               ngx_sf_report_number(report->requests / report->seconds),
-              "avg_cpu_percent",
-              ngx_sf_report_number(report->load.average.cpu),
-              "peak_cpu_percent", ngx_sf_report_number(report->load.peak.cpu),
+              "avg_cpu_percent", ngx_sf_report_number(load->average.cpu),
+              "peak_cpu_percent", ngx_sf_report_number(load->peak.cpu),
               "avg_memory_percent",
-              ngx_sf_report_number(report->load.average.memory),
-              "peak_memory_percent",
-              ngx_sf_report_number(report->load.peak.memory),
-              "nginx_cpu_percent",
-              ngx_sf_report_number(ngx_sf_report_percent(cpu,
-                                                         report->seconds)),
-              "nginx_memory_mb",
-              ngx_sf_report_number(report->gauges.memory / 1048576.0),
+              ngx_sf_report_number(load->average.memory),
+              "peak_memory_percent", ngx_sf_report_number(load->peak.memory),
+              "avg_nginx_cpu_percent",
+              ngx_sf_report_number(load->average.nginx_cpu),
+              "peak_nginx_cpu_percent",
+              ngx_sf_report_number(load->peak.nginx_cpu),
+              "avg_nginx_memory_mb",
+              ngx_sf_report_number(load->average.nginx_memory / 1048576),
+              "peak_nginx_memory_mb",
+              ngx_sf_report_number(load->peak.nginx_memory / 1048576),
               "slow_endpoint_count", (json_int_t) slow,
               "error_endpoint_count", (json_int_t) erring,
               "recommendations", ngx_sf_report_advice(report));
@@ -376,8 +368,8 @@ ngx_sf_report_endpoints(ngx_sf_report_t *report)
                 "requests", (json_int_t) row->figures.requests,
                 "errors", (json_int_t) row->figures.errors,
                 "avg_ms", ngx_sf_report_number(row->figures.avg),
-                "min_ms", ngx_sf_report_number(row->low / 1000.0),
-                "max_ms", ngx_sf_report_number(row->high / 1000.0),
+                "min_ms", ngx_sf_report_number(row->span.low / 1000.0),
+                "max_ms", ngx_sf_report_number(row->span.high / 1000.0),
                 "p50_ms", ngx_sf_report_number(row->p50),
                 "p95_ms", ngx_sf_report_number(row->figures.p95),
                 "p99_ms", ngx_sf_report_number(row->p99),
@@ -429,8 +421,8 @@ ngx_sf_report_database(ngx_sf_report_t *report)
 
     for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
         json_object_set_new(errors, ngx_sf_metrics_outcomes[i],
-                            json_integer((uint32_t) (report->now.errors[i]
-                                              - report->since->errors[i])));
+                            json_integer(report->now.errors[i]
+                                         - report->since->errors[i]));
     }
 
     avg = report->queries ? report->query_sum / report->queries : 0;
@@ -533,7 +525,7 @@ ngx_sf_report_advice(ngx_sf_report_t *report)
 static void
 ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
 {
-    uint32_t                  errors[NGX_SF_PG_OUTCOMES];
+    uint64_t                  errors[NGX_SF_PG_OUTCOMES];
     ngx_uint_t                i, mask;
     ngx_msec_int_t            age;
     ngx_sf_origin_t          *origin;

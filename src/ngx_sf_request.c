@@ -42,6 +42,7 @@ static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_end(ngx_sf_ctx_t *ctx);
 static ngx_uint_t ngx_sf_request_method(const ngx_http_request_t *r);
 
 
@@ -80,6 +81,8 @@ ngx_sf_handler(ngx_http_request_t *r)
     ctx->slcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_module);
     ctx->status = NGX_HTTP_OK;
     ctx->started = ngx_sf_pg_now();
+    ctx->with_body = r->headers_in.content_length_n > 0
+                     || r->headers_in.chunked;
     ctx->wait.handler = ngx_sf_request_landed;
     ctx->wait.data = ctx;
 
@@ -182,19 +185,24 @@ ngx_sf_request_cleanup(void *data)
 
     ngx_sf_flight_leave(&ctx->wait);
 
-    /* the log phase comes after this, and still wants the parameters */
-
-    if (ctx->memo
-        && (r != r->main
-            || ngx_http_get_module_ctx(r, ngx_http_softfactory_module)
-               != ctx))
-    {
-        ngx_sf_memo_release(ctx->memo);
-        ctx->memo = NULL;
-    }
-
     if (!ctx->done && r->headers_out.status == 0) {
         r->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    }
+
+    /*
+     * The log phase comes after this.  It does not find a request that a
+     * filter or error_page has answered instead, nor one that was passed on.
+     */
+
+    if (ngx_http_get_module_ctx(r, ngx_http_softfactory_module) != ctx
+        && r == r->main && !ctx->passed)
+    {
+        ngx_sf_request_end(ctx);
+    }
+
+    if (ctx->memo && (ctx->ended || r != r->main)) {
+        ngx_sf_memo_release(ctx->memo);
+        ctx->memo = NULL;
     }
 }
 
@@ -202,8 +210,6 @@ ngx_sf_request_cleanup(void *data)
 ngx_int_t
 ngx_sf_request_log(ngx_http_request_t *r)
 {
-    uint64_t       us;
-    ngx_uint_t     status;
     ngx_sf_ctx_t  *ctx;
 
     ctx = ngx_http_get_module_ctx(r, ngx_http_softfactory_module);
@@ -212,17 +218,7 @@ ngx_sf_request_log(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    us = ngx_sf_pg_now() - ctx->started;
-    status = r->err_status ? r->err_status : r->headers_out.status;
-
-    ngx_sf_metrics_request(ctx->worker->smcf->metrics,
-                           ngx_sf_request_endpoint(ctx),
-                           ngx_sf_request_method(r), status,
-                           ctx->cache_status, us);
-
-    if (ctx->slcf->slow && us >= (uint64_t) ctx->slcf->slow * 1000) {
-        ngx_sf_slow_request(ctx, us);
-    }
+    ngx_sf_request_end(ctx);
 
     if (ctx->memo && r == r->main) {
         ngx_sf_memo_release(ctx->memo);
@@ -230,6 +226,45 @@ ngx_sf_request_log(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Counts a request.  What a client takes to send a body that nobody reads is
+ * no part of its time: nginx comes to an end only after that.
+ */
+
+static void
+ngx_sf_request_end(ngx_sf_ctx_t *ctx)
+{
+    uint64_t             us;
+    ngx_uint_t           status, cache;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+    ctx->ended = 1;
+
+    us = ngx_sf_pg_now() - ctx->started;
+
+    if (ctx->answered && ctx->with_body) {
+        us = ctx->answered;
+    }
+
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    /* where there is no statement, there is nothing to be spared */
+
+    cache = ctx->endpoint && ctx->endpoint->answer
+            && ctx->endpoint->row->document == NULL
+            ? ctx->cache_status : NGX_SF_CACHE_NONE;
+
+    ngx_sf_metrics_request(ctx->worker->smcf->metrics,
+                           ngx_sf_request_endpoint(ctx),
+                           ngx_sf_request_method(r), status, cache, us);
+
+    if (ctx->slcf->slow && us >= (uint64_t) ctx->slcf->slow * 1000) {
+        ngx_sf_slow_request(ctx, us);
+    }
 }
 
 
@@ -362,6 +397,7 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
     }
 
     ctx->done = 1;
+    ctx->passed = 1;
     ctx->worker->smcf->metrics->slot->counts.fallbacks++;
 
     if (ctx->slcf->fallback.data[0] == '@') {

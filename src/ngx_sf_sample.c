@@ -25,13 +25,17 @@
 
 static void ngx_sf_sample_process(ngx_sf_metrics_slot_t *slot);
 static void ngx_sf_sample_look(ngx_sf_metrics_sh_t *sh);
+static void ngx_sf_sample_add(ngx_sf_metrics_sh_t *sh,
+    const ngx_sf_machine_t *look);
 static void ngx_sf_sample_peak(ngx_sf_machine_t *peak,
-    const ngx_sf_machine_t *now);
-static double ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh);
-static double ngx_sf_sample_memory(void);
+    const ngx_sf_machine_t *look);
+static void ngx_sf_sample_nginx(ngx_sf_metrics_sh_t *sh,
+    ngx_sf_machine_t *look);
+static ngx_int_t ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh, double *percent);
+static ngx_int_t ngx_sf_sample_memory(double *percent);
 static ngx_uint_t ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh);
 static void ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log);
-static void ngx_sf_sample_endpoint(ngx_sf_metrics_sh_t *sh, ngx_uint_t i,
+static void ngx_sf_sample_endpoint(ngx_sf_metrics_t *metrics, ngx_uint_t i,
     const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
     ngx_sf_past_endpoint_t *past);
 static ngx_int_t ngx_sf_sample_read(const char *path, char *buf,
@@ -60,7 +64,7 @@ ngx_sf_sample_take(ngx_sf_metrics_t *metrics, ngx_log_t *log)
 
     ngx_sf_sample_look(sh);
 
-    if (sh->nseconds % NGX_SF_METRICS_INTERVAL == 0) {
+    if (++sh->seconds % NGX_SF_METRICS_INTERVAL == 0) {
         ngx_sf_metrics_bury(metrics);
         ngx_sf_sample_keep(metrics, log);
     }
@@ -75,8 +79,8 @@ ngx_sf_sample_process(ngx_sf_metrics_slot_t *slot)
     struct rusage  usage;
 
     if (getrusage(RUSAGE_SELF, &usage) == 0) {
-        slot->counts.cpu = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
-                           * 1000000
+        slot->counts.cpu = (uint64_t) (usage.ru_utime.tv_sec
+                                       + usage.ru_stime.tv_sec) * 1000000
                            + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
     }
 
@@ -88,44 +92,91 @@ ngx_sf_sample_process(ngx_sf_metrics_slot_t *slot)
 }
 
 
+/* a look that cannot be taken leaves the last one, and does not count */
+
 static void
 ngx_sf_sample_look(ngx_sf_metrics_sh_t *sh)
 {
-    ngx_uint_t  n;
-
-    sh->machine.cpu = ngx_sf_sample_cpu(sh);
-    sh->machine.memory = ngx_sf_sample_memory();
-
-    sh->sum.cpu += sh->machine.cpu;
-    sh->sum.memory += sh->machine.memory;
-    sh->nseconds++;
-
-    ngx_sf_sample_peak(&sh->peak, &sh->machine);
-    ngx_sf_sample_peak(&sh->interval_peak, &sh->machine);
+    ngx_uint_t        n;
+    ngx_sf_machine_t  look;
 
     n = ngx_sf_sample_queues(sh);
 
     sh->queue_peak = ngx_max(sh->queue_peak, n);
     sh->interval_queue_peak = ngx_max(sh->interval_queue_peak, n);
+
+    ngx_sf_sample_nginx(sh, &look);
+
+    if (ngx_sf_sample_cpu(sh, &look.cpu) == NGX_OK
+        && ngx_sf_sample_memory(&look.memory) == NGX_OK)
+    {
+        ngx_sf_sample_add(sh, &look);
+    }
 }
 
 
 static void
-ngx_sf_sample_peak(ngx_sf_machine_t *peak, const ngx_sf_machine_t *now)
+ngx_sf_sample_add(ngx_sf_metrics_sh_t *sh, const ngx_sf_machine_t *look)
 {
-    peak->cpu = ngx_max(peak->cpu, now->cpu);
-    peak->memory = ngx_max(peak->memory, now->memory);
+    sh->machine = *look;
+    sh->looks++;
+
+    sh->sum.cpu += look->cpu;
+    sh->sum.memory += look->memory;
+    sh->sum.nginx_cpu += look->nginx_cpu;
+    sh->sum.nginx_memory += look->nginx_memory;
+
+    ngx_sf_sample_peak(&sh->peak, look);
+    ngx_sf_sample_peak(&sh->interval_peak, look);
+}
+
+
+static void
+ngx_sf_sample_peak(ngx_sf_machine_t *peak, const ngx_sf_machine_t *look)
+{
+    peak->cpu = ngx_max(peak->cpu, look->cpu);
+    peak->memory = ngx_max(peak->memory, look->memory);
+    peak->nginx_cpu = ngx_max(peak->nginx_cpu, look->nginx_cpu);
+    peak->nginx_memory = ngx_max(peak->nginx_memory, look->nginx_memory);
+}
+
+
+/* what the workers have told */
+
+static void
+ngx_sf_sample_nginx(ngx_sf_metrics_sh_t *sh, ngx_sf_machine_t *look)
+{
+    uint64_t        cpu;
+    ngx_uint_t      i;
+    ngx_msec_int_t  ms;
+
+    cpu = sh->gone.cpu;
+    look->nginx_memory = 0;
+
+    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+        if (sh->slots[i].pid) {
+            cpu += sh->slots[i].counts.cpu;
+            look->nginx_memory += sh->slots[i].memory;
+        }
+    }
+
+    ms = (ngx_msec_int_t) (ngx_current_msec - sh->looked);
+
+    look->nginx_cpu = sh->looked && cpu > sh->cpu && ms > 0
+                      ? (cpu - sh->cpu) / 10.0 / ms : 0;
+
+    sh->cpu = cpu;
+    sh->looked = ngx_current_msec;
 }
 
 
 /* percent since the last look: proc(5), /proc/stat */
 
-static double
-ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh)
+static ngx_int_t
+ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh, double *percent)
 {
     char                buf[512];
-    double              part;
-    uint64_t            all, busy;
+    uint64_t            all, busy, before, then;
     ngx_uint_t          i;
     unsigned long long  t[8];
 
@@ -134,7 +185,7 @@ ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh)
                   &t[1], &t[2], &t[3], &t[4], &t[5], &t[6], &t[7])
            != 8)
     {
-        return 0;
+        return NGX_ERROR;
     }
 
     all = 0;
@@ -146,29 +197,33 @@ ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh)
     /* idle and iowait */
 
     busy = all - t[3] - t[4];
-    part = 0;
-
-    if (sh->ticks_all && all > sh->ticks_all && busy > sh->ticks_busy) {
-        part = (double) (busy - sh->ticks_busy) / (all - sh->ticks_all);
-    }
+    before = sh->ticks_all;
+    then = sh->ticks_busy;
 
     sh->ticks_all = all;
     sh->ticks_busy = busy;
 
-    return 100 * ngx_min(part, 1);
+    if (before == 0 || all <= before) {
+        return NGX_ERROR;
+    }
+
+    *percent = busy > then ? 100.0 * (busy - then) / (all - before) : 0;
+    *percent = ngx_min(*percent, 100);
+
+    return NGX_OK;
 }
 
 
 /* percent that cannot be had without swapping: proc(5), /proc/meminfo */
 
-static double
-ngx_sf_sample_memory(void)
+static ngx_int_t
+ngx_sf_sample_memory(double *percent)
 {
     char           buf[2048], *total, *available;
     unsigned long  all, left;
 
     if (ngx_sf_sample_read("/proc/meminfo", buf, sizeof(buf)) != NGX_OK) {
-        return 0;
+        return NGX_ERROR;
     }
 
     total = strstr(buf, "MemTotal:");
@@ -179,14 +234,16 @@ ngx_sf_sample_memory(void)
         || sscanf(available, "MemAvailable: %lu", &left) != 1
         || all == 0)
     {
-        return 0;
+        return NGX_ERROR;
     }
 
-    return 100 - 100.0 * ngx_min(left, all) / all;
+    *percent = 100 - 100.0 * ngx_min(left, all) / all;
+
+    return NGX_OK;
 }
 
 
-/* statements that wait, of all workers */
+/* statements of requests that wait, of all workers */
 
 static ngx_uint_t
 ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh)
@@ -200,7 +257,7 @@ ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh)
         for (k = 0; sh->slots[i].pid && k < NGX_SF_METRICS_UPSTREAMS; k++) {
             upstream = &sh->slots[i].upstreams[k];
 
-            for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
+            for (lane = 0; lane < NGX_SF_PG_LISTEN; lane++) {
                 n += upstream->queue[lane];
             }
         }
@@ -225,7 +282,7 @@ ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
     sh = metrics->sh;
     tick = sh->tick;
 
-    /* who counts from here on counts for the next one */
+    /* who counts from here on counts for the next one, in the other place */
 
     sh->tick = tick + 1;
 
@@ -257,9 +314,8 @@ ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
     now->sec = tp->sec;
     now->msec = tp->msec;
     now->at = ngx_current_msec;
-    now->cpu = sum->cpu;
     now->evictions = sum->evictions;
-    now->nseconds = sh->nseconds;
+    now->looks = sh->looks;
     now->machine = sh->sum;
     now->peak = sh->interval_peak;
     now->queue_peak = sh->interval_queue_peak;
@@ -277,52 +333,27 @@ ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
     }
 
     for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
-        ngx_sf_sample_endpoint(sh, i, &sum->endpoints[i], tick,
+        ngx_sf_sample_endpoint(metrics, i, &sum->endpoints[i], tick,
                                &now->endpoints[i]);
     }
 }
 
 
 static void
-ngx_sf_sample_endpoint(ngx_sf_metrics_sh_t *sh, ngx_uint_t i,
+ngx_sf_sample_endpoint(ngx_sf_metrics_t *metrics, ngx_uint_t i,
     const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
     ngx_sf_past_endpoint_t *past)
 {
-    ngx_uint_t            k, errors;
-    const ngx_sf_span_t  *span;
-
-    past->requests = ngx_sf_metrics_requests(counts, &errors);
-    past->errors = errors;
+    past->requests = ngx_sf_metrics_requests(counts, &past->errors);
     past->slow = counts->slow;
     past->queries = ngx_sf_histogram_count(&counts->query);
     past->sum = counts->duration.sum;
     past->query_sum = counts->query.sum;
-    past->low = 0;
-    past->high = 0;
 
-    for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
-        past->cache[k] = counts->cache[k];
-    }
+    ngx_memcpy(past->cache, counts->cache, sizeof(past->cache));
+    ngx_memcpy(past->bucket, counts->duration.bucket, sizeof(past->bucket));
 
-    for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
-        past->bucket[k] = counts->duration.bucket[k];
-    }
-
-    for (k = 0; k < NGX_SF_METRICS_SLOTS; k++) {
-        span = &sh->slots[k].spans[i];
-
-        if (sh->slots[k].pid == 0 || span->tick != tick
-            || span->tick_low == 0)
-        {
-            continue;
-        }
-
-        if (past->low == 0 || span->tick_low < past->low) {
-            past->low = span->tick_low;
-        }
-
-        past->high = ngx_max(past->high, span->tick_high);
-    }
+    ngx_sf_metrics_span(metrics, i, tick, &past->span);
 }
 
 
@@ -352,7 +383,11 @@ ngx_sf_sample_past(ngx_sf_metrics_t *metrics, time_t seconds)
         }
     }
 
-    return &sh->start;
+    /* the oldest one, if there was a longer time than is kept */
+
+    return n < NGX_SF_METRICS_PASTS
+           ? &sh->start
+           : &sh->pasts[(n - i + 1) % NGX_SF_METRICS_PASTS];
 }
 
 
@@ -365,11 +400,15 @@ ngx_sf_sample_load(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *since,
     ngx_sf_metrics_sh_t  *sh;
 
     sh = metrics->sh;
-    n = sh->nseconds - since->nseconds;
+    n = sh->looks - since->looks;
 
     load->average.cpu = n ? (sh->sum.cpu - since->machine.cpu) / n : 0;
     load->average.memory = n ? (sh->sum.memory - since->machine.memory) / n
                              : 0;
+    load->average.nginx_cpu = n ? (sh->sum.nginx_cpu
+                                   - since->machine.nginx_cpu) / n : 0;
+    load->average.nginx_memory = n ? (sh->sum.nginx_memory
+                                      - since->machine.nginx_memory) / n : 0;
 
     if (since == &sh->start) {
         load->peak = sh->peak;

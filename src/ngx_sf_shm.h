@@ -255,6 +255,7 @@ void ngx_sf_zone_unlock(ngx_sf_zone_t *zone);
 
 typedef struct {
     size_t                      bytes;    /* of values */
+    size_t                      room;     /* that there is for entries */
     size_t                      pinned;
     ngx_uint_t                  nodes;
     ngx_uint_t                  fills;    /* under way */

@@ -162,6 +162,10 @@ ngx_sf_slow_limited(ngx_sf_ctx_t *ctx)
     limit = &ctx->worker->slow;
     now = ngx_time();
 
+    if (ctx->slcf->slow_rate == 0) {
+        return 1;
+    }
+
     if (limit->second != now) {
         if (limit->skipped) {
             ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
@@ -191,22 +195,27 @@ ngx_sf_slow_log(ngx_sf_ctx_t *ctx, ngx_sf_slow_t *slow)
     char       line[NGX_SF_SLOW_LINE];
     size_t     len;
     json_t    *doc;
+    ngx_log_t  log;
+
+    /* without the handler that adds the request line, and so what is in it */
+
+    log = *ctx->request->connection->log;
+    log.handler = NULL;
 
     doc = ngx_sf_slow_json(ctx->worker->smcf, slow);
-    len = json_dumpb(doc, line, sizeof(line), JSON_COMPACT|JSON_SORT_KEYS);
+    len = json_dumpb(doc, line, sizeof(line), NGX_SF_STATUS_JSON);
 
     if (len > sizeof(line)) {
 
         /* every byte of the parameters is escaped */
 
         json_object_del(doc, "params");
-        len = json_dumpb(doc, line, sizeof(line),
-                         JSON_COMPACT|JSON_SORT_KEYS);
+        len = json_dumpb(doc, line, sizeof(line), NGX_SF_STATUS_JSON);
     }
 
     if (len && len <= sizeof(line)) {
-        ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
-                      "softfactory slow request: %*s", len, line);
+        ngx_log_error(NGX_LOG_WARN, &log, 0, "softfactory slow request: %*s",
+                      len, line);
     }
 
     json_decref(doc);
@@ -221,14 +230,14 @@ ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow)
 
     cache = ngx_sf_response_cache_status(slow->cache);
 
-    doc = json_pack("{s:f, s:s, s:s, s:I, s:s#, s:f, s:f, s:f, s:f, s:f,"
+    doc = json_pack("{s:f, s:s, s:s, s:I, s:s%, s:f, s:f, s:f, s:f, s:f,"
                     " s:s, s:s}",
                     "time", slow->sec + slow->msec / 1000.0,
                     "endpoint", ngx_sf_request_endpoint_name(smcf,
                                                        slow->endpoint),
                     "params", slow->params,
                     "status", (json_int_t) slow->status,
-                    "cache", cache->data ? (char *) cache->data : "",
+                    "cache", cache->len ? (char *) cache->data : "",
                     cache->len,
                     "ms", slow->total / 1000.0,
                     "auth_ms", slow->auth / 1000.0,

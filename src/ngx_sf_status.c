@@ -16,10 +16,6 @@
 #include <jansson.h>
 
 
-#define NGX_SF_STATUS_JSON                                                    \
-    (JSON_COMPACT|JSON_SORT_KEYS|JSON_REAL_PRECISION(15))
-
-
 typedef struct {
     const char                 *name;
     size_t                      offset;   /* in ngx_sf_cache_stats_t */
@@ -165,7 +161,7 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
 
     coherent = ngx_sf_zone_coherent(source, smcf->lease, &age);
 
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:s#}",
+    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:s%}",
                      "coherent", (int) coherent,
                      "confirmed_ms_ago",
                      age < 0 ? json_null() : json_integer(age),

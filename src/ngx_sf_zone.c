@@ -37,6 +37,8 @@ static ngx_uint_t ngx_sf_zone_renew(ngx_sf_zone_t *zone);
 static ngx_uint_t ngx_sf_zone_alive(ngx_pid_t pid);
 static void ngx_sf_zone_count(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
 static void ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
+static void ngx_sf_zone_add_up(ngx_sf_zone_sh_t *sh,
+    ngx_sf_zone_facts_t *facts);
 
 
 ngx_int_t
@@ -446,17 +448,20 @@ ngx_sf_zone_source(ngx_sf_zone_t *zone, const u_char identity[16])
 void
 ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
 {
-    ngx_uint_t         i, k, *sum;
+    ngx_uint_t         usable;
     ngx_queue_t       *q;
-    ngx_sf_slot_t     *slot;
-    const ngx_uint_t  *n;
     ngx_sf_zone_sh_t  *sh;
 
     sh = zone->sh;
 
     ngx_memzero(facts, sizeof(ngx_sf_zone_facts_t));
 
-    if (ngx_sf_zone_lock(zone)) {
+    facts->room = sh->arena_size;
+    facts->pinned = ngx_sf_cache_pinned(zone);
+
+    usable = ngx_sf_zone_lock(zone);
+
+    if (usable) {
         facts->bytes = sh->bytes;
         facts->nodes = sh->nodes;
 
@@ -466,11 +471,25 @@ ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
         {
             facts->fills++;
         }
-
-        ngx_sf_zone_unlock(zone);
     }
 
-    facts->pinned = ngx_sf_cache_pinned(zone);
+    /* a worker that leaves in the middle would be counted in neither place */
+
+    ngx_sf_zone_add_up(sh, facts);
+
+    if (usable) {
+        ngx_sf_zone_unlock(zone);
+    }
+}
+
+
+static void
+ngx_sf_zone_add_up(ngx_sf_zone_sh_t *sh, ngx_sf_zone_facts_t *facts)
+{
+    ngx_uint_t         i, k, *sum;
+    ngx_sf_slot_t     *slot;
+    const ngx_uint_t  *n;
+
     facts->stats = sh->gone;
     sum = (ngx_uint_t *) &facts->stats;
 

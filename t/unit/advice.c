@@ -46,6 +46,9 @@ static const test_endpoint_t  test_endpoints[] = {
       { TEST_NAME, .requests = 1000, .errors = 6 },
       { "/api/sns/posts", "0.6 %", "above 0.5 %", "error.log" } },
 
+    { "errors, too few to tell",
+      { TEST_NAME, .requests = 19, .errors = 19 }, { NULL } },
+
     { "errors, critical",
       { TEST_NAME, .requests = 1000, .errors = 51 },
       { "5.1 %", "critical, above 5 %" } },
@@ -56,16 +59,16 @@ static const test_endpoint_t  test_endpoints[] = {
     { "latency by the statement",
       { TEST_NAME, .requests = 1000, .p95 = 501, .avg = 300,
         .queries = 1000, .query = 290 },
-      { "/api/sns/posts", "501 ms (above 500 ms)", "290 ms", "EXPLAIN" } },
+      { "/api/sns/posts", "501.0 ms (above 500 ms)", "290 ms", "EXPLAIN" } },
 
     { "latency elsewhere",
       { TEST_NAME, .requests = 1000, .p95 = 501, .avg = 300,
         .queries = 1000, .query = 3 },
-      { "501 ms", "connections=", "clients" } },
+      { "501.0 ms", "connections=", "clients" } },
 
     { "latency, critical",
       { TEST_NAME, .requests = 1000, .p95 = 2001 },
-      { "2001 ms", "critical, above 2 s" } },
+      { "2001.0 ms", "critical, above 2 s" } },
 
     { "hits, at the threshold",
       { TEST_NAME, .requests = 1000, .hits = 500, .asked = 1000 }, { NULL } },
@@ -114,11 +117,11 @@ static const test_server_t  test_servers[] = {
     { "timeouts", { .timeout = 7 }, { "7 statements", "pg_locks",
                                       "timeout=" } },
 
-    { "processors", { .cpu = 76 }, { "76 %", "above 75 %", "a node" } },
+    { "processors", { .cpu = 76 }, { "76.0 %", "above 75 %", "a node" } },
 
     { "processors, critical", { .cpu = 91 }, { "critical, above 90 %" } },
 
-    { "memory", { .memory = 81 }, { "81 %", "above 80 %" } },
+    { "memory", { .memory = 81 }, { "81.0 %", "above 80 %" } },
 
     { "memory, critical", { .memory = 96 }, { "critical, above 95 %" } },
 

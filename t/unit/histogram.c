@@ -19,7 +19,7 @@ static ngx_sf_histogram_t  test_histogram;
 static double
 test_quantile(double p, ngx_uint_t high)
 {
-    uint32_t    bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    uint64_t    bucket[NGX_SF_HISTOGRAM_BUCKETS];
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
