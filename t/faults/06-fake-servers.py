@@ -101,6 +101,17 @@ LOUD = {
     "a Sync too many": ("", GOOD + READY + READY),
     "a bad transaction state": ("", GOOD + message(b"Z", b"?")),
 }
+# the same for a statement that is to be prepared, with its execution behind it
+
+PARSES = {
+    "closes while it prepares": ("close", b""),
+    "a warning, and closes while it prepares": (
+        "close", message(b"N", b"SWARNING\0C57P02\0Mcrash\0\0")),
+    "garbage while it prepares": ("", b"\xff\xfe\xfd\xfc garbage" * 4),
+    "an error without SQLSTATE while it prepares": (
+        "", error(b"SERROR", b"Mno code")),
+    "an error while it prepares": ("", error(b"SERROR", b"C57014", b"Mno")),
+}
 GREETINGS = {
     "refuses with an error": error(b"SFATAL", b"C57P03", b"Mstarting up"),
     "refuses without SQLSTATE": error(b"SFATAL", b"Mno code"),
@@ -122,8 +133,10 @@ GREETINGS = {
 class Fake:
     """One connection at a time in a thread of its own; a script of bytes."""
 
-    def __init__(self, greeting, answer, then="", trickle=False):
+    def __init__(self, greeting, answer, then="", trickle=False,
+                 parse=message(b"1")):
         self.greeting, self.answer, self.then = greeting, answer, then
+        self.parse = parse
         self.trickle = trickle
         self.s = socket.socket()
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,7 +171,10 @@ class Fake:
                 n = struct.unpack("!I", self.exactly(c, 4))[0]
                 body = self.exactly(c, n - 4)
                 if kind == b"P":
-                    c.sendall(message(b"1"))
+                    c.sendall(self.parse)
+                    if self.parse != message(b"1") and self.then == "close":
+                        c.close()
+                        return
                 elif kind == b"B":
                     for piece in self.pieces(body):
                         c.sendall(piece)
@@ -308,6 +324,9 @@ def run(t):
         seen.append(one(t, pg, what, fake))
     for what, (then, answer) in list(LOUD.items())[::step]:
         seen.append(one(t, pg, what, Fake(GREETING + READY, answer, then)))
+    for what, (then, parse) in PARSES.items():
+        seen.append(one(t, pg, what, Fake(GREETING + READY, b"", then,
+                                          parse=parse)))
     for what, greeting in list(GREETINGS.items())[::step]:
         seen.append(one(t, pg, what, Fake(greeting, b"")))
 
