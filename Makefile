@@ -1,7 +1,7 @@
 # GNU make; the work is done by the scripts in .ci/.
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans clean help \
-	check-style check-includes check-docs check-notify
+	check-style check-includes check-docs check-notify check-metrics
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -51,6 +51,9 @@ check-docs: ## directives, variables and endpoints are documented
 
 check-notify: ## notify.sql is what the list of tables says
 	@.ci/check-notify.sh
+
+check-metrics: ## alerts fire as they should, ask for what exists [SAMPLE=]
+	@.ci/check-metrics.sh $(SAMPLE)
 
 clean:      ## stop what was left running, remove build/
 	@.ci/clean.sh

@@ -23,6 +23,7 @@ declare -A GROUP=(
     [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua
              linux-perf"
     [valgrind]="valgrind"
+    [metrics]="prometheus perl"
 )
 
 # not in every release of Debian: taken from the suite that has it
