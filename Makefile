@@ -1,7 +1,7 @@
 # GNU make; the work is done by the scripts in .ci/.
 
-.PHONY: all run test asan unit fuzz faults bench valgrind plans clean help \
-	check-style check-includes check-docs check-notify check-metrics
+.PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
+	help check-style check-includes check-docs check-notify check-metrics
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -39,6 +39,9 @@ bench:      ## how fast, on this machine [BENCH=short BENCH_ONLY=hits]
 
 valgrind:   ## the test suite under valgrind
 	@.ci/valgrind.sh
+
+page:       ## the live page in headless Chromium, with pictures
+	@.ci/page.sh
 
 check-style: ## lines, names, lengths, forbidden calls
 	@.ci/check-style.sh

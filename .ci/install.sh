@@ -24,6 +24,8 @@ declare -A GROUP=(
              linux-perf"
     [valgrind]="valgrind"
     [metrics]="prometheus perl"
+    [page]="chromium"
+    [npm]="nodejs npm"
 )
 
 # not in every release of Debian: taken from the suite that has it
