@@ -15,6 +15,12 @@ RUN=$BUILD/run
 TOKEN="softfactory_token demo_token user=1 products=all;"
 NGINX=
 
+# of the live page, in one line: a header must not hold a line's end
+
+POLICY="default-src 'none'; script-src 'self'; style-src 'self'; "
+POLICY+="connect-src 'self'; img-src 'self'; base-uri 'none'; "
+POLICY+="form-action 'none'; frame-ancestors 'none'"
+
 
 # what the operator sees, for the demo's server block; open to this machine
 # only, as it listens on the loopback addresses
@@ -39,11 +45,10 @@ operator() {
                 text/html              html;
                 text/css               css;
                 application/javascript js;
+                image/svg+xml          svg;
             }
-            add_header Content-Security-Policy "default-src 'none';
-                script-src 'self'; style-src 'self'; connect-src 'self';
-                img-src 'self'; base-uri 'none'; form-action 'none';
-                frame-ancestors 'none'" always;
+            charset utf-8;
+            add_header Content-Security-Policy "$POLICY" always;
             add_header X-Content-Type-Options nosniff always;
             add_header Cache-Control no-cache always;
         }
