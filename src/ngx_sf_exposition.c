@@ -557,7 +557,7 @@ ngx_sf_exposition_histogram(ngx_sf_exposition_t *ex,
 }
 
 
-/* a row's own method and 200 from the start, all else when it has happened */
+/* GET with 200 and 5xx from the start, all else when it has happened */
 
 static void
 ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
@@ -571,7 +571,11 @@ ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
             for (s = 0; s < NGX_SF_METRICS_STATUSES; s++) {
                 n = ex->sum->endpoints[i].requests[m][s];
 
-                if (n == 0 && (i == ex->smcf->nendpoints || m || s)) {
+                if (n == 0
+                    && (i == ex->smcf->nendpoints || m
+                        || (ngx_sf_metrics_statuses[s] != NGX_HTTP_OK
+                            && ngx_sf_metrics_statuses[s] < 500)))
+                {
                     continue;
                 }
 
