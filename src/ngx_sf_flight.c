@@ -1001,7 +1001,11 @@ ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
         *db += q->sent ? q->done - q->sent : 0;
     }
 
-    if (flight->sqlstate[0] || q->sqlstate[0]) {
+    /* that of an attempt which was repeated is no reason */
+
+    if (flight->outcome != NGX_SF_PG_OK
+        && (flight->sqlstate[0] || q->sqlstate[0]))
+    {
         ngx_memcpy(sqlstate, flight->sqlstate[0] ? (char *) flight->sqlstate
                                                  : q->sqlstate, 6);
     }
@@ -1090,6 +1094,8 @@ ngx_sf_flight_release(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
 {
+    size_t  size;
+
     if (flight->timer.timer_set) {
         ngx_del_timer(&flight->timer);
     }
@@ -1107,5 +1113,8 @@ ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
     }
 
     ngx_sf_pg_result_free(flight->res);
+
+    size = flight->body.len;
     ngx_destroy_pool(flight->pool);
+    ngx_sf_pg_result_trim(size);
 }

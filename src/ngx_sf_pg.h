@@ -540,5 +540,8 @@ ngx_uint_t ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row,
 /* frees a result; memory of a large one goes back to the system */
 void ngx_sf_pg_result_free(PGresult *res);
 
+/* the same for what has been made of it, once size bytes have been freed */
+void ngx_sf_pg_result_trim(size_t size);
+
 
 #endif /* _NGX_SF_PG_H_INCLUDED_ */

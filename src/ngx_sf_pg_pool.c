@@ -358,13 +358,6 @@ ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     q->conn = NULL;
     q->done = ngx_sf_pg_now();
 
-    if (outcome == NGX_SF_PG_OK) {
-
-        /* that of an attempt before this one */
-
-        q->sqlstate[0] = '\0';
-    }
-
     q->handler(q, outcome, res);
 }
 

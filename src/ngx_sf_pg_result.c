@@ -132,7 +132,13 @@ ngx_sf_pg_result_free(PGresult *res)
     size = PQresultMemorySize(res);
 
     PQclear(res);
+    ngx_sf_pg_result_trim(size);
+}
 
+
+void
+ngx_sf_pg_result_trim(size_t size)
+{
     if (size > NGX_SF_PG_RESULT_LARGE) {
         (void) malloc_trim(0);
     }

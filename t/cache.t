@@ -15,6 +15,7 @@ use lib 't/lib';
 use IO::Socket::UNIX;
 use IO::Uncompress::Gunzip ();
 use POSIX ();
+use JSON::PP ();
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
@@ -1969,15 +1970,16 @@ is($moved->(request('POST', '/purge?all', body => 'x' x 100000)), '200 all',
 --- check
 wait_coherent();
 
-my $doc = document(get('/status', token => undef)->{body});
+my $doc = zone_status();
 my ($cache, $source) = ($doc->{cache}, $doc->{sources}[0]);
 
-is(join(' ', sort keys %$doc), 'cache sources', 'two parts');
+is(join(' ', sort keys %$doc), 'buckets cache connections endpoints errors '
+   . 'machine now requests slow sources started upstreams workers', 'its parts');
 is(join(' ', sort keys %$source), 'coherent confirmed_ms_ago flushes '
    . 'listener_pid moves notifications queue_usage uncovered upstream',
    'of a database');
-is($source->{upstream}, '"primary"', 'its name');
-is($source->{coherent}, 'true', 'it is listened to');
+is($source->{upstream}, 'primary', 'its name');
+is($source->{coherent}, JSON::PP::true, 'it is listened to');
 is($source->{listener_pid}, (worker_pids())[0], 'by a worker');
 cmp_ok($source->{confirmed_ms_ago}, '<', 2000, 'which is alive');
 is($cache->{size}, 32 * 1024 * 1024, 'the size of the zone');

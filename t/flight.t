@@ -803,7 +803,7 @@ woken('an old one by a new one', sub {
     return (time, $lock, $c);
 });
 
-is(counts('fills_under_way', 'pins'), '0 0', 'nothing is left');
+wait_until { counts('fills_under_way', 'pins') eq '0 0' } 'nothing is left';
 --- no_error_log
 [alert]
 [crit]

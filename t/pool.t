@@ -307,7 +307,7 @@ GET /all
 --- response_body_like chomp
 \Aoutcome:0 sqlstate: retried:0
 8\|
-outcome:8 sqlstate:(26000)? retried:\d
+outcome:8 sqlstate:42703 retried:\d
 outcome:0 sqlstate: retried:0
 4\|
 \z
