@@ -26,6 +26,7 @@ declare -A GROUP=(
     [metrics]="prometheus perl"
     [page]="chromium"
     [npm]="nodejs npm"
+    [image]="nginx libpq5 libjansson4"
 )
 
 # not in every release of Debian: taken from the suite that has it
