@@ -1,7 +1,8 @@
 # GNU make; the work is done by the scripts in .ci/.
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
-	help check-style check-includes check-docs check-notify check-metrics
+	help check-style check-includes check-docs check-notify check-metrics \
+	docker-test
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -42,6 +43,8 @@ valgrind:   ## the test suite under valgrind
 
 page:       ## the live page in headless Chromium, with pictures
 	@.ci/page.sh
+docker-test: ## builds docker/ and runs its compose file, with podman
+	@.ci/docker.sh
 
 check-style: ## lines, names, lengths, forbidden calls
 	@.ci/check-style.sh

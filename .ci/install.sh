@@ -26,7 +26,10 @@ declare -A GROUP=(
     [metrics]="prometheus perl"
     [page]="chromium"
     [npm]="nodejs npm"
+    [docker]="podman buildah runc mmdebstrap jq catatonit docker-compose
+              netavark aardvark-dns iptables iproute2 curl openssl"
     [image]="nginx libpq5 libjansson4"
+    [standins]="postgresql prometheus wget"
 )
 
 # not in every release of Debian: taken from the suite that has it
