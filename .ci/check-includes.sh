@@ -15,6 +15,7 @@ shopt -s nullglob
 CORE='ngx_(config|core)\.h'
 EVENT='ngx_(config|core|event)\.h'
 LIBRARY='(libpq-fe|jansson|openssl/\w+)\.h'
+OUTER='ngx_sf(_advice|_exposition)?\.h'
 C='(?!ngx_|libpq|jansson|openssl/)[\w/]+\.h'
 
 
@@ -110,7 +111,7 @@ check() {
     *.c)
         # libraries are no part of the layering, but libpq is
         may_include "$file" \
-            "$C|ngx_sf(_advice)?\.h|ngx_md5\.h|jansson\.h|openssl/\w+\.h"
+            "$OUTER|$C|ngx_md5\.h|jansson\.h|openssl/\w+\.h"
         ;;
     esac
 

@@ -257,7 +257,7 @@ unlike($res->{body}, qr/# EOF/, 'not in the other one');
 
 # those of the table in the source, and of the table in the README
 
-open my $c, '<', 'src/ngx_sf_exposition.c' or die $!;
+open my $c, '<', 'src/ngx_sf_family.c' or die $!;
 my @families = map { /^    \{ "(softfactory_\w+)", "/ ? $1 : () } <$c>;
 open my $readme, '<', 'README.md' or die $!;
 my %row = map { /^\| `(softfactory_\w+)` \|/ ? ($1 => 1) : () } <$readme>;

@@ -1,0 +1,778 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Families of metrics, a row for each: its name, its type, a sentence, and who
+ * writes its samples.
+ */
+
+
+#include "ngx_sf_exposition.h"
+
+
+static void ngx_sf_family_of_zone(ngx_sf_exposition_t *ex, ngx_uint_t i,
+    u_char *name);
+static ngx_uint_t ngx_sf_family_of_upstream(ngx_sf_exposition_t *ex,
+    ngx_uint_t i, u_char *name);
+static ngx_uint_t ngx_sf_family_of_server(ngx_sf_exposition_t *ex,
+    ngx_uint_t i, u_char *buf, size_t size);
+static ngx_sf_source_t *ngx_sf_family_of_source(ngx_sf_exposition_t *ex,
+    ngx_uint_t i, u_char *buf, size_t size);
+static void ngx_sf_family_requests(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_endpoint_histogram(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_counter(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_queue(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_errors(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_flights(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_up(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_connections(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_lane(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_fills(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_zone(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_listener(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_clients(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_process(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_machine(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_cpu(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_start(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_build(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+
+
+#define ngx_sf_in_endpoint(field)  offsetof(ngx_sf_endpoint_counts_t, field)
+#define ngx_sf_in_counts(field)    offsetof(ngx_sf_counts_t, field)
+#define ngx_sf_in_facts(field)     offsetof(ngx_sf_zone_facts_t, field)
+#define ngx_sf_in_source(field)    offsetof(ngx_sf_source_t, field)
+#define ngx_sf_in_upstream(field)  offsetof(ngx_sf_upstream_gauge_t, field)
+#define ngx_sf_in_lane(field)      offsetof(ngx_sf_lane_gauge_t, field)
+#define ngx_sf_in_gauges(field)    offsetof(ngx_sf_gauges_t, field)
+#define ngx_sf_in_machine(field)   offsetof(ngx_sf_machine_t, field)
+
+/* states of a listener, where an offset stands in the other rows */
+
+#define NGX_SF_LISTENER_UP         0
+#define NGX_SF_LISTENER_AGE        1
+#define NGX_SF_LISTENER_QUEUE      2
+#define NGX_SF_LISTENER_UNCOVERED  3
+
+
+const ngx_sf_family_t  ngx_sf_families[] = {
+
+    { "softfactory_requests_total", "counter",
+      "Requests that have ended, by method, endpoint and status.",
+      ngx_sf_family_requests, 0 },
+
+    { "softfactory_request_duration_seconds", "histogram",
+      "From the content handler to the last byte taken by the socket.",
+      ngx_sf_family_endpoint_histogram, ngx_sf_in_endpoint(duration) },
+
+    { "softfactory_slow_requests_total", "counter",
+      "Requests that took longer than softfactory_slow.",
+      ngx_sf_family_endpoint_counter, ngx_sf_in_endpoint(slow) },
+
+    { "softfactory_fallback_requests_total", "counter",
+      "Requests that were passed on to softfactory_fallback.",
+      ngx_sf_family_counter, ngx_sf_in_counts(fallbacks) },
+
+    { "softfactory_cache_requests_total", "counter",
+      "Requests by what the cache had for them.",
+      ngx_sf_family_cache_requests, 0 },
+
+    { "softfactory_db_query_duration_seconds", "histogram",
+      "Statements, from being sent to their result.",
+      ngx_sf_family_endpoint_histogram, ngx_sf_in_endpoint(query) },
+
+    { "softfactory_db_queue_duration_seconds", "histogram",
+      "Statements, waiting for a connection.",
+      ngx_sf_family_queue, 0 },
+
+    { "softfactory_db_errors_total", "counter",
+      "Statements that brought no result, by reason.",
+      ngx_sf_family_errors, 0 },
+
+    { "softfactory_db_up", "gauge",
+      "Whether some worker can reach a server of the upstream.",
+      ngx_sf_family_up, 0 },
+
+    { "softfactory_db_connections", "gauge",
+      "Connections by state.",
+      ngx_sf_family_connections, 0 },
+
+    { "softfactory_db_statements", "gauge",
+      "Statements in flight.",
+      ngx_sf_family_lane, ngx_sf_in_lane(statements) },
+
+    { "softfactory_db_statements_max", "gauge",
+      "Statements that can be in flight: connections times depth.",
+      ngx_sf_family_lane, ngx_sf_in_lane(statements_max) },
+
+    { "softfactory_db_queue_length", "gauge",
+      "Statements that wait for a connection.",
+      ngx_sf_family_queue_gauge, ngx_sf_in_upstream(queue) },
+
+    { "softfactory_db_queue_max", "gauge",
+      "Statements that may wait: queue= times workers.",
+      ngx_sf_family_queue_gauge, ngx_sf_in_upstream(queue_max) },
+
+    { "softfactory_db_disconnects_total", "counter",
+      "Connections closed, or not made, by reason.",
+      ngx_sf_family_disconnects, 0 },
+
+    { "softfactory_flights_total", "counter",
+      "Executions of statements for one or more requests, by kind.",
+      ngx_sf_family_flights, 0 },
+
+    { "softfactory_cache_fills_total", "counter",
+      "Answers made for the zone: stored, outrun by a change, too large.",
+      ngx_sf_family_fills, 0 },
+
+    { "softfactory_cache_evictions_total", "counter",
+      "Entries that made room for others.",
+      ngx_sf_family_zone, ngx_sf_in_facts(stats.evictions) },
+
+    { "softfactory_cache_followers_total", "counter",
+      "Requests that waited for another one of the same worker.",
+      ngx_sf_family_zone, ngx_sf_in_facts(stats.followers) },
+
+    { "softfactory_cache_waits_total", "counter",
+      "Times that a worker waited for another one.",
+      ngx_sf_family_zone, ngx_sf_in_facts(stats.waits) },
+
+    { "softfactory_cache_entries", "gauge", "Entries in the zone.",
+      ngx_sf_family_zone, ngx_sf_in_facts(nodes) },
+
+    { "softfactory_cache_bytes", "gauge", "Bytes of answers in the zone.",
+      ngx_sf_family_zone, ngx_sf_in_facts(bytes) },
+
+    { "softfactory_cache_size_bytes", "gauge",
+      "Bytes that there are for entries.",
+      ngx_sf_family_zone, ngx_sf_in_facts(room) },
+
+    { "softfactory_cache_pinned_bytes", "gauge",
+      "Bytes of answers that are being sent from the zone.",
+      ngx_sf_family_zone, ngx_sf_in_facts(pinned) },
+
+    { "softfactory_cache_fills_in_progress", "gauge",
+      "Answers that are being made.",
+      ngx_sf_family_zone, ngx_sf_in_facts(fills) },
+
+    { "softfactory_listener_up", "gauge",
+      "Whether a heartbeat was answered within softfactory_listen_lease.",
+      ngx_sf_family_listener_state, NGX_SF_LISTENER_UP },
+
+    { "softfactory_listener_confirmed_age_seconds", "gauge",
+      "Age of the last heartbeat that was answered, -1: there was none.",
+      ngx_sf_family_listener_state, NGX_SF_LISTENER_AGE },
+
+    { "softfactory_listener_queue_usage", "gauge",
+      "Part of the server's notification queue that is in use.",
+      ngx_sf_family_listener_state, NGX_SF_LISTENER_QUEUE },
+
+    { "softfactory_listener_uncovered_tables", "gauge",
+      "Tables without current triggers.",
+      ngx_sf_family_listener_state, NGX_SF_LISTENER_UNCOVERED },
+
+    { "softfactory_listener_notifications_total", "counter",
+      "Notifications heard.",
+      ngx_sf_family_listener, ngx_sf_in_source(notifications) },
+
+    { "softfactory_listener_moves_total", "counter",
+      "Tags that notifications have moved.",
+      ngx_sf_family_listener, ngx_sf_in_source(moves) },
+
+    { "softfactory_listener_flushes_total", "counter",
+      "Times that everything was dropped.",
+      ngx_sf_family_listener, ngx_sf_in_source(epochs) },
+
+    { "softfactory_connections", "gauge",
+      "Connections of clients to this nginx, by state.",
+      ngx_sf_family_clients, 0 },
+
+    { "softfactory_workers", "gauge",
+      "Worker processes, those that are shutting down too.",
+      ngx_sf_family_process, ngx_sf_in_gauges(workers) },
+
+    { "softfactory_process_resident_memory_bytes", "gauge",
+      "Resident memory of all workers, shared memory counted in each.",
+      ngx_sf_family_process, ngx_sf_in_gauges(memory) },
+
+    { "softfactory_process_cpu_seconds_total", "counter",
+      "Processor time of all workers.",
+      ngx_sf_family_cpu, 0 },
+
+    { "softfactory_machine_cpu_ratio", "gauge",
+      "Part of the processors that was busy in the last second.",
+      ngx_sf_family_machine, ngx_sf_in_machine(cpu) },
+
+    { "softfactory_machine_memory_ratio", "gauge",
+      "Part of the memory that is in use.",
+      ngx_sf_family_machine, ngx_sf_in_machine(memory) },
+
+    { "softfactory_start_time_seconds", "gauge",
+      "When counting began, in seconds since 1970.",
+      ngx_sf_family_start, 0 },
+
+    { "softfactory_build_info", "gauge",
+      "Versions.",
+      ngx_sf_family_build, 0 },
+
+    { NULL, NULL, NULL, NULL, 0 }
+};
+
+
+/* GET with 200 and 5xx from the start, all else when it has happened */
+
+static void
+ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    u_char       status[NGX_INT_T_LEN + 1];
+    uint64_t     n;
+    ngx_uint_t   i, m, s;
+
+    for (i = 0; i <= ex->smcf->nendpoints; i++) {
+        for (m = 0; m < NGX_SF_METRICS_METHODS; m++) {
+            for (s = 0; s < NGX_SF_METRICS_STATUSES; s++) {
+                n = ex->sum->endpoints[i].requests[m][s];
+
+                if (n == 0
+                    && (i == ex->smcf->nendpoints || m
+                        || (ngx_sf_metrics_statuses[s] != NGX_HTTP_OK
+                            && ngx_sf_metrics_statuses[s] < 500)))
+                {
+                    continue;
+                }
+
+                *ngx_sprintf(status, ngx_sf_metrics_statuses[s] ? "%ui"
+                                                                : "other",
+                             ngx_sf_metrics_statuses[s]) = '\0';
+
+                ngx_sf_exposition_line(ex,
+                           "%s{method=\"%s\",endpoint=\"%s\",status=\"%s\"} "
+                           "%uL\n", family->name, ngx_sf_metrics_methods[m],
+                           ngx_sf_request_endpoint_name(ex->smcf, i), status,
+                           n);
+            }
+        }
+    }
+}
+
+
+/* requests have no principal of their own, statements no unknown endpoint */
+
+static void
+ngx_sf_family_endpoint_histogram(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    u_char      *counts;
+    ngx_uint_t   i, skip;
+
+    skip = family->offset == ngx_sf_in_endpoint(query)
+           ? ngx_sf_metrics_unknown(ex->metrics)
+           : ngx_sf_metrics_principal(ex->metrics);
+
+    for (i = 0; i < ex->smcf->nendpoints + 2; i++) {
+        counts = (u_char *) &ex->sum->endpoints[i];
+
+        if (i != skip) {
+            ngx_sf_exposition_histogram(ex, family, "endpoint",
+                           ngx_sf_request_endpoint_name(ex->smcf, i),
+                           (ngx_sf_histogram_t *) (counts + family->offset));
+        }
+    }
+}
+
+
+static void
+ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    u_char      *counts;
+    ngx_uint_t   i;
+
+    for (i = 0; i <= ex->smcf->nendpoints; i++) {
+        counts = (u_char *) &ex->sum->endpoints[i];
+
+        ngx_sf_exposition_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
+                               ngx_sf_request_endpoint_name(ex->smcf, i),
+                               *(uint64_t *) (counts + family->offset));
+    }
+}
+
+
+static void
+ngx_sf_family_counter(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_sf_exposition_line(ex, "%s %uL\n", family->name,
+                           *(uint64_t *) ((u_char *) ex->sum
+                                          + family->offset));
+}
+
+
+static void
+ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    ngx_uint_t  i, k;
+
+    for (i = 0; i < ex->smcf->nendpoints; i++) {
+        if (ex->smcf->endpoints[i].answer == NULL) {
+            continue;
+        }
+
+        for (k = NGX_SF_CACHE_HIT; k < NGX_SF_CACHE_STATUSES; k++) {
+            ngx_sf_exposition_line(ex,
+                           "%s{endpoint=\"%s\",result=\"%s\"} %uL\n",
+                           family->name,
+                           ngx_sf_request_endpoint_name(ex->smcf, i),
+                           ngx_sf_metrics_cache[k],
+                           ex->sum->endpoints[i].cache[k]);
+        }
+    }
+}
+
+
+static void
+ngx_sf_family_queue(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SF_PG_LISTEN; i++) {
+        ngx_sf_exposition_histogram(ex, family, "lane",
+                                    ngx_sf_metrics_lanes[i],
+                                    &ex->sum->queue[i]);
+    }
+}
+
+
+static void
+ngx_sf_family_errors(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_uint_t  i;
+
+    for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
+        ngx_sf_exposition_line(ex, "%s{reason=\"%s\"} %uL\n", family->name,
+                               ngx_sf_metrics_outcomes[i],
+                               ex->sum->errors[i]);
+    }
+}
+
+
+static void
+ngx_sf_family_flights(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_uint_t  i;
+
+    static const char *const  kinds[NGX_SF_METRICS_KINDS] = {
+        /* PRINCIPAL */  "principal",
+        /* TOTAL */      "total",
+        /* ANSWER */     "answer",
+        /* PING */       "ping"
+    };
+
+    for (i = 0; i < NGX_SF_METRICS_KINDS; i++) {
+        ngx_sf_exposition_line(ex, "%s{kind=\"%s\"} %uL\n", family->name,
+                               kinds[i], ex->sum->flights[i]);
+    }
+}
+
+
+static void
+ngx_sf_family_up(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    u_char      name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+        if (!ngx_sf_family_of_upstream(ex, i, name)) {
+            continue;
+        }
+
+        ngx_sf_exposition_line(ex, "%s{upstream=\"%s\"} %d\n", family->name,
+                               name, ex->gauges->upstreams[i].up != 0);
+    }
+}
+
+
+static void
+ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    u_char      name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t  i, k;
+
+    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+        if (!ngx_sf_family_of_upstream(ex, i, name)) {
+            continue;
+        }
+
+        for (k = 0; k < NGX_SF_PG_CLOSE_REASONS; k++) {
+            ngx_sf_exposition_line(ex,
+                               "%s{upstream=\"%s\",reason=\"%s\"} %uL\n",
+                               family->name, name, ngx_sf_pg_close_name(k),
+                               ex->sum->disconnects[i][k]);
+        }
+    }
+}
+
+
+static void
+ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    u_char                    name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t                i, k;
+    ngx_sf_upstream_gauge_t  *upstream;
+
+    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+        upstream = &ex->gauges->upstreams[i];
+
+        if (!ngx_sf_family_of_upstream(ex, i, name)) {
+            continue;
+        }
+
+        for (k = 0; k < NGX_SF_PG_LISTEN; k++) {
+            ngx_sf_exposition_line(ex,
+                               "%s{upstream=\"%s\",lane=\"%s\"} %ui\n",
+                               family->name, name, ngx_sf_metrics_lanes[k],
+                               family->offset == ngx_sf_in_upstream(queue)
+                               ? upstream->queue[k] : upstream->queue_max);
+        }
+    }
+}
+
+
+/* the name of an upstream's place; 0: nobody uses it */
+
+static ngx_uint_t
+ngx_sf_family_of_upstream(ngx_sf_exposition_t *ex, ngx_uint_t i,
+    u_char *name)
+{
+    const u_char  *text;
+
+    text = ex->metrics->sh->upstreams[i].name;
+    ngx_sf_exposition_escape(name, text, ngx_strlen(text));
+
+    return ex->gauges->upstreams[i].used != 0;
+}
+
+
+/* upstream="...",server="..." of a place, with NUL; 0: nobody uses it */
+
+static ngx_uint_t
+ngx_sf_family_of_server(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
+    size_t size)
+{
+    u_char                        upstream[NGX_SF_EXPOSITION_NAME];
+    u_char                        server[NGX_SF_EXPOSITION_NAME];
+    const u_char                 *text;
+    const ngx_sf_metrics_name_t  *name;
+
+    if (ex->gauges->servers[i].used == 0) {
+        return 0;
+    }
+
+    name = &ex->metrics->sh->servers[i];
+    text = ex->metrics->sh->upstreams[name->upstream].name;
+
+    ngx_sf_exposition_escape(upstream, text, ngx_strlen(text));
+    ngx_sf_exposition_escape(server, name->name, ngx_strlen(name->name));
+
+    *ngx_slprintf(buf, buf + size - 1, "upstream=\"%s\",server=\"%s\"",
+                  upstream, server) = '\0';
+
+    return 1;
+}
+
+
+static void
+ngx_sf_family_connections(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    u_char      labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    ngx_uint_t  i, k, state;
+
+    static const char *const  states[] = {
+        "connecting", "idle", "active", "draining"
+    };
+
+    for (i = 0; i < NGX_SF_METRICS_SERVERS; i++) {
+        if (!ngx_sf_family_of_server(ex, i, labels, sizeof(labels))) {
+            continue;
+        }
+
+        for (k = 0; k < NGX_SF_PG_LANES; k++) {
+            for (state = 0; state < NGX_SF_GAUGE_STATES; state++) {
+                ngx_sf_exposition_line(ex,
+                        "%s{%s,lane=\"%s\",state=\"%s\"} %ui\n",
+                        family->name, labels, ngx_sf_metrics_lanes[k],
+                        states[state],
+                        ex->gauges->servers[i].lanes[k].conns[state]);
+            }
+        }
+    }
+}
+
+
+static void
+ngx_sf_family_lane(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    u_char       labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    u_char      *lane;
+    ngx_uint_t   i, k;
+
+    for (i = 0; i < NGX_SF_METRICS_SERVERS; i++) {
+        if (!ngx_sf_family_of_server(ex, i, labels, sizeof(labels))) {
+            continue;
+        }
+
+        for (k = 0; k < NGX_SF_PG_LANES; k++) {
+            lane = (u_char *) &ex->gauges->servers[i].lanes[k];
+
+            ngx_sf_exposition_line(ex, "%s{%s,lane=\"%s\"} %ui\n",
+                                   family->name, labels,
+                                   ngx_sf_metrics_lanes[k],
+                                   *(ngx_uint_t *) (lane + family->offset));
+        }
+    }
+}
+
+
+static void
+ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    u_char                       name[NGX_SF_EXPOSITION_NAME];
+    ngx_uint_t                   i;
+    const ngx_sf_cache_stats_t  *stats;
+
+    for (i = 0; i < ex->smcf->zones.nelts; i++) {
+        stats = &ex->facts[i].stats;
+        ngx_sf_family_of_zone(ex, i, name);
+
+        ngx_sf_exposition_line(ex,
+                               "%s{zone=\"%s\",result=\"stored\"} %ui\n"
+                               "%s{zone=\"%s\",result=\"raced\"} %ui\n"
+                               "%s{zone=\"%s\",result=\"refused\"} %ui\n",
+                               family->name, name, stats->fills,
+                               family->name, name, stats->raced,
+                               family->name, name, stats->refused);
+    }
+}
+
+
+static void
+ngx_sf_family_zone(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    u_char       name[NGX_SF_EXPOSITION_NAME];
+    u_char      *facts;
+    ngx_uint_t   i;
+
+    for (i = 0; i < ex->smcf->zones.nelts; i++) {
+        facts = (u_char *) &ex->facts[i];
+        ngx_sf_family_of_zone(ex, i, name);
+
+        ngx_sf_exposition_line(ex, "%s{zone=\"%s\"} %ui\n", family->name,
+                               name, *(ngx_uint_t *) (facts
+                                                      + family->offset));
+    }
+}
+
+
+static void
+ngx_sf_family_of_zone(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *name)
+{
+    ngx_sf_zone_t  **zone;
+
+    zone = ex->smcf->zones.elts;
+
+    ngx_sf_exposition_escape(name, zone[i]->name.data, zone[i]->name.len);
+}
+
+
+/* zone="...",upstream="..." of an origin, with NUL; NULL: it is not used */
+
+static ngx_sf_source_t *
+ngx_sf_family_of_source(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
+    size_t size)
+{
+    u_char            zone[NGX_SF_EXPOSITION_NAME];
+    u_char            upstream[NGX_SF_EXPOSITION_NAME];
+    ngx_sf_origin_t  *origin;
+
+    origin = ex->smcf->origins.elts;
+    origin += i;
+
+    ngx_sf_exposition_escape(zone, origin->zone->name.data,
+                             origin->zone->name.len);
+    ngx_sf_exposition_escape(upstream, origin->primary->name.data,
+                             origin->primary->name.len);
+
+    *ngx_slprintf(buf, buf + size - 1, "zone=\"%s\",upstream=\"%s\"", zone,
+                  upstream) = '\0';
+
+    return origin->primary->listen_off ? NULL
+                                       : ex->smcf->worker->sources[i];
+}
+
+
+static void
+ngx_sf_family_listener(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    u_char            labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    ngx_uint_t        i;
+    ngx_sf_source_t  *source;
+
+    for (i = 0; i < ex->smcf->origins.nelts; i++) {
+        source = ngx_sf_family_of_source(ex, i, labels, sizeof(labels));
+
+        if (source) {
+            ngx_sf_exposition_line(ex, "%s{%s} %uA\n", family->name, labels,
+                                   *(ngx_atomic_t *) ((u_char *) source
+                                                      + family->offset));
+        }
+    }
+}
+
+
+static void
+ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    u_char            labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    double            value;
+    ngx_uint_t        i, up, n;
+    ngx_msec_int_t    age;
+    ngx_sf_source_t  *source;
+
+    for (i = 0; i < ex->smcf->origins.nelts; i++) {
+        source = ngx_sf_family_of_source(ex, i, labels, sizeof(labels));
+
+        if (source == NULL) {
+            continue;
+        }
+
+        up = ngx_sf_zone_coherent(source, ex->smcf->lease, &age);
+
+        switch (family->offset) {
+
+        case NGX_SF_LISTENER_UP:
+            value = up;
+            break;
+
+        case NGX_SF_LISTENER_AGE:
+            value = age < 0 ? -1 : age / 1000.0;
+            break;
+
+        case NGX_SF_LISTENER_QUEUE:
+            value = source->queue_usage / 1000000.0;
+            break;
+
+        default: /* NGX_SF_LISTENER_UNCOVERED */
+            value = 0;
+
+            for (n = source->uncovered; n; n &= n - 1) {
+                value++;
+            }
+        }
+
+        ngx_sf_exposition_line(ex, "%s{%s} %.6f\n", family->name, labels,
+                               value);
+    }
+}
+
+
+static void
+ngx_sf_family_clients(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+#if (NGX_STAT_STUB)
+
+    ngx_sf_exposition_line(ex,
+                           "%s{state=\"active\"} %uA\n"
+                           "%s{state=\"reading\"} %uA\n"
+                           "%s{state=\"writing\"} %uA\n"
+                           "%s{state=\"waiting\"} %uA\n",
+                           family->name, *ngx_stat_active,
+                           family->name, *ngx_stat_reading,
+                           family->name, *ngx_stat_writing,
+                           family->name, *ngx_stat_waiting);
+
+#endif
+}
+
+
+static void
+ngx_sf_family_process(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_sf_exposition_line(ex, "%s %ui\n", family->name,
+                           *(ngx_uint_t *) ((u_char *) ex->gauges
+                                            + family->offset));
+}
+
+
+static void
+ngx_sf_family_machine(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_sf_exposition_line(ex, "%s %.6f\n", family->name,
+                        *(double *) ((u_char *) &ex->metrics->sh->machine
+                                     + family->offset)
+                        / 100);
+}
+
+
+static void
+ngx_sf_family_cpu(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_sf_exposition_line(ex, "%s %uL.%06uL\n", family->name,
+                           ex->sum->cpu / 1000000, ex->sum->cpu % 1000000);
+}
+
+
+static void
+ngx_sf_family_start(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_sf_exposition_line(ex, "%s %T.%03ui\n", family->name,
+                           ex->metrics->sh->start.sec,
+                           ex->metrics->sh->start.msec);
+}
+
+
+static void
+ngx_sf_family_build(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_uint_t  libpq;
+
+    libpq = ngx_sf_pg_conn_library();
+
+    ngx_sf_exposition_line(ex, "%s{nginx=\"%s\",libpq=\"%ui.%ui\"} 1\n",
+                           family->name, NGINX_VERSION, libpq / 10000,
+                           libpq % 10000);
+}
