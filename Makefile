@@ -2,7 +2,7 @@
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
-	docker-test
+	docker-test load
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -37,6 +37,9 @@ plans:      ## the plans of all statements over the large demo data
 
 bench:      ## how fast, on this machine [BENCH=short BENCH_ONLY=hits]
 	@.ci/bench.sh
+
+load:       ## the report's load by locust [LOAD=short LOAD_PACE=k6]
+	@.ci/load.sh sessions
 
 valgrind:   ## the test suite under valgrind
 	@.ci/valgrind.sh

@@ -22,6 +22,7 @@ declare -A GROUP=(
     [plans]="python3 postgresql gcc libc6-dev"
     [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua
              linux-perf"
+    [load]="python3 python3-locust gcc libc6-dev postgresql"
     [valgrind]="valgrind"
     [metrics]="prometheus perl"
     [page]="chromium"

@@ -135,9 +135,10 @@ def pieces(data):
 class Nginx:
     """One nginx in a folder of its own, with the http{} it is given."""
 
-    def __init__(self, root, workers, user):
+    def __init__(self, root, workers, user, connections=4096):
         self.root = root
         self.workers = workers
+        self.connections = connections
         self.user = user
         self.process = None
 
@@ -155,7 +156,7 @@ pid logs/nginx.pid;
 error_log logs/error.log warn;
 
 events {{
-    worker_connections 4096;
+    worker_connections {self.connections};
 }}
 
 http {{
