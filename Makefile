@@ -2,7 +2,7 @@
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
-	docker-test load
+	docker-test load load-10k
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -41,6 +41,9 @@ bench:      ## how fast, on this machine [BENCH=short BENCH_ONLY=hits]
 load:       ## the report's load by locust [LOAD=short LOAD_PACE=k6]
 	@.ci/load.sh sessions
 
+load-10k:   ## 10,000 connections at two paces [LOAD=short]
+	@.ci/load.sh 10k
+
 valgrind:   ## the test suite under valgrind
 	@.ci/valgrind.sh
 
@@ -68,5 +71,5 @@ clean:      ## stop what was left running, remove build/
 	@.ci/clean.sh
 
 help:       ## this list
-	@sed -nE 's/^([a-z-]+): *## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
+	@sed -nE 's/^([a-z0-9-]+): *## (.*)/\1|\2/p' $(MAKEFILE_LIST) | \
 		awk -F'|' '{ printf "make %-16s %s\n", $$1, $$2 }'

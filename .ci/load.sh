@@ -5,6 +5,8 @@
 #     load.sh sessions     make load: the performance report's three scenarios
 #                          by locust, 0 to 10 to 50 to 100 to 0 users in 5
 #                          minutes; fails if p95 >= 500 ms or errors >= 1 %
+#     load.sh 10k          make load-10k: 10,000 keep-alive connections at the
+#                          report's pace and at k6's
 #
 #     LOAD=short           less than a minute: that it runs
 #     LOAD=long            sessions: the report's 30 minutes
@@ -12,7 +14,7 @@
 #                          instead of 10 requests in 5 minutes
 #     LOAD_BYPASS=1        every answer from the database
 #
-# and what else t/load/locustfile.py says.
+# and what else t/load/locustfile.py and load-10k.py say.
 #
 # The server is the module with two workers and the small demo data, in a
 # PostgreSQL of its own.
@@ -87,10 +89,10 @@ default | short | long)
 esac
 
 case ${1:-} in
-sessions)
+sessions | 10k)
     ;;
 *)
-    die "usage: load.sh sessions"
+    die "usage: load.sh sessions | 10k"
     ;;
 esac
 
@@ -116,5 +118,14 @@ sessions)
     check_k6
     database
     run run.py
+    ;;
+
+10k)
+    gcc -O2 -g -W -Wall -Werror t/load/crowd.c -o "$OUT/crowd"
+    database
+    PGOPTIONS='-c client_min_messages=warning' psql -XqAt \
+        -v ON_ERROR_STOP=1 -f t/bench/users.sql \
+        "$(.ci/postgres.sh conninfo "$PG")"
+    run load-10k.py
     ;;
 esac

@@ -5,6 +5,7 @@ database is that of .ci/load.sh."""
 import contextlib
 import os
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "bench"))
@@ -88,6 +89,7 @@ def plain(workers, connections):
 
     try:
         nginx.start([], plain_conf(port), port)
+        settle(nginx)
         yield nginx, port
     finally:
         nginx.stop()
@@ -102,10 +104,18 @@ def module(workers, connections):
     try:
         nginx.start([f"{BUILD}/ngx_http_softfactory_module.so"],
                     module_conf(port), port)
+        settle(nginx)
         servers.coherent(port)
         yield nginx, port
     finally:
         nginx.stop()
+
+
+def settle(nginx):
+    """Waits for all workers, which come after the port is open."""
+    while len(servers.children(nginx.process.pid)) < nginx.workers:
+        time.sleep(0.1)
+    time.sleep(0.5)
 
 
 def memory(nginx):
