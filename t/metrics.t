@@ -496,6 +496,12 @@ for my $c (@clients) {
     like($res->{body}, qr/^softfactory_workers 2$/m, 'of both workers');
 }
 
+# a sanitizer wants some at the end
+
+for my $pid (worker_pids()) {
+    command('prlimit', "--pid=$pid", '--nofile=1024:1024')->();
+}
+
 
 
 === TEST 9: requests that are passed on
