@@ -676,7 +676,7 @@ ngx_uint_t ngx_sf_gzip_accepted(const ngx_str_t *header);
 
 ngx_int_t ngx_sf_purge_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_status_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_live_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_health_live_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
 

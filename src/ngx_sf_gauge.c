@@ -167,7 +167,6 @@ ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i)
     }
 
     upstream = &slot->upstreams[places->upstream];
-    upstream->used = 1;
     upstream->up = !ngx_sf_pg_is_down(pool);
     upstream->queue_max = pool->conf->queue;
 

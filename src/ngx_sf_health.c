@@ -80,7 +80,7 @@ ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
 
 
 ngx_int_t
-ngx_sf_live_handler(ngx_http_request_t *r)
+ngx_sf_health_live_handler(ngx_http_request_t *r)
 {
     json_t              *reasons;
     ngx_int_t            rc;

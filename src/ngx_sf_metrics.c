@@ -8,9 +8,9 @@
  * Counting, without a lock: each worker adds to its own slot.
  *
  * A sum may be taken while workers count, and shows each counter as it was at
- * some moment.  What a worker has counted is never lost: when it leaves, or
- * somebody sees that it has died, its counters go over to those that are
- * kept, under the mutex, and its slot is zeroed.
+ * some moment.  When a worker leaves, or somebody sees that it has died, its
+ * counters go over to those that are kept, under the mutex.  A slot is zeroed
+ * when it is claimed.
  */
 
 
@@ -21,12 +21,18 @@ static void ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh,
     ngx_sf_metrics_slot_t *slot);
 static void ngx_sf_metrics_add(ngx_sf_counts_t *sum,
     const ngx_sf_counts_t *counts);
-static ngx_uint_t ngx_sf_metrics_used(ngx_sf_metrics_t *metrics,
+static void ngx_sf_metrics_merge(ngx_sf_spans_t *spans,
+    const ngx_sf_spans_t *other);
+static ngx_uint_t ngx_sf_metrics_used(ngx_sf_metrics_sh_t *sh,
     const ngx_sf_metrics_name_t *name);
+static ngx_uint_t *ngx_sf_metrics_use(ngx_sf_metrics_sh_t *sh,
+    ngx_sf_metrics_slot_t *slot, const ngx_sf_metrics_name_t *name);
 static void ngx_sf_metrics_forget(ngx_sf_metrics_sh_t *sh,
     ngx_sf_metrics_name_t *name);
 static void ngx_sf_metrics_clean(u_char *text, size_t size,
     const ngx_str_t *name);
+static void ngx_sf_metrics_take(ngx_sf_span_t *span,
+    const ngx_sf_spans_t *spans, ngx_uint_t tick);
 static ngx_uint_t ngx_sf_metrics_dead(ngx_pid_t pid);
 static ngx_int_t ngx_sf_metrics_name(ngx_sf_metrics_t *metrics,
     ngx_sf_metrics_name_t *names, ngx_uint_t n, ngx_uint_t upstream,
@@ -257,7 +263,28 @@ ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_slot_t *slot)
     ngx_sf_metrics_add(&sh->gone, &slot->counts);
 
     for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
-        ngx_sf_metrics_widen(&sh->gone_spans[i], &slot->spans[i].all);
+        ngx_sf_metrics_merge(&sh->gone_spans[i], &slot->spans[i]);
+    }
+}
+
+
+/* an interval that is over gives way to a later one */
+
+static void
+ngx_sf_metrics_merge(ngx_sf_spans_t *spans, const ngx_sf_spans_t *other)
+{
+    ngx_uint_t  i;
+
+    ngx_sf_metrics_widen(&spans->all, &other->all);
+
+    for (i = 0; i < 2; i++) {
+        if (spans->tick[i] < other->tick[i]) {
+            spans->tick[i] = other->tick[i];
+            spans->span[i] = other->span[i];
+
+        } else if (spans->tick[i] == other->tick[i]) {
+            ngx_sf_metrics_widen(&spans->span[i], &other->span[i]);
+        }
     }
 }
 
@@ -369,7 +396,7 @@ ngx_sf_metrics_name(ngx_sf_metrics_t *metrics, ngx_sf_metrics_name_t *names,
     }
 
     for (i = 0; found == NGX_ERROR && i < n; i++) {
-        if (!ngx_sf_metrics_used(metrics, &names[i])) {
+        if (!ngx_sf_metrics_used(metrics->sh, &names[i])) {
             ngx_sf_metrics_forget(metrics->sh, &names[i]);
             found = i;
         }
@@ -378,6 +405,10 @@ ngx_sf_metrics_name(ngx_sf_metrics_t *metrics, ngx_sf_metrics_name_t *names,
     if (found != NGX_ERROR) {
         names[found].upstream = upstream;
         ngx_memcpy(names[found].name, text, sizeof(text));
+
+        /* at once, as the next name must not take it for a free one */
+
+        *ngx_sf_metrics_use(metrics->sh, metrics->slot, &names[found]) = 1;
     }
 
     ngx_shmtx_unlock(&metrics->shpool->mutex);
@@ -421,35 +452,33 @@ ngx_sf_metrics_clean(u_char *text, size_t size, const ngx_str_t *name)
 
 
 static ngx_uint_t
-ngx_sf_metrics_used(ngx_sf_metrics_t *metrics,
+ngx_sf_metrics_used(ngx_sf_metrics_sh_t *sh,
     const ngx_sf_metrics_name_t *name)
 {
-    ngx_uint_t              i;
-    ngx_sf_metrics_sh_t    *sh;
-    ngx_sf_metrics_slot_t  *slot;
-
-    sh = metrics->sh;
+    ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
-        slot = &sh->slots[i];
-
-        if (slot->pid == 0) {
-            continue;
-        }
-
-        if (name >= sh->servers
-            && name < sh->servers + NGX_SF_METRICS_SERVERS)
+        if (sh->slots[i].pid && *ngx_sf_metrics_use(sh, &sh->slots[i], name))
         {
-            if (slot->servers[name - sh->servers].used) {
-                return 1;
-            }
-
-        } else if (slot->upstreams[name - sh->upstreams].used) {
             return 1;
         }
     }
 
     return 0;
+}
+
+
+/* where a worker says that it uses a name */
+
+static ngx_uint_t *
+ngx_sf_metrics_use(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_slot_t *slot,
+    const ngx_sf_metrics_name_t *name)
+{
+    if (name >= sh->servers && name < sh->servers + NGX_SF_METRICS_SERVERS) {
+        return &slot->servers[name - sh->servers].used;
+    }
+
+    return &slot->upstreams[name - sh->upstreams].used;
 }
 
 
@@ -506,30 +535,31 @@ ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     ngx_uint_t tick, ngx_sf_span_t *span)
 {
     ngx_uint_t            i;
-    ngx_sf_spans_t       *spans;
     ngx_sf_metrics_sh_t  *sh;
 
     sh = metrics->sh;
     span->low = 0;
     span->high = 0;
 
-    if (tick == 0) {
-        *span = sh->gone_spans[endpoint];
-    }
+    ngx_sf_metrics_take(span, &sh->gone_spans[endpoint], tick);
 
     for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
-        spans = &sh->slots[i].spans[endpoint];
-
-        if (sh->slots[i].pid == 0) {
-            continue;
+        if (sh->slots[i].pid) {
+            ngx_sf_metrics_take(span, &sh->slots[i].spans[endpoint], tick);
         }
+    }
+}
 
-        if (tick == 0) {
-            ngx_sf_metrics_widen(span, &spans->all);
 
-        } else if (spans->tick[tick & 1] == tick) {
-            ngx_sf_metrics_widen(span, &spans->span[tick & 1]);
-        }
+static void
+ngx_sf_metrics_take(ngx_sf_span_t *span, const ngx_sf_spans_t *spans,
+    ngx_uint_t tick)
+{
+    if (tick == 0) {
+        ngx_sf_metrics_widen(span, &spans->all);
+
+    } else if (spans->tick[tick & 1] == tick) {
+        ngx_sf_metrics_widen(span, &spans->span[tick & 1]);
     }
 }
 

@@ -199,7 +199,7 @@ struct ngx_sf_metrics_sh_s {
     uint64_t                    layout;
     ngx_sf_past_t               start;    /* its times; all else is 0 */
     ngx_sf_counts_t             gone;     /* (m) of workers that have left */
-    ngx_sf_span_t               gone_spans[NGX_SF_METRICS_ENDPOINTS]; /* (m) */
+    ngx_sf_spans_t              gone_spans[NGX_SF_METRICS_ENDPOINTS]; /* (m) */
     ngx_sf_metrics_name_t       upstreams[NGX_SF_METRICS_UPSTREAMS];  /* (m) */
     ngx_sf_metrics_name_t       servers[NGX_SF_METRICS_SERVERS];  /* (m) */
 
@@ -274,8 +274,8 @@ void ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     ngx_uint_t method, ngx_uint_t status, ngx_uint_t cache, uint64_t us);
 
 /*
- * The place of a name, which is taken for it; NGX_ERROR: all are taken.  A
- * name that is too long is cut.
+ * The place of a name, which this worker uses from here on; NGX_ERROR: all
+ * are taken.  A name that is too long is cut.
  */
 ngx_int_t ngx_sf_metrics_upstream(ngx_sf_metrics_t *metrics,
     const ngx_str_t *name);
@@ -317,10 +317,10 @@ typedef struct {
     ngx_sf_machine_t            average;
     ngx_sf_machine_t            peak;
     ngx_uint_t                  queue_peak;
-} ngx_sf_load_t;
+} ngx_sf_sample_load_t;
 
 void ngx_sf_sample_load(ngx_sf_metrics_t *metrics,
-    const ngx_sf_past_t *since, ngx_sf_load_t *load);
+    const ngx_sf_past_t *since, ngx_sf_sample_load_t *load);
 
 /*
  * Takes what a second tells: memory and processor time of this process; the

@@ -408,7 +408,7 @@ void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
 ngx_uint_t ngx_sf_pg_conn_library(void);
 
 /* a word for the reason of a close, for metrics */
-const char *ngx_sf_pg_close_name(ngx_sf_pg_close_e reason);
+const char *ngx_sf_pg_conn_close_name(ngx_sf_pg_close_e reason);
 
 /* whether the server said last that it is in recovery */
 ngx_uint_t ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc);

@@ -495,7 +495,7 @@ ngx_sf_pg_conn_library(void)
 
 
 const char *
-ngx_sf_pg_close_name(ngx_sf_pg_close_e reason)
+ngx_sf_pg_conn_close_name(ngx_sf_pg_close_e reason)
 {
     return ngx_sf_pg_close_reasons[reason].name;
 }

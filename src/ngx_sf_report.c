@@ -41,7 +41,7 @@ typedef struct {
     ngx_sf_past_t               now;
     ngx_sf_counts_t             sum;
     ngx_sf_gauges_t             gauges;
-    ngx_sf_load_t               load;
+    ngx_sf_sample_load_t               load;
     double                      seconds;
     ngx_uint_t                  requests;
     ngx_uint_t                  errors;
@@ -68,6 +68,8 @@ static json_t *ngx_sf_report_cache(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_advice(ngx_sf_report_t *report);
 static void ngx_sf_report_server(ngx_sf_report_t *report,
     ngx_sf_advice_server_t *server);
+static ngx_uint_t ngx_sf_report_asked(const ngx_uint_t *cache,
+    ngx_uint_t *hits);
 static json_t *ngx_sf_report_time(time_t sec);
 static const char *ngx_sf_report_path(const ngx_sf_report_t *report,
     ngx_uint_t i);
@@ -198,11 +200,7 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
         row->cache[k] = now->cache[k] - then->cache[k];
     }
 
-    figures->hits = row->cache[NGX_SF_CACHE_HIT]
-                    + row->cache[NGX_SF_CACHE_UPDATING]
-                    + row->cache[NGX_SF_CACHE_STALE];
-    figures->asked = figures->hits + row->cache[NGX_SF_CACHE_MISS]
-                     + row->cache[NGX_SF_CACHE_EXPIRED];
+    figures->asked = ngx_sf_report_asked(row->cache, &figures->hits);
 
     row->query_sum = (now->query_sum - then->query_sum) / 1000.0;
 
@@ -304,7 +302,7 @@ static json_t *
 ngx_sf_report_summary(ngx_sf_report_t *report)
 {
     ngx_uint_t                 i, slow, erring;
-    ngx_sf_load_t             *load;
+    ngx_sf_sample_load_t             *load;
     ngx_sf_advice_endpoint_t  *figures;
 
     slow = 0;
@@ -442,8 +440,8 @@ ngx_sf_report_database(ngx_sf_report_t *report)
 static json_t *
 ngx_sf_report_cache(ngx_sf_report_t *report)
 {
-    json_int_t            entries, bytes, size, hits, asked;
-    ngx_uint_t            i, *cache;
+    json_int_t            entries, bytes, size;
+    ngx_uint_t            i, hits, asked, *cache;
     ngx_sf_zone_t       **zone;
     ngx_sf_zone_facts_t   facts;
 
@@ -458,12 +456,10 @@ ngx_sf_report_cache(ngx_sf_report_t *report)
 
         entries += facts.nodes;
         bytes += facts.bytes;
-        size += zone[i]->sh->arena_size;
+        size += facts.room;
     }
 
-    hits = cache[NGX_SF_CACHE_HIT] + cache[NGX_SF_CACHE_UPDATING]
-           + cache[NGX_SF_CACHE_STALE];
-    asked = hits + cache[NGX_SF_CACHE_MISS] + cache[NGX_SF_CACHE_EXPIRED];
+    asked = ngx_sf_report_asked(cache, &hits);
 
     return json_pack("{s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I}",
                      "hits", (json_int_t) cache[NGX_SF_CACHE_HIT],
@@ -571,6 +567,18 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
             server->uncovered++;
         }
     }
+}
+
+
+/* requests that the zone was asked for, and those that it had something for */
+
+static ngx_uint_t
+ngx_sf_report_asked(const ngx_uint_t *cache, ngx_uint_t *hits)
+{
+    *hits = cache[NGX_SF_CACHE_HIT] + cache[NGX_SF_CACHE_UPDATING]
+            + cache[NGX_SF_CACHE_STALE];
+
+    return *hits + cache[NGX_SF_CACHE_MISS] + cache[NGX_SF_CACHE_EXPIRED];
 }
 
 

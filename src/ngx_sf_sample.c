@@ -393,7 +393,7 @@ ngx_sf_sample_past(ngx_sf_metrics_t *metrics, time_t seconds)
 
 void
 ngx_sf_sample_load(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *since,
-    ngx_sf_load_t *load)
+    ngx_sf_sample_load_t *load)
 {
     ngx_uint_t            i, n;
     const ngx_sf_past_t  *past;

@@ -24,13 +24,15 @@ static void ngx_sf_slow_fill(ngx_sf_ctx_t *ctx, uint64_t total,
     ngx_sf_slow_t *slow);
 static void ngx_sf_slow_params(ngx_sf_ctx_t *ctx, u_char *buf, size_t size);
 static void ngx_sf_slow_text(u_char *to, size_t size, const ngx_str_t *text);
-static ngx_uint_t ngx_sf_slow_limited(ngx_sf_ctx_t *ctx);
-static void ngx_sf_slow_log(ngx_sf_ctx_t *ctx, ngx_sf_slow_t *slow);
+static ngx_uint_t ngx_sf_slow_limited(ngx_sf_ctx_t *ctx, ngx_log_t *log);
+static void ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow,
+    ngx_log_t *log);
 
 
 void
 ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total)
 {
+    ngx_log_t          log;
     ngx_sf_slow_t     *slow;
     ngx_sf_metrics_t  *metrics;
 
@@ -49,8 +51,13 @@ ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total)
 
     metrics->slot->counts.endpoints[slow->endpoint].slow++;
 
-    if (!ngx_sf_slow_limited(ctx)) {
-        ngx_sf_slow_log(ctx, slow);
+    /* without the handler that adds the request line, and so what is in it */
+
+    log = *ctx->request->connection->log;
+    log.handler = NULL;
+
+    if (!ngx_sf_slow_limited(ctx, &log)) {
+        ngx_sf_slow_log(ctx->worker->smcf, slow, &log);
     }
 }
 
@@ -154,7 +161,7 @@ ngx_sf_slow_text(u_char *to, size_t size, const ngx_str_t *text)
 /* the rest of a second is silent once there have been as many as allowed */
 
 static ngx_uint_t
-ngx_sf_slow_limited(ngx_sf_ctx_t *ctx)
+ngx_sf_slow_limited(ngx_sf_ctx_t *ctx, ngx_log_t *log)
 {
     time_t                now;
     ngx_sf_slow_limit_t  *limit;
@@ -168,7 +175,7 @@ ngx_sf_slow_limited(ngx_sf_ctx_t *ctx)
 
     if (limit->second != now) {
         if (limit->skipped) {
-            ngx_log_error(NGX_LOG_WARN, ctx->request->connection->log, 0,
+            ngx_log_error(NGX_LOG_WARN, log, 0,
                           "softfactory: %ui slow requests were not logged",
                           limit->skipped);
         }
@@ -190,19 +197,13 @@ ngx_sf_slow_limited(ngx_sf_ctx_t *ctx)
 
 
 static void
-ngx_sf_slow_log(ngx_sf_ctx_t *ctx, ngx_sf_slow_t *slow)
+ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow, ngx_log_t *log)
 {
-    char       line[NGX_SF_SLOW_LINE];
-    size_t     len;
-    json_t    *doc;
-    ngx_log_t  log;
+    char     line[NGX_SF_SLOW_LINE];
+    size_t   len;
+    json_t  *doc;
 
-    /* without the handler that adds the request line, and so what is in it */
-
-    log = *ctx->request->connection->log;
-    log.handler = NULL;
-
-    doc = ngx_sf_slow_json(ctx->worker->smcf, slow);
+    doc = ngx_sf_slow_json(smcf, slow);
     len = json_dumpb(doc, line, sizeof(line), NGX_SF_STATUS_JSON);
 
     if (len > sizeof(line)) {
@@ -214,7 +215,7 @@ ngx_sf_slow_log(ngx_sf_ctx_t *ctx, ngx_sf_slow_t *slow)
     }
 
     if (len && len <= sizeof(line)) {
-        ngx_log_error(NGX_LOG_WARN, &log, 0, "softfactory slow request: %*s",
+        ngx_log_error(NGX_LOG_WARN, log, 0, "softfactory slow request: %*s",
                       len, line);
     }
 

@@ -113,7 +113,7 @@ ngx_sf_status_cache(ngx_sf_zone_t *zone)
                     "fills_under_way", (json_int_t) facts.fills,
                     "pinned_bytes", (json_int_t) facts.pinned,
                     "pins", (json_int_t) facts.pins,
-                    "room", (json_int_t) zone->sh->arena_size,
+                    "room", (json_int_t) facts.room,
                     "size", (json_int_t) zone->sh->size,
                     "workers", (json_int_t) facts.workers);
 

@@ -214,6 +214,15 @@ my $slow = zone_status()->{slow};
 is(scalar @$slow, 1, 'the status has it too');
 is_deeply($slow->[0], $line, 'just so');
 
+# parameters of which every byte is escaped do not fit into a line
+
+main::slowly(0.5, "$::CAMPAIGN?category=" . '%01' x 300);
+sleep 0.1;
+(undef, $line) = main::slow_lines();
+is($line->{endpoint}, 'review_campaigns', 'a long line is whole');
+is($line->{params}, undef, 'without them');
+like(zone_status()->{slow}[0]{params}, qr/\x01{200}/, 'the status has them');
+
 
 
 === TEST 4: who it was, and what went wrong
@@ -283,7 +292,8 @@ wait_until {
     sleep 1.1;
 
     my $again = hold($::LOCK, dbname => $::DB);
-    my @more = map { start("$::CAMPAIGN/" . (1000 + $_)) } 1 .. 12;
+    my @more = map { start("$::CAMPAIGN/" . (1000 + $_) . '?t=hidden') }
+               1 .. 12;
 
     sleep 0.1;
     $again->release;
@@ -292,6 +302,8 @@ wait_until {
 
     log_count(qr/softfactory: \d+ slow requests were not logged/);
 } 'a line tells of the others', 30;
+
+unlike(error_log(), qr/hidden/, 'and not what stood in a query string');
 
 my $before = zone_status()->{requests}{slow};
 

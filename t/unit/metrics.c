@@ -186,7 +186,6 @@ test_names(void)
         *ngx_sprintf(text, "u%02i", i) = '\0';
         n = ngx_sf_metrics_upstream(&test_metrics, &name);
         first = i ? first : n;
-        test_metrics.slot->upstreams[n].used = 1;
     }
 
     unit_ok(ngx_sf_metrics_upstream(&test_metrics, &name)
@@ -211,6 +210,17 @@ test_names(void)
     unit_ok(test_metrics.sh->gone.disconnects[first][0] == 0
             && test_metrics.sh->servers[n].name[0] == '\0',
             "without what belonged to the old one");
+
+    /* all others are those of a configuration that has gone */
+
+    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+        test_metrics.slot->upstreams[i].used = 0;
+    }
+
+    n = ngx_sf_metrics_upstream(&test_metrics, &name);
+    ngx_memcpy(text, "two", 4);
+    unit_ok(ngx_sf_metrics_upstream(&test_metrics, &name) != n,
+            "two new names do not share one");
 }
 
 
@@ -229,7 +239,7 @@ test_seconds(ngx_uint_t n, uint64_t us)
 
 
 static uint64_t
-test_window(time_t seconds, ngx_sf_load_t *load)
+test_window(time_t seconds, ngx_sf_sample_load_t *load)
 {
     static ngx_sf_past_t     now;
     static ngx_sf_counts_t   sum;
@@ -250,7 +260,7 @@ test_windows(void)
 {
     uint64_t        n;
     ngx_uint_t      good, i;
-    ngx_sf_load_t   load;
+    ngx_sf_sample_load_t   load;
     ngx_sf_span_t   span;
 
     test_seconds(30, 100);
@@ -308,6 +318,16 @@ test_windows(void)
 
     ngx_sf_metrics_span(&test_metrics, 0, test_metrics.sh->tick, &span);
     unit_ok(span.low == 1 && span.high == 1, "and those of the next one");
+
+    ngx_sf_metrics_leave(&test_metrics);
+    ngx_sf_metrics_span(&test_metrics, 0, test_metrics.sh->tick, &span);
+    unit_ok(span.low == 1 && span.high == 1
+            && ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK,
+            "also when their worker leaves");
+
+    test_seconds(1, 50);
+    ngx_sf_metrics_span(&test_metrics, 0, test_metrics.sh->tick, &span);
+    unit_ok(span.low == 1 && span.high == 50, "with those of its heir");
 }
 
 
@@ -316,7 +336,7 @@ test_windows(void)
 static void
 test_many(void)
 {
-    ngx_sf_load_t  load;
+    ngx_sf_sample_load_t  load;
 
     test_metrics.slot->counts.endpoints[0].requests[0][0] += 5000000000;
 
