@@ -284,6 +284,8 @@ operator() {
 page() {
     get 200 /softfactory/ &&
         grep -qi '^Content-Type: text/html' "$TMPDIR/head" &&
+        grep -qi "^Content-Security-Policy: .*frame-ancestors 'none'" \
+            "$TMPDIR/head" &&
         get 200 /softfactory/dashboard.js &&
         grep -qi '^Content-Type: .*javascript' "$TMPDIR/head"
 }
