@@ -157,7 +157,7 @@ port_of() {
 launch() {
     as_pg rm -f "$D/data/postmaster.pid"
     as_pg "$BIN/pg_ctl" -D "$D/data" -l "$D/pg.log" -o "-p $1" -w -s start \
-        < /dev/null > "$BUILD/pg_ctl.log" 2>&1 9>&-
+        < /dev/null > "$BUILD/pg_ctl.log" 2>&1 8>&- 9>&-
 }
 
 
