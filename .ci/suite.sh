@@ -20,6 +20,31 @@ suite_database() {
 }
 
 
+# suite_kept: the database of an earlier run, or a new one that stays, unless
+# the demo data's files have changed since it was made; `make clean` stops it
+
+suite_kept() {
+    local pg=$BUILD/kept/pg stamp
+
+    mkdir -p "$BUILD/kept"
+    stamp=$(cat "$TOP"/conf/postgresql/{schema,demo,indexes,notify}.sql |
+            cksum)
+
+    if changed "$BUILD/kept/stamp" "$stamp"; then
+        "$TOP/.ci/postgres.sh" remove "$pg"
+    fi
+
+    "$TOP/.ci/postgres.sh" start "$pg"
+
+    if changed "$BUILD/kept/stamp" "$stamp"; then
+        "$TOP/.ci/postgres.sh" load "$pg" small
+        echo "$stamp" > "$BUILD/kept/stamp"
+    fi
+
+    eval "$("$TOP/.ci/postgres.sh" env "$pg")"
+}
+
+
 # suite NAME [FILE...]: runs the files (default: all) with the nginx that the
 # environment names, leaves reports in $SF_REPORTS, adds to PASSED and FAILED
 

@@ -2,7 +2,9 @@
 #
 # make test: checks, unit tests, then the suite t/*.t twice against a private
 # PostgreSQL: with the nginx of this machine, and with nginx under ASan and
-# UBSan.  `.ci/test.sh t/route.t` runs only that file, twice.
+# UBSan.  `.ci/test.sh t/route.t` runs only that file, twice;
+# `.ci/test.sh -1 t/route.t` once, with the nginx of this machine and a
+# PostgreSQL that stays for the next time: a matter of seconds.
 #
 # What a test may rely on in its environment:
 #
@@ -58,14 +60,25 @@ step() {
 }
 
 
-.ci/install.sh build run test asan unit
+QUICK=
+if [ "${1:-}" = -1 ]; then
+    QUICK=1
+    shift
+    [ $# -gt 0 ] || die "usage: test.sh -1 t/FILE.t..."
+fi
+
+.ci/install.sh build run test
 
 mkdir -p "$TEST"
 exec 8> "$BUILD/.test.lock"
 flock -n 8 || die "make test is at work already in this folder"
 
 .ci/build.sh
-.ci/asan.sh
+
+if [ -z "$QUICK" ]; then
+    .ci/install.sh asan unit
+    .ci/asan.sh
+fi
 
 if [ $# = 0 ]; then
     step check-style .ci/check-style.sh
@@ -78,7 +91,11 @@ if [ $# = 0 ]; then
     fi
 fi
 
-suite_database
+if [ -n "$QUICK" ]; then
+    suite_kept
+else
+    suite_database
+fi
 
 export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export TEST_NGINX_BINARY=$TOP/.ci/nginx-keep-log.sh
@@ -87,6 +104,11 @@ export SF_NGINX=/usr/sbin/nginx SF_REPORTS=$TEST/reports SF_TEST_SANITIZED=
 TEST_NGINX_LOAD_MODULES="$BUILD/$NAME.so $TEST_MODULE"
 export TEST_NGINX_LOAD_MODULES
 suite nginx "$@"
+
+if [ -n "$QUICK" ]; then
+    echo "$PASSED passed, $FAILED failed"
+    exit $((FAILED > 0))
+fi
 
 # Test::Nginx wants commas between these options
 
