@@ -699,9 +699,7 @@ all_pins_back('nothing is pinned');
 === TEST 6: HTTP/2 and TLS make no difference
 --- more_http eval
 ($::H2, $::TLS) = (main::free_port(), main::free_port());
-system("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost "
-       . "-addext subjectAltName=DNS:localhost -keyout $::dir/tls.key "
-       . "-out $::dir/tls.crt > $::dir/tls.log 2>&1") == 0 or die;
+main::self_signed("$::dir/tls");
 <<"CONF" . $::CONFIG . "}\n";
 server {
     server_name localhost;

@@ -17,6 +17,7 @@ use lib 't/lib';
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
+use SoftFactory::Wait;
 
 no_shuffle();
 no_root_location();
@@ -84,10 +85,8 @@ sub nginx_t {
 
     write_file("$dir/nginx.conf", $conf);
 
-    my $out = `$ENV{TEST_NGINX_BINARY} -e stderr -p $dir/ -c $dir/nginx.conf \\
-               -t 2>&1`;
-
-    return ($? >> 8, $out);
+    return program('nginx -t', [$ENV{TEST_NGINX_BINARY}, '-e', 'stderr', '-p',
+                                "$dir/", '-c', "$dir/nginx.conf", '-t']);
 }
 
 

@@ -9,10 +9,10 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Compress::Raw::Zlib ();
-use IPC::Open2 ();
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
+use SoftFactory::Wait;
 
 no_shuffle();
 no_root_location();
@@ -125,7 +125,7 @@ sub states {
 sub told {
     my ($sql, %o) = @_;
 
-    return heard(sub { print {$_[0]} "$sql\n;\n" }, %o);
+    return heard(sub { print {$_[0]} statement($sql) }, %o);
 }
 
 
@@ -142,13 +142,15 @@ sub heard {
     my $text = '';
 
     print {$in} "NOTIFY sf_notify_begin;\n";
-    read_until($out, \$text, 'sf_notify_begin');
+    read_until($out, \$text, notification('sf_notify_begin'),
+               'psql before the change');
     $text =~ s/.*"sf_notify_begin".*?\n//s;
 
     $code->($in);
 
     print {$in} "NOTIFY sf_notify_end;\n";
-    read_until($out, \$text, 'sf_notify_end');
+    read_until($out, \$text, notification('sf_notify_end'),
+               'psql behind the change');
 
     my @told;
 
@@ -163,19 +165,17 @@ sub heard {
 }
 
 
-sub read_until {
-    my ($out, $text, $channel) = @_;
+sub notification {
+    my ($channel) = @_;
 
-    while ($$text !~ /^Asynchronous notification "$channel".*\n/m) {
-        sysread $out, $$text, 65536, length $$text or die "psql ends: $$text";
-    }
+    return qr/^Asynchronous notification "$channel".*\n/m;
 }
 
 
 sub listener {
     my ($dbname, %o) = @_;
 
-    my $pid = IPC::Open2::open2(my $out, my $in, 'sh', '-c', 'exec "$@" 2>&1',
+    my ($out, $in, $pid) = psql_session('sh', '-c', 'exec "$@" 2>&1',
         'sh', 'psql', '-XAtq', '-v', 'VERBOSITY=terse',
         '-h', $o{host} // $ENV{SF_TEST_PG_DIR},
         '-p', $o{port} // $ENV{SF_TEST_PG_PORT},
@@ -269,12 +269,7 @@ END {
     local $?;
 
     if ($$ == $self) {
-        for my $session (values %listener) {
-            close $session->[1];
-            close $session->[0];
-            waitpid $session->[2], 0;
-        }
-
+        SoftFactory::end_session($_) for values %listener;
         as_super("DROP DATABASE IF EXISTS $DB WITH (FORCE)");
         as_super("DROP ROLE IF EXISTS $_") for @ROLES;
     }

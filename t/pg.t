@@ -117,13 +117,13 @@ sub authority {
 
     my $file = "$dir/$name";
 
-    system("cd $dir && (openssl req -x509 -newkey rsa:2048 -nodes -days 2 "
-           . "-subj /CN=$name -keyout $file.key -out $file.crt && "
-           . "openssl req -newkey rsa:2048 -nodes -subj /CN=$subject "
-           . "-keyout $file.server.key -out $file.csr && "
-           . "openssl x509 -req -days 2 -in $file.csr -CA $file.crt -CAkey "
-           . "$file.key -CAcreateserial -out $file.server.crt) "
-           . "> $file.log 2>&1") == 0 or die "openssl, see $file.log";
+    openssl('req', qw(-x509 -newkey rsa:2048 -nodes -days 2 -subj),
+            "/CN=$name", '-keyout', "$file.key", '-out', "$file.crt");
+    openssl('req', qw(-newkey rsa:2048 -nodes -subj), "/CN=$subject",
+            '-keyout', "$file.server.key", '-out', "$file.csr");
+    openssl('x509', qw(-req -days 2 -in), "$file.csr", '-CA', "$file.crt",
+            '-CAkey', "$file.key", '-CAcreateserial', '-out',
+            "$file.server.crt");
 
     chmod 0644, "$file.crt";
     return $file;

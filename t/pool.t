@@ -3,17 +3,27 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use SoftFactory::Wait;
 use Test::Nginx::Socket;
 
 no_shuffle();
 no_root_location();
 plan('no_plan');
 
-my $psql = "$ENV{SF_TEST_PG_BIN}/psql -qAtX -h $ENV{SF_TEST_PG_DIR} "
-    . "-p $ENV{SF_TEST_PG_PORT} -U app -d softfactory";
+sub runs {
+    my ($what, $sql) = @_;
 
-open(my $sql, '|-', "$psql -v ON_ERROR_STOP=1") or die $!;
-print $sql <<'SQL';
+    my ($status, $text) = program("psql: $what",
+        ["$ENV{SF_TEST_PG_BIN}/psql", qw(-qAtX -v ON_ERROR_STOP=1),
+         '-h', $ENV{SF_TEST_PG_DIR}, '-p', $ENV{SF_TEST_PG_PORT},
+         qw(-U app -d softfactory)], input => $sql);
+
+    die "psql fails: $text" if $status;
+}
+
+
+runs('a table and functions', <<'SQL');
 DROP TABLE IF EXISTS sf_test_pool;
 CREATE TABLE sf_test_pool (n int, UNIQUE (n) DEFERRABLE INITIALLY DEFERRED);
 CREATE OR REPLACE FUNCTION sf_test_raise(code text) RETURNS int
@@ -36,15 +46,19 @@ BEGIN
     RETURN 1;
 END $$;
 SQL
-close($sql) or die "psql failed";
+
+my $self = $$;
 
 END {
-    if (defined $psql) {
-        system("$psql -c 'DROP TABLE IF EXISTS sf_test_pool; "
-            . "DROP FUNCTION IF EXISTS sf_test_raise; "
-            . "DROP FUNCTION IF EXISTS sf_test_once' >/dev/null");
-    }
+    local $?;
+
+    runs('none of it', <<'SQL') if $$ == $self;
+DROP TABLE IF EXISTS sf_test_pool;
+DROP FUNCTION IF EXISTS sf_test_raise;
+DROP FUNCTION IF EXISTS sf_test_once;
+SQL
 }
+
 
 add_block_preprocessor(sub {
     my ($block) = @_;

@@ -10,6 +10,7 @@ use IO::Socket::INET;
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
+use SoftFactory::Wait;
 
 no_shuffle();
 no_root_location();
@@ -269,7 +270,11 @@ location /silent/ {
 CONF
 --- check
 my @held;
-my $accept = sub { push @held, scalar $::SILENT->accept for 1 .. $_[0] };
+my $accept = sub {
+    $::SILENT->timeout(20);
+    push @held, $::SILENT->accept || in_vain(20, 'a worker that connects')
+        for 1 .. $_[0];
+};
 
 $accept->(2);
 

@@ -6,6 +6,7 @@ use warnings;
 use lib 't/lib';
 use Test::Nginx::Socket;
 use SoftFactory;
+use SoftFactory::Wait;
 
 use IO::Socket::INET;
 use POSIX ();
@@ -54,7 +55,7 @@ END {
 
     if ($child && $$ == $self) {
         kill TERM => $child;
-        waitpid $child, 0;
+        ended($child, 'the application');
     }
 }
 

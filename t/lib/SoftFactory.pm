@@ -19,9 +19,9 @@ use warnings;
 use Digest::SHA qw(hmac_sha256 hmac_sha384 hmac_sha512);
 use Encode ();
 use IO::Socket::INET;
-use IPC::Open2;
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64url);
+use SoftFactory::Wait;
 use Test::More ();
 use Test::Nginx::Socket ();
 
@@ -136,19 +136,28 @@ sub psql {
     local $ENV{PGTZ} = 'UTC';
     local $ENV{PGOPTIONS} = '-c client_min_messages=error';
 
-    open my $out, '-|', 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
-         '-h', $ENV{SF_TEST_PG_DIR}, '-p', $ENV{SF_TEST_PG_PORT},
-         '-U', $o{user} // 'app', '-d', $o{dbname} // 'softfactory',
-         $o{set} ? ('-v', $o{set}) : (),
-         $o{file} ? ('-f', $o{file}) : ('-c', $sql)
-        or die "psql: $!";
+    my $what = $o{file} // $sql;
+    my @words = (psql_words(%o), $o{set} ? ('-v', $o{set}) : (),
+                 $o{file} ? ('-f', $o{file}) : ('-c', $sql));
 
-    local $/;
-    my $text = <$out> // '';
-    close $out or die "psql fails: ", $o{file} // $sql;
+    my ($status, $text) = program("psql: $what", \@words, stderr => 0);
+    die "psql fails: $what" if $status;
 
     $text =~ s/\n\z//;
     return $text;
+}
+
+
+# psql_words(%options): psql over the suite's socket.  Options: host, port,
+# dbname, user
+
+sub psql_words {
+    my (%o) = @_;
+
+    return ('psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
+            '-h', $o{host} // $ENV{SF_TEST_PG_DIR},
+            '-p', $o{port} // $ENV{SF_TEST_PG_PORT},
+            '-U', $o{user} // 'app', '-d', $o{dbname} // 'softfactory');
 }
 
 
@@ -162,13 +171,16 @@ sub ask {
     my $session = $sessions{$dbname} //= session($dbname);
     my ($out, $in) = @$session;
 
-    print {$in} "$sql;\n\\echo :the-end\n";
+    print {$in} statement($sql), "\\echo :the-end\n";
 
     my $text = '';
 
-    while ($text !~ /^:the-end\n\z/m) {
-        sysread $out, $text, 65536, length $text
-            or die "psql fails: $sql";
+    if (!eval { read_until($out, \$text, qr/^:the-end\n\z/m, "psql: $sql");
+                1 })
+    {
+        my $why = $@;
+        end_session(delete $sessions{$dbname}, 0);
+        die $why;
     }
 
     $text =~ s/\n?:the-end\n\z//;
@@ -182,21 +194,25 @@ sub session {
     local $ENV{PGTZ} = 'UTC';
     local $ENV{PGOPTIONS} = '-c client_min_messages=error';
 
-    my $pid = open2(my $out, my $in, 'psql', '-XAtq', '-v',
-                    'ON_ERROR_STOP=1', '-h', $ENV{SF_TEST_PG_DIR},
-                    '-p', $ENV{SF_TEST_PG_PORT}, '-U', 'app', '-d', $dbname);
+    return [psql_session(psql_words(dbname => $dbname))];
+}
 
-    return [$out, $in, $pid];
+
+# end_session($session): psql ends with its input; one that is at work is killed
+
+sub end_session {
+    my ($session, $seconds) = @_;
+
+    my ($out, $in, $pid) = @$session;
+
+    close $in;
+    close $out;
+    eval { ended($pid, 'psql', $seconds // 5) };
 }
 
 
 sub end_sessions {
-    for my $session (values %sessions) {
-        close $session->[1];
-        close $session->[0];
-        waitpid $session->[2], 0;
-    }
-
+    end_session($_) for values %sessions;
     %sessions = ();
 }
 
@@ -401,8 +417,10 @@ sub wire {
 sub exchange {
     my ($bytes, %o) = @_;
 
+    my ($line) = $bytes =~ /^([^\r\n]*)/;
+
     local $SIG{PIPE} = 'IGNORE';
-    local $SIG{ALRM} = sub { die "no answer in 20 seconds" };
+    local $SIG{ALRM} = sub { in_vain(20, "an answer to $line") };
     alarm 20;
 
     print {$socket} $bytes;
@@ -738,6 +756,28 @@ Test::Nginx::Socket::add_block_preprocessor(sub {
 });
 
 
+# line_of($name, $code): where the section of that block begins in the file
+
+my $source;
+
+sub line_of {
+    my ($name, $code) = @_;
+
+    if (!defined $source) {
+        open my $in, '<', $0 or die "$0: $!";
+        local $/;
+        $source = <$in>;
+    }
+
+    $name =~ s/^\Q$0\E //;
+
+    my $at = index $source, "\n=== $name\n";
+    $at = index $source, $code, $at if $at >= 0;
+
+    return $at < 0 ? 1 : 1 + (substr($source, 0, $at) =~ tr/\n//);
+}
+
+
 Test::Nginx::Socket::add_response_body_check(sub {
     my ($block) = @_;
 
@@ -745,10 +785,10 @@ Test::Nginx::Socket::add_response_body_check(sub {
     return if !defined $code;
 
     my $name = $block->name;
-    $name =~ s/["\n]/'/g;
+    my $line = line_of($name, $code);
 
     eval "package main; use strict; use warnings;\n"
-         . "#line 1 \"$name\"\n$code; 1"
+         . "#line $line \"$0\"\n$code; 1"
         or do {
             my $why = $@;
             Test::More::fail("$name - check runs to its end");

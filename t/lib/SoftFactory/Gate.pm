@@ -21,6 +21,7 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use POSIX ();
 use Socket;
+use SoftFactory::Wait;
 
 
 sub new {
@@ -79,8 +80,8 @@ sub tell {
 
     print {$g->{control}} "$line\n";
 
-    my $answer = readline $g->{control};
-    die "the gate is gone\n" if !defined $answer;
+    my $answer = '';
+    read_until($g->{control}, \$answer, qr/\n\z/, "the gate to $line", 20);
     chomp $answer;
 
     return $answer;

@@ -12,9 +12,9 @@ use File::Path ();
 use IO::Handle;
 use IO::Select;
 use IO::Socket::INET;
-use IPC::Open2 ();
 use POSIX ();
 use SoftFactory ();
+use SoftFactory::Wait;
 use Test::More ();
 use Test::Nginx::Socket ();
 use Time::HiRes qw(time sleep);
@@ -26,7 +26,7 @@ our @EXPORT = qw(start fetch get_all http2 load wait_until hold backends
                  write_file error_log log_count access_log master
                  worker_pids children running rss reconfigure hup command
                  free_port compiled_user pg_server pg_standby sanitized
-                 scratch_dir);
+                 scratch_dir openssl self_signed);
 
 my $self = $$;
 my (@servers, @commands, $scratch, %listeners);
@@ -71,23 +71,6 @@ sub free_port {
         or die "no free port: $!";
 
     return $s->sockport;
-}
-
-
-# wait_until { condition } 'what': its true value, or the check ends here.
-# The third argument is the time allowed, in seconds
-
-sub wait_until(&$;$) {
-    my ($condition, $what, $seconds) = @_;
-
-    my $end = time + ($seconds // 15);
-
-    for (;;) {
-        my $value = $condition->();
-        return $value if $value;
-        die "waited in vain until $what\n" if time > $end;
-        sleep 0.02;
-    }
 }
 
 
@@ -153,11 +136,14 @@ sub get_all {
 
 package SoftFactory::Live::Client;
 
+use SoftFactory::Wait;
 use Time::HiRes qw(time);
 
 
 sub send {
     my ($c, $bytes) = @_;
+
+    $c->{line} = $1 if $bytes =~ m{^([!-~]+ [!-~]+) HTTP/};
 
     local $SIG{PIPE} = 'IGNORE';
     syswrite $c->{socket}, $bytes;
@@ -173,19 +159,22 @@ sub close {
 }
 
 
-# more($seconds): reads what comes, false at the end of the connection
+# more($end, $bytes): reads what comes until then, at most so much; false at
+# the end of the connection
 
 sub more {
-    my ($c, $end) = @_;
+    my ($c, $end, $bytes) = @_;
 
     my $s = $c->{socket};
 
     my $left = $end - time;
 
     $left = 0 if $left < 0;
-    IO::Select->new($s)->can_read($left) or die "no answer in time\n";
+    IO::Select->new($s)->can_read($left)
+        or in_vain(int($c->{seconds} // 30),
+                   'an answer to ' . ($c->{line} // 'what was sent'));
 
-    return sysread $s, $c->{buffer}, 262144, length $c->{buffer};
+    return sysread $s, $c->{buffer}, $bytes // 262144, length $c->{buffer};
 }
 
 
@@ -204,7 +193,9 @@ sub pending {
 sub finish {
     my ($c, $seconds) = @_;
 
-    my $end = time + ($seconds // 30);
+    $c->{seconds} = $seconds // 30;
+
+    my $end = time + $c->{seconds};
     my $b = \$c->{buffer};
 
     while ($$b !~ /\r\n\r\n/) {
@@ -297,7 +288,11 @@ sub load {
         my ($good, @bad) = (0);
 
         for my $out (@clients) {
-            my ($n, @lines) = <$out>;
+            my $text = '';
+            read_until($out, \$text, undef, 'the end of a client');
+            close $out;
+
+            my ($n, @lines) = split /^/, $text;
             $good += $n;
             push @bad, @lines;
         }
@@ -439,25 +434,25 @@ package SoftFactory::Live;
 sub hold {
     my ($sql, %o) = @_;
 
-    my $pid = IPC::Open2::open2(my $out, my $in, 'psql', '-XAtq',
-        '-v', 'ON_ERROR_STOP=1', '-h', $o{host} // $ENV{SF_TEST_PG_DIR},
-        '-p', $o{port} // $ENV{SF_TEST_PG_PORT}, '-U', $o{user} // 'app',
-        '-d', $o{dbname} // 'softfactory');
+    my ($out, $in, $pid) = psql_session(SoftFactory::psql_words(%o));
+    my $text = '';
 
-    $in->autoflush;
-    print $in "BEGIN;\n$sql;\n\\echo held\n";
+    print $in "BEGIN;\n", statement($sql), "\\echo held\n";
 
-    while (defined(my $line = <$out>)) {
-        return bless { pid => $pid, in => $in, out => $out },
-                     'SoftFactory::Live::Hold' if $line =~ /^held/;
+    if (!eval { read_until($out, \$text, qr/^held\n/m, "psql: $sql"); 1 }) {
+        my $why = $@;
+        SoftFactory::end_session([$out, $in, $pid], 0);
+        die $why;
     }
 
-    waitpid $pid, 0;
-    die "psql fails: $sql";
+    return bless { pid => $pid, in => $in, out => $out },
+                 'SoftFactory::Live::Hold';
 }
 
 
 package SoftFactory::Live::Hold;
+
+use SoftFactory::Wait;
 
 
 sub release {
@@ -465,15 +460,20 @@ sub release {
 
     $h->{pid} or return;
 
-    local ($?, $!);
+    local ($?, $!, $@);
     print {$h->{in}} "COMMIT;\n";
     close $h->{in};
-    waitpid delete $h->{pid}, 0;
+    ended(delete $h->{pid}, 'psql, which was told to commit');
 }
 
 
+# one that still waits, for a lock of another test's, is not waited for
+
 sub DESTROY {
-    $_[0]->release;
+    my ($h) = @_;
+
+    eval { $h->release };
+    warn $@ if $@;
 }
 
 
@@ -575,29 +575,32 @@ sub told {
     my $port = $o{port} // $ENV{SF_TEST_PG_PORT};
 
     my $session = $listeners{"$port $o{dbname}"} //= do {
-        my $pid = IPC::Open2::open2(my $out, my $in, 'psql', '-XAtq', '-v',
-            'ON_ERROR_STOP=1', '-h', $host, '-p', $port, '-U', 'postgres',
-            '-d', $o{dbname});
+        my ($out, $in) = psql_session(SoftFactory::psql_words(
+            host => $host, port => $port, user => 'postgres',
+            dbname => $o{dbname}));
+        my $pid = '';
 
-        $in->autoflush;
         print $in "LISTEN softfactory;\nLISTEN sf_told;\n"
                   . "SELECT pg_backend_pid();\n";
-        { in => $in, out => $out, pid => 0 + <$out> };
+        read_until($out, \$pid, qr/\n/, 'psql to listen');
+        { in => $in, out => $out, pid => 0 + $pid };
     };
 
-    print { $session->{in} } "$sql\n;\nNOTIFY sf_told;\n";
+    print { $session->{in} } statement($sql), "NOTIFY sf_told;\n";
 
     my $text = '';
 
-    my $told = qr/^Asynchronous\ notification\ "(\w+)"\ .*
+    my $told = sub {
+        return qr/^Asynchronous\ notification\ "($_[0])"\ .*
                   \ process\ with\ PID\ $session->{pid}\.$/xm;
+    };
 
-    while (!grep { $_ eq 'sf_told' } $text =~ /$told/g) {
-        sysread $session->{out}, $text, 65536, length $text
-            or die "psql fails: $sql\n";
-    }
+    read_until($session->{out}, \$text, $told->('sf_told'), "psql: $sql");
 
-    return scalar grep { $_ eq 'softfactory' } $text =~ /$told/g;
+    my $softfactory = $told->('softfactory');
+    my $n = () = $text =~ /$softfactory/g;
+
+    return $n;
 }
 
 
@@ -719,7 +722,8 @@ sub hup {
 }
 
 
-# command(@words): starts a program, ->() waits for it: (status, output)
+# command(@words): starts a program, ->() waits for it: (status, output).  The
+# bound is that of any wait, or its argument in seconds
 
 sub command {
     my @words = @_;
@@ -735,12 +739,44 @@ sub command {
     push @commands, $pid;
 
     return sub {
-        local $/;
-        my $text = <$out> // '';
+        my ($text, $seconds) = ('', @_);
+
+        my $status = eval {
+            read_until($out, \$text, undef, "@words", $seconds);
+            ended($pid, $words[0], $seconds);
+        };
+        my $why = $@;
+
+        # close() waits for it
+
+        kill 'KILL', $pid if !defined $status;
         close $out;
         @commands = grep { $_ != $pid } @commands;
-        return ($? >> 8, $text);
+        die $why if !defined $status;
+
+        return ($status >> 8, $text);
     };
+}
+
+
+# openssl(@words): what it says is shown when it fails
+
+sub openssl {
+    my ($status, $text) = program("openssl $_[0]", ['openssl', @_]);
+
+    die "openssl @_: $text" if $status;
+}
+
+
+# self_signed($file): $file.crt, the certificate of localhost, which is its own
+# authority, and $file.key
+
+sub self_signed {
+    my ($file) = @_;
+
+    openssl('req', qw(-x509 -newkey rsa:2048 -nodes -days 2 -subj
+                      /CN=localhost -addext subjectAltName=DNS:localhost),
+            '-keyout', "$file.key", '-out', "$file.crt");
 }
 
 
@@ -750,8 +786,8 @@ sub command {
 sub compiled_user {
     return (-1, -1) if $>;
 
-    my $name = `$ENV{TEST_NGINX_BINARY} -V 2>&1` =~ /--user=(\S+)/ ? $1
-               : 'nobody';
+    my (undef, $text) = program('nginx -V', [$ENV{TEST_NGINX_BINARY}, '-V']);
+    my $name = $text =~ /--user=(\S+)/ ? $1 : 'nobody';
     my ($uid, $gid) = (getpwnam $name)[2, 3];
 
     return ($uid, $gid);
@@ -822,6 +858,8 @@ sub pg_new {
 
 package SoftFactory::Live::Server;
 
+use SoftFactory::Wait;
+
 
 # a server cannot run as root
 
@@ -842,9 +880,11 @@ sub run {
         exec @words or POSIX::_exit(127);
     }
 
-    waitpid $pid, 0;
-    my $status = $?;
+    my $status = eval { ended($pid, "@words", 120) };
+    my $why = $@;
+
     chdir $cwd;
+    die $why if !defined $status;
 
     die "@words fails, see $log: ", SoftFactory::Live::read_file($log)
         if $status;
