@@ -4,7 +4,9 @@
 # PostgreSQL: with the nginx of this machine, and with nginx under ASan and
 # UBSan.  `.ci/test.sh t/route.t` runs only that file, twice;
 # `.ci/test.sh -1 t/route.t` once, with the nginx of this machine and a
-# PostgreSQL that stays for the next time: a matter of seconds.
+# PostgreSQL that stays for the next time: a matter of seconds.  Several files
+# may be named.  SUITE_LIMIT=SECONDS is another limit for each of them than 300
+# (600 with ASan).
 #
 # What a test may rely on in its environment:
 #
@@ -81,6 +83,7 @@ if [ -z "$QUICK" ]; then
 fi
 
 if [ $# = 0 ]; then
+    step check-runner .ci/check-runner.sh
     step check-style .ci/check-style.sh
     step check-includes .ci/check-includes.sh
     step check-docs .ci/check-docs.sh
@@ -97,13 +100,15 @@ else
     suite_database
 fi
 
+[ -n "$QUICK" ] || step check-distribution .ci/check-distribution.sh
+
 export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export TEST_NGINX_BINARY=$TOP/.ci/nginx-keep-log.sh
 
 export SF_NGINX=/usr/sbin/nginx SF_REPORTS=$TEST/reports SF_TEST_SANITIZED=
 TEST_NGINX_LOAD_MODULES="$BUILD/$NAME.so $TEST_MODULE"
 export TEST_NGINX_LOAD_MODULES
-suite nginx "$@"
+suite nginx 300 "$@"
 
 if [ -n "$QUICK" ]; then
     echo "$PASSED passed, $FAILED failed"
@@ -122,7 +127,7 @@ export ASAN_OPTIONS=detect_leaks=1,log_path=$TEST/reports-asan/asan
 export SF_NGINX=$BUILD/asan/nginx SF_REPORTS=$TEST/reports-asan
 export SF_TEST_SANITIZED=1
 unset TEST_NGINX_LOAD_MODULES
-suite asan "$@"
+suite asan 600 "$@"
 
 echo
 echo "$PASSED passed, $FAILED failed" | tee "$TEST/summary"

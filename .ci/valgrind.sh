@@ -38,7 +38,7 @@ if [ $# = 0 ]; then
     set -- "${files[@]}"
 fi
 
-suite valgrind "$@"
+suite valgrind 3600 "$@"
 
 echo
 echo "$PASSED passed, $FAILED failed"
