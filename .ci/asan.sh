@@ -38,9 +38,11 @@ cd "$SOURCE"
 
 if changed "$OUT/stamp" "$stamp"; then
     rm -rf "$OUT"
-    bash ./configure "${args[@]}" > "$BUILD/asan-configure.log" 2>&1 ||
+    within 600 "nginx's configure" bash ./configure "${args[@]}" \
+        > "$BUILD/asan-configure.log" 2>&1 ||
         die "configure failed, see $BUILD/asan-configure.log"
     echo "$stamp" > "$OUT/stamp"
 fi
 
-make -s -j"$(nproc)" -f "$OUT/Makefile" binary
+within 1800 "the build of nginx" \
+    make -s -j"$(nproc)" -f "$OUT/Makefile" binary

@@ -26,6 +26,7 @@ set -euo pipefail
 
 cd "$TOP"
 OUT=$BUILD/bench
+LIMIT=5400                      # seconds for one part, long form
 FAILED=
 export BENCH_BUILD=$BUILD BENCH_FORM=${BENCH:-long} BENCH_SIZE BENCH_WORKERS=
 
@@ -138,6 +139,13 @@ tools() {
 }
 
 
+# part FILE
+
+part() {
+    within $LIMIT "t/bench/$1" python3 -B -u "t/bench/$1"
+}
+
+
 uncached() {
     .ci/install.sh asan unit
     tools
@@ -148,25 +156,25 @@ uncached() {
         PRELOAD='' database "pg-$LARGE" "$LARGE"
     fi
 
-    python3 -B -u t/bench/bench.py 8>&- || FAILED+=" uncached"
+    part bench.py 8>&- || FAILED+=" uncached"
 }
 
 
 hits() {
     database_cached
-    python3 -B -u t/bench/hits.py 8>&- || FAILED+=" hits"
+    part hits.py 8>&- || FAILED+=" hits"
 }
 
 
 coherence() {
     gcc -O2 -g -W -Wall -Werror t/bench/clients.c -o "$OUT/clients"
     database_cached
-    python3 -B -u t/bench/coherence.py 8>&- || FAILED+=" coherence"
+    part coherence.py 8>&- || FAILED+=" coherence"
 }
 
 
 notify() {
-    t/bench/notify.sh 8>&- || FAILED+=" notify"
+    within $LIMIT notify.sh t/bench/notify.sh 8>&- || FAILED+=" notify"
 }
 
 

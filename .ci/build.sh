@@ -34,14 +34,16 @@ cd "$SOURCE"
 
 if changed "$OUT/stamp" "$stamp"; then
     rm -rf "$OUT"
-    bash ./configure "${args[@]}" > "$BUILD/mod-configure.log" 2>&1 ||
+    within 600 "nginx's configure" bash ./configure "${args[@]}" \
+        > "$BUILD/mod-configure.log" 2>&1 ||
         { grep error: "$BUILD/mod-configure.log" ||
               tail -n 20 "$BUILD/mod-configure.log"
           die "configure failed, see $BUILD/mod-configure.log"; } >&2
     echo "$stamp" > "$OUT/stamp"
 fi
 
-make -s -j"$(nproc)" -f "$OUT/Makefile" modules
+within 900 "the build of the module" \
+    make -s -j"$(nproc)" -f "$OUT/Makefile" modules
 
 # a new file each time: a running nginx may have the old one mapped
 

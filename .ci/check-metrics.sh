@@ -28,7 +28,7 @@ OUT=$BUILD/metrics
 # tool COMMAND...: promtool without its output, unless it fails
 
 tool() {
-    promtool "$@" > "$OUT/promtool.log" 2>&1 || {
+    within 120 promtool promtool "$@" > "$OUT/promtool.log" 2>&1 || {
         cat "$OUT/promtool.log"
         echo "promtool $*: failed"
     }

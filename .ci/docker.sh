@@ -43,7 +43,7 @@ base_image() {
     sources=/etc/apt/sources.list.d/debian.sources
     [ -f $sources ] || sources=/etc/apt/sources.list
 
-    mmdebstrap -q --variant=minbase "${excludes[@]}" \
+    within 900 mmdebstrap mmdebstrap -q --variant=minbase "${excludes[@]}" \
         --hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr "$RELEASE" \
         "$PLACE/base.new.tar" $sources > "$PLACE/base.log" 2>&1 ||
         die "cannot make a base image, see $PLACE/base.log"

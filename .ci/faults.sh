@@ -45,7 +45,9 @@ one() {
     local log=$HOME_OF_FAULTS/$(basename "$1" .py).log status=0
 
     timeout -k 60 $LIMIT "$PYTHON" "$1" > "$log" 2>&1 9>&- 8>&- || status=$?
-    if [ "$status" -gt 1 ]; then
+    if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+        echo "not ok - $1 took more than $LIMIT s" >> "$log"
+    elif [ "$status" -gt 1 ]; then
         echo "not ok - $1 ended with $status" >> "$log"
     fi
 }
@@ -87,6 +89,7 @@ trap 'exit 1' INT TERM
 .ci/postgres.sh load "$HOME_OF_FAULTS/pg" small
 export SF_FAULTS_KEEP=1
 
+n=0
 beside=()
 if [ "${FAULTS:-}" = short ]; then
     BESIDE="04 09"
@@ -105,6 +108,10 @@ for file in "${files[@]}"; do
     *" $file "*)
         ;;
     *)
+        n=$((n + 1))
+        printf 'faults %d of %d: %s, %d.%d min so far\n' "$n" \
+            $((${#files[@]} - ${#beside[@]})) "$file" $((SECONDS / 60)) \
+            $((SECONDS % 60 / 6))
         one "$file" &
         wait $!
         show "$file"

@@ -124,7 +124,8 @@ run() {
         -o "$OUT/$noun" -Wl,--start-group "$OUT/libmodule.a" \
         "$OUT/libnginx.a" -Wl,--end-group "${LIBS[@]}" || return 1
 
-    if ! "$OUT/$noun" -max_total_time="$SECS" -timeout=10 -max_len=8192 \
+    if ! within $((SECS + 120)) "t/fuzz/$noun.c" "$OUT/$noun" \
+         -max_total_time="$SECS" -timeout=10 -max_len=8192 \
          -rss_limit_mb=2048 -print_final_stats=1 \
          -artifact_prefix="$OUT/$noun-" "$work" "${seeds[@]}" > "$log" 2>&1
     then

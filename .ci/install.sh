@@ -33,6 +33,8 @@ declare -A GROUP=(
     [standins]="postgresql prometheus wget"
 )
 
+LIMIT=1200                      # seconds, for one call of apt-get
+
 # not in every release of Debian: taken from the suite that has it
 
 FORKY="libtest-nginx-perl"
@@ -51,10 +53,19 @@ as_root() {
 }
 
 
-apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq \
+# apt COMMAND...: with a bound for each wait, for the network, for the lock of
+# another apt, and for all of it
+
+apt() {
+    as_root timeout --foreground -k 30 $LIMIT \
+        env DEBIAN_FRONTEND=noninteractive apt-get -qq \
         -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-        install -y --no-install-recommends "$@" < /dev/null
+        -o Acquire::Retries=3 -o Acquire::http::Timeout=60 "$@" < /dev/null
+}
+
+
+apt_install() {
+    apt install -y --no-install-recommends "$@"
 }
 
 
@@ -123,8 +134,7 @@ fi
 echo "installing ${missing[*]}"
 
 hold_services
-as_root apt-get -qq -o DPkg::Lock::Timeout=300 update < /dev/null ||
-    die "cannot read the package lists: see apt-get update"
+apt update || die "cannot read the package lists: see apt-get update"
 
 plain=()
 for package in "${missing[@]}"; do

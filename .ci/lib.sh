@@ -21,6 +21,24 @@ die() {
 }
 
 
+# within SECONDS WHAT COMMAND...: ends it when it takes longer, and says what
+# did.  In the foreground, so that Ctrl-C reaches it
+
+within() {
+    local seconds=$1 what=$2 status=0
+    shift 2
+
+    timeout --foreground -k 10 "$seconds" "$@" || status=$?
+
+    if [ "$status" = 124 ] || [ "$status" = 137 ]; then
+        printf '%s: %s took more than %d s\n' "${0##*/}" "$what" \
+            "$seconds" >&2
+    fi
+
+    return "$status"
+}
+
+
 # is_root: whether this is the superuser
 
 is_root() {
@@ -53,6 +71,7 @@ free_port() {
 
     while port_busy "$port"; do
         port=$((port + 1))
+        [ "$port" -lt $(($1 + 1000)) ] || die "no port is free from $1 on"
     done
 
     echo "$port"
@@ -63,7 +82,8 @@ free_port() {
 
 alone() {
     exec 9> "$BUILD/.$1.lock"
-    flock 9
+    flock -w 900 9 || die "waited 900 s for the lock $BUILD/.$1.lock," \
+        "which another script holds"
 }
 
 
@@ -102,7 +122,9 @@ apt_private() {
             /etc/apt/sources.list > "$dir/parts/private.list"
     fi
 
-    APT=(apt-get -qq -o Dir::Etc::SourceList=/dev/null
+    APT=(within 600 "the package source" apt-get -qq
+         -o Acquire::Retries=3 -o Acquire::http::Timeout=60
+         -o Dir::Etc::SourceList=/dev/null
          -o Dir::Etc::SourceParts="$dir/parts"
          -o Dir::State::Lists="$dir/lists" -o Dir::Cache="$dir/cache"
          -o APT::Sandbox::User=root)

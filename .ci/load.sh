@@ -26,6 +26,7 @@ PYTHON=/usr/bin/python3
 OUT=$BUILD/load
 PG=$OUT/pg
 RUNNER=
+LIMIT=3600                      # seconds; the long form takes half of that
 
 [ -x $PYTHON ] || PYTHON=python3
 cd "$TOP"
@@ -72,10 +73,11 @@ database() {
 run() {
     local status=0
 
-    "$PYTHON" -B -u "t/load/$1" 8>&- &
+    timeout -k 60 $LIMIT "$PYTHON" -B -u "t/load/$1" 8>&- &
     RUNNER=$!
     wait "$RUNNER" || status=$?
     RUNNER=
+    [ "$status" != 124 ] || die "t/load/$1 took more than $LIMIT s"
     return "$status"
 }
 

@@ -8,6 +8,7 @@ set -euo pipefail
 
 cd "$TOP"
 HOME_OF_PAGE=$BUILD/page
+LIMIT=900                       # seconds
 TOOLS="playwright-core@1 axe-core@4"
 
 
@@ -43,8 +44,8 @@ flock -n 8 || die "make page is at work already in this folder"
 for tool in $TOOLS; do
     if [ ! -d "$HOME_OF_PAGE/node_modules/${tool%@*}" ]; then
         # shellcheck disable=SC2086
-        npm install --prefix "$HOME_OF_PAGE" --no-save --no-audit --no-fund \
-            --ignore-scripts --loglevel=error $TOOLS
+        within 300 npm npm install --prefix "$HOME_OF_PAGE" --no-save \
+            --no-audit --no-fund --ignore-scripts --loglevel=error $TOOLS
         break
     fi
 done
@@ -53,5 +54,8 @@ rm -f "$HOME_OF_PAGE"/*.png
 trap 'finish $?' EXIT
 trap 'exit 1' INT TERM
 
-node t/page/page.test.mjs 8>&- &
-wait $!
+timeout -k 30 $LIMIT node t/page/page.test.mjs 8>&- &
+status=0
+wait $! || status=$?
+[ "$status" != 124 ] || die "t/page/page.test.mjs took more than $LIMIT s"
+exit "$status"

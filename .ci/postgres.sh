@@ -24,6 +24,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 FIRST_PORT=15432
+LOAD_LIMIT=1200                 # seconds, for one file of the demo data
 SOCKET_MAX=80
 
 
@@ -31,9 +32,9 @@ SOCKET_MAX=80
 
 as_pg() {
     if is_root; then
-        (cd / && runuser -u postgres -- "$@")
+        (cd / && within 180 "$1" runuser -u postgres -- "$@")
     else
-        "$@"
+        within 180 "$1" "$@"
     fi
 }
 
@@ -128,7 +129,9 @@ make_cluster() {
 
 
 make_database() {
-    psql -h "$D" -p "$1" -U postgres -d postgres -qX -v ON_ERROR_STOP=1 << SQL
+    within 120 "the role and the database" \
+        psql -h "$D" -p "$1" -U postgres -d postgres -qX -v ON_ERROR_STOP=1 \
+        << SQL
 CREATE ROLE app LOGIN CREATEDB PASSWORD 'secret';
 CREATE DATABASE softfactory OWNER app;
 SQL
@@ -156,8 +159,8 @@ port_of() {
 
 launch() {
     as_pg rm -f "$D/data/postmaster.pid"
-    as_pg "$BIN/pg_ctl" -D "$D/data" -l "$D/pg.log" -o "-p $1" -w -s start \
-        < /dev/null > "$BUILD/pg_ctl.log" 2>&1 8>&- 9>&-
+    as_pg "$BIN/pg_ctl" -D "$D/data" -l "$D/pg.log" -o "-p $1" -w -t 120 \
+        -s start < /dev/null > "$BUILD/pg_ctl.log" 2>&1 8>&- 9>&-
 }
 
 
@@ -197,7 +200,8 @@ start() {
 
 stop() {
     if running; then
-        as_pg "$BIN/pg_ctl" -D "$D/data" -m fast -w -s stop
+        as_pg "$BIN/pg_ctl" -D "$D/data" -m fast -w -t 60 -s stop ||
+            as_pg "$BIN/pg_ctl" -D "$D/data" -m immediate -w -t 60 -s stop
     fi
 }
 
@@ -212,7 +216,8 @@ remove() {
 
 load() {
     local size=$1 sql=$TOP/conf/postgresql file has
-    local app=(env PGOPTIONS="-c client_min_messages=error" psql -h "$D"
+    local app=(within $LOAD_LIMIT "psql, loading $1 demo data" env
+               PGOPTIONS="-c client_min_messages=error" psql -h "$D"
                -p "$(port_of)" -U app -d softfactory -qX -v ON_ERROR_STOP=1)
 
     has=$("${app[@]}" -At << SQL

@@ -99,7 +99,8 @@ run() {
        { [ "$status" != 0 ] && [ "$bad" = 0 ]; }
     then
         bad=$((bad + 1))
-        printf 'not ok - %s ended early, status %s\n' "$1" "$status"
+        printf 'not ok - %s ended early, status %s%s\n' "$1" "$status" \
+            "$([ "$status" != 124 ] || echo ': it took more than 300 s')"
     fi
 
     grep -aA 3 '^not ok ' "$tap" | grep -av '^ok ' || true

@@ -30,6 +30,7 @@ import threading
 import time
 
 import servers
+from patience import Patience, ended
 from common import (BUILD, OUT, figures_json, machine, percentile, progress,
                     run, save, show_figures, show_machine, show_short, wrk)
 
@@ -95,17 +96,18 @@ class Psql:
         self.send(statement + "\n\\echo done")
         lines = []
 
-        while True:
-            line = self.process.stdout.readline()
-            if line == "":
-                raise SystemExit(f"psql failed: {statement}")
-            if line == "done\n":
-                return lines, time.monotonic()
-            lines.append(line.rstrip("\n"))
+        with Patience(self.process, 120, f"psql: {statement}"):
+            while True:
+                line = self.process.stdout.readline()
+                if line == "":
+                    raise SystemExit(f"psql failed: {statement}")
+                if line == "done\n":
+                    return lines, time.monotonic()
+                lines.append(line.rstrip("\n"))
 
     def close(self):
         self.process.stdin.close()
-        self.process.wait()
+        ended(self.process, "psql")
         self.process.stdout.close()
 
 
@@ -156,7 +158,8 @@ class Clients:
         return self.result()
 
     def result(self):
-        out = self.process.communicate()[0]
+        with Patience(self.process, 900, f"the clients of {self.name}"):
+            out = self.process.communicate()[0]
 
         if self.process.returncode or not out:
             raise SystemExit(f"{self.name}: clients failed")
@@ -376,7 +379,7 @@ def beside(loop, *args):
         yield
     finally:
         stop.set()
-        thread.join()
+        thread.join(60)
 
 
 def commit_loop(stop, session, rate):
@@ -521,7 +524,8 @@ def crowd_once(session, port, trace):
                " WHERE id = (SELECT max(id) FROM campaigns);")
     c = Clients("misses", port, [(LIST, None)], "-c", CROWD, "-n", CROWD,
                 "-w", "-o", trace)
-    c.process.stdout.readline()
+    with Patience(c.process, 60, "clients that are connected"):
+        c.process.stdout.readline()
 
     before = statements()
     waits = counters(port)["waits"]

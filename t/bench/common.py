@@ -27,7 +27,7 @@ def run(command, env=None):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     p = subprocess.run(command, env={**os.environ, **(env or {})},
                        stdin=subprocess.DEVNULL, capture_output=True,
-                       text=True)
+                       text=True, timeout=900)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
 
     if p.returncode != 0:

@@ -248,7 +248,7 @@ def mutex_share(contender, seconds):
             stderr=subprocess.PIPE, text=True)
         wrk(f"http://127.0.0.1:{contender.port}{w.url()}", CLIENTS,
             seconds + 1, w.request_headers)
-        error = perf.communicate()[1]
+        error = perf.communicate(timeout=120)[1]
 
         if perf.returncode:
             raise SystemExit(f"perf failed: {error}")

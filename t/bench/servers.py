@@ -10,7 +10,12 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
+
+sys.path.insert(1, os.path.join(os.path.dirname(__file__), "..", "lib"))
+
+from patience import ended                                      # noqa: E402
 
 NGINX = "/usr/sbin/nginx"
 MODULES = "/usr/lib/nginx/modules"
@@ -176,7 +181,7 @@ http {{
 
         command = [NGINX, "-p", f"{self.root}/", "-e", "logs/error.log",
                    "-c", "conf/nginx.conf"]
-        subprocess.run(command + ["-t", "-q"], check=True)
+        subprocess.run(command + ["-t", "-q"], check=True, timeout=60)
         self.process = subprocess.Popen(command + ["-g", "daemon off;"],
                                         stdin=subprocess.DEVNULL)
 
@@ -191,7 +196,7 @@ http {{
     def stop(self):
         if self.process:
             self.process.terminate()
-            self.process.wait()
+            ended(self.process, "nginx")
 
     def cpu(self):
         return cpu(self.process.pid)

@@ -167,11 +167,12 @@ def die_inside(ng, pid, client, path, where, calls):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True)
     said = ""
-    while "Breakpoint 1 at" not in said:
-        line = gdb.stdout.readline()
-        if not line:
-            raise RuntimeError("gdb: " + said)
-        said += line
+    with lib.Patience(gdb, 120, "gdb to set a breakpoint at " + where):
+        while "Breakpoint 1 at" not in said:
+            line = gdb.stdout.readline()
+            if not line:
+                raise RuntimeError("gdb: " + said)
+            said += line
     client.send(lib.request(path))
     try:
         said += gdb.communicate(timeout=20)[0]

@@ -38,6 +38,10 @@ import time
 import traceback
 
 TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+sys.path.insert(1, os.path.join(TOP, "t", "lib"))
+
+from patience import Patience                                  # noqa: E402
+
 BUILD = os.path.join(TOP, "build")
 HOME = os.environ.get("SF_FAULTS_HOME") or os.path.join(BUILD, "faults")
 
@@ -243,7 +247,7 @@ class Postgres:
         cmd = [os.path.join(TOP, ".ci/postgres.sh"), action, self.at, *args]
         if self.netns:
             cmd = ["ip", "netns", "exec", self.netns] + cmd
-        done = subprocess.run(cmd, stdin=subprocess.DEVNULL,
+        done = subprocess.run(cmd, stdin=subprocess.DEVNULL, timeout=300,
                               capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError("%s: %s%s" % (action, done.stdout,
@@ -278,7 +282,7 @@ class Postgres:
 
     def sql(self, text, db="softfactory", user="postgres"):
         done = subprocess.run(self.psql(db, user), input=text, text=True,
-                              capture_output=True)
+                              capture_output=True, timeout=120)
         if done.returncode:
             raise RuntimeError(done.stderr)
         return done.stdout.strip()
@@ -430,13 +434,14 @@ class Session:
         self.p.stdin.write(text + "\n")
         self.p.stdin.flush()
 
-    def run(self, text):
+    def run(self, text, seconds=120):
         self.send(text + ";\n\\echo ---done---")
         lines = []
-        for line in self.p.stdout:
-            if line.strip() == "---done---":
-                return "\n".join(lines)
-            lines.append(line.rstrip("\n"))
+        with Patience(self.p, seconds, "psql: " + text[:200]):
+            for line in self.p.stdout:
+                if line.strip() == "---done---":
+                    return "\n".join(lines)
+                lines.append(line.rstrip("\n"))
         raise RuntimeError("psql ended: " + "\n".join(lines))
 
     def close(self):
@@ -598,8 +603,10 @@ class Nginx:
         if done.returncode:
             raise RuntimeError("nginx: " + done.stderr)
         self.t.defer(self.stop)
-        self.master = wait_for(self.pid, 10)
-        wait_for(lambda: len(self.workers()) == self.words["workers"], 10)
+        self.master = wait_for(self.pid, 20)
+        if not wait_for(lambda: len(self.workers())
+                        == self.words["workers"], 20):
+            raise RuntimeError("waited 20 s for nginx's workers")
 
     def pid(self):
         try:
@@ -928,8 +935,9 @@ class Measure:
              json.dumps(options)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE)
         t.defer(self.stop)
-        self.p.stdout.readline()
         self.records = None
+        with Patience(self.p, 60, "the process that makes the " + kind):
+            self.p.stdout.readline()
 
     def stop(self):
         if self.records is None:

@@ -82,7 +82,8 @@ class Network:
 
     @staticmethod
     def ip(*words):
-        subprocess.run(["ip", *words], check=True, capture_output=True)
+        subprocess.run(["ip", *words], check=True, capture_output=True,
+                       timeout=30)
 
     def inside(self, what):
         """Runs what() in the namespace, in a thread that ends with it."""
@@ -97,7 +98,7 @@ class Network:
 
         thread = threading.Thread(target=go)
         thread.start()
-        thread.join()
+        thread.join(30)
         if not result:
             raise OSError("setns")
         return result[0]
@@ -141,7 +142,7 @@ class Network:
     def close(self):
         if hasattr(self, "thread"):
             os.write(self.stop_w, b"x")
-            self.thread.join()
+            self.thread.join(30)
             os.close(self.near)
             os.close(self.far)
         self.ip("netns", "del", self.name)

@@ -33,6 +33,8 @@ import report
 import server
 import sessions
 
+from patience import Patience, ended        # behind server, which has its path
+
 servers = server.servers
 
 FIRST_USER = 100001         # of t/bench/users.sql, which has 10,000
@@ -96,11 +98,12 @@ class Crowd:
 
     def __exit__(self, *_):
         self.process.stdin.close()
-        self.process.wait()
+        ended(self.process, "crowd")
         self.process.stdout.close()
 
-    def line(self):
-        line = self.process.stdout.readline()
+    def line(self, seconds=120):
+        with Patience(self.process, seconds, "a line of crowd"):
+            line = self.process.stdout.readline()
         if not line:
             raise SystemExit("crowd failed")
         return line
@@ -108,7 +111,7 @@ class Crowd:
     def run(self, pause, seconds):
         self.process.stdin.write(f"{pause} {seconds}\n")
         self.process.stdin.flush()
-        return json.loads(self.line())
+        return json.loads(self.line(seconds + 120))
 
 
 class Sampler(threading.Thread):

@@ -67,9 +67,13 @@ export async function waitFor(what, seconds = 15) {
 
 function run(program, ...words) {
     const done = spawnSync(program, words, { encoding: 'utf8',
+                                             timeout: 300000,
                                              stdio: ['ignore', 'pipe',
                                                      'pipe'] });
 
+    if (done.error) {
+        throw new Error(`${program} ${words.join(' ')}: ${done.error}`);
+    }
     if (done.status !== 0) {
         throw new Error(`${program} ${words.join(' ')}: ${done.stdout}`
                         + done.stderr);

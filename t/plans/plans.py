@@ -41,7 +41,7 @@ MEASURE = 0.15      # seconds
 
 
 def tool(path, *args):
-    return json.loads(subprocess.run([path, *args], check=True,
+    return json.loads(subprocess.run([path, *args], check=True, timeout=60,
                                      stdout=subprocess.PIPE).stdout)
 
 
