@@ -73,7 +73,8 @@ struct ngx_sf_pg_conf_s {
     ngx_str_t                   name;     /* of the upstream */
     u_char                     *file;     /* and where it stands */
     ngx_uint_t                  line;
-    ngx_uint_t                  pool_line;    /* of softfactory_pg_pool */
+    ngx_array_t                 pooled;   /* what softfactory_pg_pool has said,
+                                             of ngx_sf_pg_pooled_t */
     ngx_uint_t                  index;    /* of the pool in a worker */
     ngx_array_t                 given;    /* of ngx_keyval_t: conninfo */
     ngx_array_t                 options[NGX_SF_PG_LANES];

@@ -59,6 +59,13 @@ typedef struct {
 } ngx_sf_pg_pool_param_t;
 
 
+typedef struct {
+    const ngx_sf_pg_pool_param_t  *param;
+    u_char                        *file;
+    ngx_uint_t                     line;
+} ngx_sf_pg_pooled_t;
+
+
 static char *ngx_sf_pg_conninfo_check(ngx_conf_t *cf,
     const PQconninfoOption *option);
 static ngx_int_t ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
@@ -67,6 +74,8 @@ static ngx_int_t ngx_sf_pg_init_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_sf_pg_init_peer(ngx_http_request_t *r,
     ngx_http_upstream_srv_conf_t *us);
+static char *ngx_sf_pg_pool_once(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    const ngx_sf_pg_pool_param_t *param);
 static char *ngx_sf_pg_pool_param(ngx_conf_t *cf,
     const ngx_sf_pg_pool_param_t *param, ngx_sf_pg_conf_t *pgcf,
     ngx_str_t *value);
@@ -376,12 +385,6 @@ ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_uint_t                     i;
     const ngx_sf_pg_pool_param_t  *param;
 
-    if (pgcf->pool_line) {
-        return "is duplicate";
-    }
-
-    pgcf->pool_line = cf->conf_file->line;
-
     value = cf->args->elts;
 
     for (i = 1; i < cf->args->nelts; i++) {
@@ -407,6 +410,12 @@ ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return NGX_CONF_ERROR;
         }
 
+        rv = ngx_sf_pg_pool_once(cf, pgcf, param);
+
+        if (rv != NGX_CONF_OK) {
+            return rv;
+        }
+
         v.data = value[i].data + len + 1;
         v.len = value[i].len - len - 1;
 
@@ -416,6 +425,48 @@ ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             return rv;
         }
     }
+
+    return NGX_CONF_OK;
+}
+
+
+/* the lines of an upstream add up, so no word may be said twice in them */
+
+static char *
+ngx_sf_pg_pool_once(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    const ngx_sf_pg_pool_param_t *param)
+{
+    ngx_uint_t           i;
+    ngx_sf_pg_pooled_t  *pooled;
+
+    if (pgcf->pooled.elts == NULL
+        && ngx_array_init(&pgcf->pooled, cf->pool, 4,
+                          sizeof(ngx_sf_pg_pooled_t))
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    pooled = pgcf->pooled.elts;
+
+    for (i = 0; i < pgcf->pooled.nelts; i++) {
+        if (pooled[i].param == param) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "%s= of this upstream was given in %s:%ui "
+                               "already", param->name, pooled[i].file,
+                               pooled[i].line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    pooled = ngx_array_push(&pgcf->pooled);
+    if (pooled == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    pooled->param = param;
+    pooled->file = cf->conf_file->file.name.data;
+    pooled->line = cf->conf_file->line;
 
     return NGX_CONF_OK;
 }

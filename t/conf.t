@@ -9,7 +9,8 @@
 #     upstream  instead of the upstream "primary"; PG stands for the socket
 #     setup     Perl, run before, with $dir, a folder that others can read
 #
-# Refused: words of the line.  The line that is guilty ends with "# here".
+# Refused: words of the line.  The line that is guilty ends with "# here"; if
+# the words speak of an earlier one, as FIRST, that ends with "# first".
 
 use strict;
 use warnings;
@@ -97,16 +98,19 @@ sub refused {
     my @lines = grep { /\[emerg\]/ } split /\n/, $out;
     my @why;
 
-    for my $words (split /\n/, $block->refused) {
-        push @why, "not said: $words" if index($lines[0] // '', $words) < 0;
-    }
-
     my $n = 0;
     my $here = '\d+';
+    my $first;
 
     for (split /\n/, nginx_conf($block)) {
         $n++;
         $here = $n if /# here$/;
+        $first = "$dir/nginx.conf:$n" if /# first$/;
+    }
+
+    for my $words (split /\n/, $block->refused) {
+        $words =~ s/\bFIRST\b/$first/ if $first;
+        push @why, "not said: $words" if index($lines[0] // '', $words) < 0;
     }
 
     push @why, "the exit status is $status" if $status != 1;
@@ -360,16 +364,56 @@ upstream primary {
 prepare="1" must be "on" or "off"
 
 
-=== the pool of an upstream is described once
+=== the lines of a pool add up
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg_pool depth=4 queue=8;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool connections=1;
+    softfactory_pg_pool shared_sync=off prepare=off;
+}
+--- accepted
+
+
+=== no word may stand in two lines of a pool; the first of them is named
 --- upstream
 upstream primary {
     server unix:PG;
     softfactory_pg "dbname=softfactory user=app";
-    softfactory_pg_pool connections=1;
-    softfactory_pg_pool connections=2; # here
+    softfactory_pg_pool connections=1 depth=4; # first
+    softfactory_pg_pool queue=8;
+    softfactory_pg_pool wait=1s depth=5; # here
 }
 --- refused
-"softfactory_pg_pool" directive is duplicate
+depth= of this upstream was given in FIRST already
+
+
+=== nor twice in one
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool depth=4 depth=4; # here
+}
+--- refused
+depth= of this upstream was given in
+
+
+=== two upstreams have two pools
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool depth=4;
+}
+
+upstream other {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool depth=8;
+}
+--- accepted
 
 
 === a connection string without "=" is refused, in one line

@@ -41,16 +41,17 @@ my %defaults = (no_error_log => "[error]\n[crit]\n[alert]\n[emerg]\n");
 
 # conf(%options): http_config with an upstream, by default the database of the
 # suite by its socket.  Options: name, server (of the directive), conninfo,
-# dbname, user, pool (parameters of softfactory_pg_pool), listen (of
-# softfactory_listen), zone (of softfactory_zone, as 'api 8m'; without it
-# nothing is cached)
+# dbname, user, pool (parameters of softfactory_pg_pool, or [lines of them]),
+# listen (of softfactory_listen), zone (of softfactory_zone, as 'api 8m';
+# without it nothing is cached)
 
 sub conf {
     my %o = (name => 'primary', dbname => 'softfactory', user => 'app',
              server => "unix:$ENV{SF_TEST_PG_SOCKET}", @_);
 
     my $conninfo = $o{conninfo} // "dbname=$o{dbname} user=$o{user}";
-    my $pool = $o{pool} ? "softfactory_pg_pool $o{pool};" : '';
+    my $pool = join "\n    ", map { "softfactory_pg_pool $_;" }
+               ref $o{pool} ? @{$o{pool}} : $o{pool} // ();
     my $listen = $o{listen} ? "softfactory_listen $o{listen};" : '';
     my $zone = $o{zone} ? "softfactory_zone $o{zone};\n" : '';
 
