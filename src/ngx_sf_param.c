@@ -265,11 +265,11 @@ ngx_sf_param_read_id(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
     int64_t  number;
 
-    /* an id beyond integer is no error: the endpoint has no such row */
+    /* an id beyond int8 is no error: the endpoint has no such row */
 
-    if (ngx_sf_number_parse_int(&rd->raw[i], &number) != NGX_OK
-        || number > NGX_MAX_INT32_VALUE)
-    {
+    number = ngx_atoof(rd->raw[i].data, rd->raw[i].len);
+
+    if (number < 0) {
         rd->params->no_row = 1;
         number = 0;
     }

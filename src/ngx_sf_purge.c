@@ -182,6 +182,7 @@ ngx_sf_purge_payload(const ngx_str_t *tag, u_char *payload, size_t *len)
 {
     u_char     *p, *dot, *equals, *src, *dst;
     ngx_int_t   table;
+    ngx_uint_t  minus;
 
     if (tag->len >= NGX_SF_PURGE_PAYLOAD) {
         return NGX_DECLINED;
@@ -207,16 +208,10 @@ ngx_sf_purge_payload(const ngx_str_t *tag, u_char *payload, size_t *len)
     }
 
     p = equals + 1;
-    p += p < dst && *p == '-';
+    minus = p < dst && *p == '-';
 
-    if (p == dst || dst - p > 18) {
+    if (ngx_atoof(p + minus, dst - p - minus) == NGX_ERROR) {
         return NGX_DECLINED;
-    }
-
-    for ( /* void */ ; p < dst; p++) {
-        if (*p < '0' || *p > '9') {
-            return NGX_DECLINED;
-        }
     }
 
     *dot = ' ';

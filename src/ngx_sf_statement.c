@@ -11,7 +11,7 @@
  *
  *   $name       a parameter of the endpoint, bound; a CHOICE stands for the
  *               SQL of the value chosen
- *   $user       the principal's id, bound
+ *   $user       the principal's id, bound; an int8 like the path's {id}
  *   $page       LIMIT and OFFSET; a literal LIMIT on the first page of
  *               default size, since the planner takes an unknown LIMIT for a
  *               tenth of the table
@@ -31,6 +31,13 @@
 
 #define NGX_SF_STATEMENT_SWITCHES  8
 #define NGX_SF_STATEMENT_BINDS     16
+
+/*
+ * Ids are bound as int8, whatever the column is: an id that an integer column
+ * cannot hold finds no row then, instead of being an error.
+ */
+
+#define NGX_SF_STATEMENT_ID        "::bigint"
 
 
 typedef enum {
@@ -542,16 +549,18 @@ ngx_sf_statement_compose(ngx_sf_statement_t *st,
             break;
 
         case NGX_SF_SEGMENT_USER:
-            p = ngx_sprintf(p, "$%ui",
+            p = ngx_sprintf(p, "$%ui" NGX_SF_STATEMENT_ID,
                             ngx_sf_statement_bind_number(binds,
                                                  NGX_SF_BIND_USER, 0));
             break;
 
         default: /* NGX_SF_SEGMENT_PARAM */
-            p = ngx_sprintf(p, "$%ui",
+            p = ngx_sprintf(p, "$%ui%s",
                             ngx_sf_statement_bind_number(binds,
                                                  NGX_SF_BIND_PARAM,
-                                                 seg[i].param));
+                                                 seg[i].param),
+                            st->params[seg[i].param].type == NGX_SF_PARAM_ID
+                            ? NGX_SF_STATEMENT_ID : "");
         }
     }
 
