@@ -35,6 +35,8 @@ static char *ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf,
 static char *ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf);
 static char *ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post,
+    void *data);
 
 static ngx_int_t ngx_http_softfactory_endpoint_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -66,6 +68,13 @@ static ngx_conf_num_bounds_t  ngx_http_softfactory_page_size_bounds = {
 
 static ngx_conf_post_t  ngx_http_softfactory_lease_bounds = {
     ngx_http_softfactory_check_lease
+};
+
+
+/* for so long a token is good before its time and after it */
+
+static ngx_conf_post_t  ngx_http_softfactory_leeway_bounds = {
+    ngx_http_softfactory_check_leeway
 };
 
 
@@ -123,6 +132,20 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
     { ngx_string("softfactory_jwt_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_sf_conf_jwt_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_jwt_leeway"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_sec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, jwt.leeway),
+      &ngx_http_softfactory_leeway_bounds },
+
+    { ngx_string("softfactory_jwt_require"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_sf_conf_jwt_require,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -542,6 +565,20 @@ ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post, void *data)
 }
 
 
+static char *
+ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post, void *data)
+{
+    time_t  *leeway = data;
+
+    if (*leeway > NGX_SF_JWT_LEEWAY_MAX) {
+        return "must be between 0s and 10m: clocks are to be set, tokens "
+               "are not to live longer";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 static void *
 ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
 {
@@ -553,6 +590,8 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     }
 
     slcf->keys = NGX_CONF_UNSET_PTR;
+    slcf->jwt.leeway = NGX_CONF_UNSET;
+    slcf->jwt.exp = NGX_CONF_UNSET;
     slcf->tokens = NGX_CONF_UNSET_PTR;
     slcf->enabled = NGX_CONF_UNSET_PTR;
     slcf->cors = NGX_CONF_UNSET_PTR;
@@ -597,6 +636,8 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->slow_rate, prev->slow_rate, 10);
 
     ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
+    ngx_conf_merge_sec_value(conf->jwt.leeway, prev->jwt.leeway, 5);
+    ngx_conf_merge_value(conf->jwt.exp, prev->jwt.exp, 0);
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_value(conf->anonymous, prev->anonymous, 1);

@@ -227,12 +227,13 @@ ngx_sf_tokens_t *ngx_sf_tokens_create(ngx_cycle_t *cycle);
 void ngx_sf_tokens_destroy(ngx_sf_tokens_t *tokens);
 
 /*
- * Claims of a token by the keys of a location; verified once, then looked up
- * by the whole token and the identity of the keys, with the times checked
- * anew.  NULL, or the reason of the refusal.
+ * Claims of a token by the keys and rules of a location; verified once, then
+ * looked up by the whole token and the identity of the keys, with the rules
+ * applied anew.  NULL, or the reason of the refusal.
  */
 const char *ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
-    const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
+    const ngx_str_t *token, const ngx_array_t *keys,
+    const ngx_sf_jwt_rules_t *rules, int64_t now,
     ngx_sf_jwt_claims_t *claims);
 
 
@@ -558,6 +559,7 @@ struct ngx_sf_ctx_s {
     unsigned                    asked:1;  /* for the principal */
     unsigned                    graced:1; /* the principal is an old one */
     unsigned                    fenced:1; /* the zone may be behind */
+    unsigned                    refused:1;    /* the token that it has */
     unsigned                    varies:1; /* by Accept-Encoding */
     unsigned                    preflight:1;  /* OPTIONS */
     unsigned                    done:1;   /* answered or handed over */
@@ -717,6 +719,7 @@ const ngx_str_t *ngx_sf_header_find(ngx_http_request_t *r, const char *name);
 char *ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_conf_jwt_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -831,6 +834,7 @@ struct ngx_sf_loc_conf_s {
     ngx_sf_pg_conf_t           *primary_pg;
     ngx_sf_pg_conf_t           *replicas_pg;
     ngx_array_t                *keys;     /* of ngx_sf_jwt_key_t * */
+    ngx_sf_jwt_rules_t          jwt;
     ngx_array_t                *tokens;   /* of ngx_sf_fixed_token_t */
     u_char                     *enabled;  /* by endpoint index */
     ngx_array_t                *cors;     /* of ngx_str_t */

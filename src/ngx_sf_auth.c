@@ -70,8 +70,11 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
         return NGX_OK;
     }
 
+    ctx->refused = 1;
+
     reason = ngx_sf_token_claims(ctx->worker->tokens, r->pool, &token,
-                                 ctx->slcf->keys, ngx_time(), &claims);
+                                 ctx->slcf->keys, &ctx->slcf->jwt,
+                                 ngx_time(), &claims);
     if (reason) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "softfactory token refused: %s", reason);
@@ -86,6 +89,7 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
     }
 
     ctx->user = claims.user_id;
+    ctx->refused = 0;
 
     return NGX_OK;
 }
@@ -167,7 +171,7 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
     }
 
     if (ngx_sf_token_claims(smcf->worker->tokens, r->pool, &token, slcf->keys,
-                            ngx_time(), &claims)
+                            &slcf->jwt, ngx_time(), &claims)
         != NULL
         || claims.user == NGX_SF_JWT_USER_NONE)
     {
@@ -247,6 +251,8 @@ ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text)
     ngx_str_t  slugs;
 
     if (text->len == 0 || text->data[0] != '1') {
+        ctx->refused = 1;
+
         return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_INACTIVE);
     }

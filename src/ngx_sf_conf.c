@@ -288,6 +288,36 @@ ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+char *
+ngx_sf_conf_jwt_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_loc_conf_t  *slcf = conf;
+
+    ngx_str_t  *value;
+
+    if (slcf->jwt.exp != NGX_CONF_UNSET) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "exp") == 0) {
+        slcf->jwt.exp = 1;
+
+    } else if (ngx_strcmp(value[1].data, "off") == 0) {
+        slcf->jwt.exp = 0;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" cannot be required, there are: exp, off",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /* a variable that no env directive keeps is gone after a binary upgrade */
 
 static char *
@@ -395,7 +425,7 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_sf_loc_conf_t  *slcf = conf;
 
-    ngx_int_t              id;
+    int64_t                id;
     ngx_str_t             *value, slugs;
     ngx_sf_main_conf_t    *smcf;
     ngx_sf_fixed_token_t  *token;
@@ -409,10 +439,10 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     id = NGX_ERROR;
 
     if (value[2].len > 5 && ngx_strncmp(value[2].data, "user=", 5) == 0) {
-        id = ngx_atoi(value[2].data + 5, value[2].len - 5);
+        id = ngx_atoof(value[2].data + 5, value[2].len - 5);
     }
 
-    if (id < 1 || id > NGX_MAX_INT32_VALUE) {
+    if (id < 1) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" must be user=id, with the id of a row of "
                            "users", &value[2]);

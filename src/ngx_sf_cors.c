@@ -39,7 +39,8 @@ static ngx_uint_t ngx_sf_cors_names(const ngx_str_t *list,
 static const ngx_sf_cors_header_t  ngx_sf_cors_answer[] = {
     { "Access-Control-Allow-Credentials", ngx_string("true") },
     { "Access-Control-Expose-Headers",
-      ngx_string("Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining") },
+      ngx_string("Retry-After, WWW-Authenticate, X-RateLimit-Limit, "
+                 "X-RateLimit-Remaining") },
     { NULL, ngx_null_string }
 };
 

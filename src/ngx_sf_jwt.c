@@ -8,8 +8,10 @@
  * Access tokens: compact JWS (RFC 7515), HMAC-SHA256 and nothing else, with
  * the claims read the way PyJWT and the Python API behind it read them.  All
  * bytes here are hostile until the signature has been found right, and the
- * order is chosen accordingly: the three segments, the header (alg only; typ,
- * kid and crit have no say), the signature, and only then the payload.
+ * order is chosen accordingly: the three segments, the header, the signature,
+ * and only then the payload.  Of the header alg has a say; crit names what
+ * must be understood, and nothing is (RFC 7515, 4.1.11); a kid is a string
+ * (4.1.4) that nothing is looked up by.
  * ngx_sf_token.c calls this and keeps what it returns; nothing here knows a
  * request, a header line or a user's row.
  *
@@ -43,13 +45,13 @@
 
 #define NGX_SF_JWT_INT64_END   9223372036854775808.0
 
-/*
- * Integers are read as doubles, as a value too large for int64 would make
- * jansson refuse the token; times and ids that exist are exact in both.  NUL
- * is a character like others, so strings are compared with their length.
- */
+/* integers from here on may be the double of a neighbour */
 
-#define NGX_SF_JWT_JSON        (JSON_DECODE_INT_AS_REAL|JSON_ALLOW_NUL)
+#define NGX_SF_JWT_EXACT       9007199254740992.0
+
+/* NUL is a character like others: strings are compared with their length */
+
+#define NGX_SF_JWT_JSON        JSON_ALLOW_NUL
 
 
 struct ngx_sf_jwt_key_s {
@@ -80,6 +82,7 @@ static const char *ngx_sf_jwt_read_times(const json_t *payload,
     ngx_sf_jwt_claims_t *claims);
 static const char *ngx_sf_jwt_read_user(const json_t *payload,
     ngx_sf_jwt_claims_t *claims);
+static ngx_int_t ngx_sf_jwt_read_id(const json_t *value, int64_t *id);
 static ngx_int_t ngx_sf_jwt_read_int(const json_t *value, int64_t *n);
 static int64_t ngx_sf_jwt_truncate(double value);
 
@@ -141,7 +144,8 @@ ngx_sf_jwt_key_cleanup(void *data)
 
 const char *
 ngx_sf_jwt_verify(ngx_pool_t *temp, const ngx_str_t *token,
-    ngx_sf_jwt_key_t **keys, ngx_uint_t nkeys, int64_t now,
+    ngx_sf_jwt_key_t **keys, ngx_uint_t nkeys,
+    const ngx_sf_jwt_rules_t *rules, int64_t now,
     ngx_sf_jwt_claims_t *claims)
 {
     json_t              *payload;
@@ -184,18 +188,23 @@ ngx_sf_jwt_verify(ngx_pool_t *temp, const ngx_str_t *token,
         return reason;
     }
 
-    return ngx_sf_jwt_check_time(claims, now);
+    return ngx_sf_jwt_check(claims, rules, now);
 }
 
 
 const char *
-ngx_sf_jwt_check_time(const ngx_sf_jwt_claims_t *claims, int64_t now)
+ngx_sf_jwt_check(const ngx_sf_jwt_claims_t *claims,
+    const ngx_sf_jwt_rules_t *rules, int64_t now)
 {
-    if (claims->exp <= now) {
+    if (rules->exp && claims->endless) {
+        return "no exp";
+    }
+
+    if (claims->exp <= now - rules->leeway) {
         return "expired";
     }
 
-    if (claims->not_before > now) {
+    if (claims->not_before > now + rules->leeway) {
         return "not valid yet";
     }
 
@@ -239,8 +248,8 @@ ngx_sf_jwt_split(const ngx_str_t *token, ngx_sf_jwt_parts_t *parts)
 static const char *
 ngx_sf_jwt_check_header(ngx_pool_t *temp, ngx_str_t *header)
 {
-    json_t      *root;
-    ngx_uint_t   good;
+    json_t      *root, *kid;
+    const char  *reason;
 
     root = ngx_sf_jwt_decode(temp, header);
 
@@ -249,11 +258,22 @@ ngx_sf_jwt_check_header(ngx_pool_t *temp, ngx_str_t *header)
         return "header is no JSON object";
     }
 
-    good = ngx_sf_jwt_is_string(json_object_get(root, "alg"), "HS256");
+    reason = NULL;
+    kid = json_object_get(root, "kid");
+
+    if (!ngx_sf_jwt_is_string(json_object_get(root, "alg"), "HS256")) {
+        reason = "algorithm is not HS256";
+
+    } else if (json_object_get(root, "crit")) {
+        reason = "asks for extensions by crit";
+
+    } else if (kid && !json_is_string(kid)) {
+        reason = "kid is no string";
+    }
 
     json_decref(root);
 
-    return good ? NULL : "algorithm is not HS256";
+    return reason;
 }
 
 
@@ -287,12 +307,17 @@ ngx_sf_jwt_check_mac(ngx_sf_jwt_parts_t *parts, ngx_sf_jwt_key_t *key)
 }
 
 
-/* NULL: no base64url of JSON, or no memory */
+/*
+ * NULL: no base64url of JSON, or no memory.  Integers are exact; jansson
+ * refuses a text with one beyond int64, which is then read as doubles.
+ */
 
 static json_t *
 ngx_sf_jwt_decode(ngx_pool_t *temp, ngx_str_t *segment)
 {
-    ngx_str_t  text;
+    json_t        *root;
+    ngx_str_t      text;
+    json_error_t   error;
 
     /* nginx stops at padding and ignores what follows; here none is allowed */
 
@@ -309,7 +334,15 @@ ngx_sf_jwt_decode(ngx_pool_t *temp, ngx_str_t *segment)
         return NULL;
     }
 
-    return json_loadb((char *) text.data, text.len, NGX_SF_JWT_JSON, NULL);
+    root = json_loadb((char *) text.data, text.len, NGX_SF_JWT_JSON, &error);
+
+    if (root == NULL && json_error_code(&error) == json_error_numeric_overflow)
+    {
+        root = json_loadb((char *) text.data, text.len,
+                          NGX_SF_JWT_JSON|JSON_DECODE_INT_AS_REAL, NULL);
+    }
+
+    return root;
 }
 
 
@@ -363,6 +396,7 @@ ngx_sf_jwt_read_times(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 
     claims->exp = INT64_MAX;
     claims->not_before = 0;
+    claims->endless = exp == NULL;
 
     if (exp != NULL && ngx_sf_jwt_read_int(exp, &claims->exp) != NGX_OK) {
         return "exp is no number";
@@ -391,7 +425,7 @@ ngx_sf_jwt_read_times(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 static const char *
 ngx_sf_jwt_read_user(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 {
-    int64_t   n;
+    int64_t   id;
     json_t   *user;
 
     user = json_object_get(payload, "user_id");
@@ -403,26 +437,70 @@ ngx_sf_jwt_read_user(const json_t *payload, ngx_sf_jwt_claims_t *claims)
         return NULL;
     }
 
-    /* to int() true is 1, to PostgreSQL it is no integer */
-
-    if (json_is_boolean(user) || ngx_sf_jwt_read_int(user, &n) != NGX_OK) {
+    if (ngx_sf_jwt_read_id(user, &id) != NGX_OK) {
         return "user_id is no number";
     }
 
-    if (n < 1 || n > NGX_MAX_INT32_VALUE) {
-        return NULL;
+    if (id > 0) {
+        claims->user = NGX_SF_JWT_USER_ID;
+        claims->user_id = id;
     }
-
-    /* no row has the id 2.5 */
-
-    if (json_is_real(user) && json_real_value(user) != (double) n) {
-        return NULL;
-    }
-
-    claims->user = NGX_SF_JWT_USER_ID;
-    claims->user_id = n;
 
     return NULL;
+}
+
+
+/*
+ * A number, or one as text.  Who is meant must not depend on who reads it: of
+ * a text int() of Python takes "1_0" and the digits of all scripts, where
+ * PostgreSQL takes neither.  *id is below 1 when no row can have it, as for a
+ * text that is INT64_MAX or beyond.
+ */
+
+static ngx_int_t
+ngx_sf_jwt_read_id(const json_t *value, int64_t *id)
+{
+    double      real;
+    size_t      i;
+    ngx_str_t   text;
+
+    *id = 0;
+
+    if (json_is_integer(value)) {
+        *id = json_integer_value(value);
+        return NGX_OK;
+    }
+
+    if (json_is_real(value)) {
+        real = json_real_value(value);
+
+        if (real >= 1 && real < NGX_SF_JWT_EXACT
+            && real == (double) (int64_t) real)
+        {
+            *id = (int64_t) real;
+        }
+
+        return NGX_OK;
+    }
+
+    text.data = (u_char *) json_string_value(value);
+    text.len = json_string_length(value);
+
+    for (i = 0; i < text.len; i++) {
+        if (text.data[i] == '_' || text.data[i] >= 0x80) {
+            return NGX_DECLINED;
+        }
+    }
+
+    if (ngx_sf_number_parse_int(&text, id) != NGX_OK) {
+        return NGX_DECLINED;
+    }
+
+    if (*id == INT64_MAX) {
+        *id = 0;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -432,6 +510,11 @@ static ngx_int_t
 ngx_sf_jwt_read_int(const json_t *value, int64_t *n)
 {
     ngx_str_t  text;
+
+    if (json_is_integer(value)) {
+        *n = json_integer_value(value);
+        return NGX_OK;
+    }
 
     if (json_is_real(value)) {
         *n = ngx_sf_jwt_truncate(json_real_value(value));

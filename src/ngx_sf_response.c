@@ -160,6 +160,13 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     ngx_str_t    value;
     ngx_uint_t   personal;
 
+    /* RFC 6750, 3: no error is told to those who have sent no token */
+
+    static const ngx_str_t  challenge[] = {
+        ngx_string("Bearer realm=\"softfactory\""),
+        ngx_string("Bearer realm=\"softfactory\", error=\"invalid_token\"")
+    };
+
     static const ngx_str_t  control[] = { ngx_string("public, no-cache"),
                                           ngx_string("private, no-cache") };
 
@@ -176,6 +183,14 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     }
 
     if (ngx_sf_response_cache_headers(ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->status == NGX_HTTP_UNAUTHORIZED
+        && ngx_sf_header_add(ctx->request, "WWW-Authenticate",
+                             &challenge[ctx->refused])
+           != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -10,9 +10,9 @@
  * A token is good by the keys of a location, so an entry is found by the
  * whole token, compared byte by byte, and by the identity of the array of
  * keys; new keys mean a new configuration and so a new worker with an empty
- * table.  Signature and claims cannot change; time passes, so exp, nbf and
- * iat are checked on every hit.  Refused tokens are not kept: an attacker has
- * an endless supply of them.
+ * table.  Signature and claims cannot change; time passes, and locations that
+ * share keys may have rules of their own, so the claims are checked on every
+ * hit.  Refused tokens are not kept: an attacker has an endless supply.
  *
  * The table is bounded: a token may stand in one of two places, and the entry
  * used longer ago makes room.
@@ -81,8 +81,8 @@ ngx_sf_tokens_destroy(ngx_sf_tokens_t *tokens)
 
 const char *
 ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
-    const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
-    ngx_sf_jwt_claims_t *claims)
+    const ngx_str_t *token, const ngx_array_t *keys,
+    const ngx_sf_jwt_rules_t *rules, int64_t now, ngx_sf_jwt_claims_t *claims)
 {
     uint32_t               hash;
     const char            *reason;
@@ -99,11 +99,11 @@ ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
         entry->used = now;
         *claims = entry->claims;
 
-        return ngx_sf_jwt_check_time(claims, now);
+        return ngx_sf_jwt_check(claims, rules, now);
     }
 
-    reason = ngx_sf_jwt_verify(temp, token, keys->elts, keys->nelts, now,
-                               claims);
+    reason = ngx_sf_jwt_verify(temp, token, keys->elts, keys->nelts, rules,
+                               now, claims);
 
     if (reason == NULL && token->len <= NGX_SF_TOKENS_MAX_LEN) {
         ngx_sf_token_keep(tokens, token, hash, keys, now, claims);

@@ -141,7 +141,6 @@ told('without any header', $::ANY, 401, $::MISSING, token => undef);
 
 my $res = get($::ANY, token => undef);
 
-is($res->{headers}{'www-authenticate'}, undef, 'no WWW-Authenticate');
 is($res->{headers}{'content-type'}, 'application/json', 'the type is JSON');
 is($res->{headers}{'cache-control'}, 'private, no-cache', 'no cache keeps it');
 
@@ -245,15 +244,26 @@ let_in('it is good too', 1, $long);
 told('but not when it is changed', $::WHO, 401, $::INVALID,
      token => substr($long, 0, 200) . 'y' . substr $long, 201);
 let_in('what else stands in a header is no matter', 1,
-       jwt(user_id => 1, -header => { kid => 'x', crit => ['x'],
+       jwt(user_id => 1, -header => { kid => 'x', cty => ['x'],
                                       typ => 'x' }));
+
+# but for what must be understood, and a kid that is none (RFC 7515)
+
+told("crit $_", $::WHO, 401, $::INVALID,
+     token => made('{"user_id":1,"type":"access"}', "{\"alg\":\"HS256\",$_}"))
+    for '"crit":["exp"]', '"b64":false,"crit":["b64"]', '"crit":[]',
+        '"crit":null', '"crit":"exp"';
+told("kid $_", $::WHO, 401, $::INVALID,
+     token => made('{"user_id":1,"type":"access"}',
+                   "{\"alg\":\"HS256\",\"kid\":$_}"))
+    for '1', 'null', '["x"]', '{}', 'true';
 let_in('nor in the claims', 1,
        jwt(user_id => 1, iss => 'x', sub => 2, role => 'admin',
            email => 'c@x.test'));
 
 
 === TEST 3: times are read as the original reads them
---- config eval: $::CONFIG
+--- config eval: "softfactory_jwt_leeway 0s;\n$::CONFIG"
 --- check
 my $now = time;
 my $claims = '"user_id":1,"type":"access"';
@@ -354,7 +364,8 @@ told('without user_id', $::WHO, 401, $::INVALID, token => made("{$type}"));
 for (['text', '"admin"'], ['an empty string', '""'],
      ['a fraction in a string', '"1.0"'], ['a list', '[1]'],
      ['an object', '{"id":1}'], ['several', '"1,2"'],
-     ['SQL', '"1 OR true"'])
+     ['SQL', '"1 OR true"'], ['digits of another script', '"\\uff11"'],
+     ['a number with a mark', '"0_1"'])
 {
     told("user_id as $_->[0]", $::WHO, 401, $::INVALID,
          token => made("{$type,\"user_id\":$_->[1]}"));
@@ -362,7 +373,9 @@ for (['text', '"admin"'], ['an empty string', '""'],
 
 for (['null', 'null'], ['0', '0'], ['a negative number', '-1'],
      ['nobody', '7'], ['the largest integer', '2147483647'],
-     ['one more', '2147483648'], ['int8', '9223372036854775808'],
+     ['one more', '2147483648'], ['the largest int8', '9223372036854775807'],
+     ['a string of it', '"9223372036854775807"'],
+     ['one more still', '9223372036854775808'],
      ['a huge number', '1000000000000000000000000000000'],
      ['a huge number in a string', '"99999999999999999999999"'],
      ['a fraction', '1.5'])
@@ -634,7 +647,7 @@ my %token = (
     'empty' => ['', ''],
     'wrong-key' => [jwt(user_id => 1, -secret => 'x'), ''],
     'wrong-alg' => [jwt(user_id => 1, -alg => 'HS512'), ''],
-    'expired' => [jwt(user_id => 1, exp => time - 1), ''],
+    'expired' => [jwt(user_id => 1, exp => time - 60), ''],
     'early' => [jwt(user_id => 1, nbf => time + 60), ''],
     'refresh' => [jwt(user_id => 1, type => 'refresh'), ''],
     'null' => [jwt(user_id => undef), ''],
@@ -699,3 +712,117 @@ for my $round (1 .. 5) {
 
     is("@status", '401 200 200', "the first key is gone, round $round");
 }
+
+
+=== TEST 13: a clock that is off does not matter, within the leeway
+--- config eval
+<<"CONF";
+softfactory_jwt_secret "$SoftFactory::SECRET";
+location /api/ { softfactory_pass primary; }
+location /exact/ {
+    rewrite ^/exact(/.*) \$1 break;
+    softfactory_jwt_leeway 0s;
+    softfactory_pass primary;
+}
+location /wide/ {
+    rewrite ^/wide(/.*) \$1 break;
+    softfactory_jwt_leeway 10m;
+    softfactory_pass primary;
+    location /wide/user { return 200 "\$softfactory_user"; }
+}
+CONF
+--- check
+my @shift = map { my $s = $_;
+                  [$s, jwt(user_id => 1, iat => time + $s),
+                   jwt(user_id => 1, nbf => time + $s),
+                   jwt(user_id => 1, exp => time - $s)] } 3, 120, 900;
+
+# each token everywhere: the worker's table of tokens knows no location
+
+my %leeway = (exact => 0, api => 5, wide => 600);
+
+for (@shift) {
+    my ($shift, @tokens) = @$_;
+
+    for my $place ('wide', 'api', 'exact', 'wide') {
+        my $path = $place eq 'api' ? $::ANY : "/$place$::ANY";
+        my $want = $shift < $leeway{$place} ? 200 : 401;
+
+        is(get($path, token => $tokens[$_])->{status}, $want,
+           ('iat', 'nbf', 'exp')[$_] . " is off by $shift s, in $place")
+            for 0 .. 2;
+    }
+}
+
+is(get('/wide/user', token => $shift[1][1])->{body}, 1,
+   '$softfactory_user has the leeway of its location');
+is(get('/wide/user', token => $shift[2][1])->{body}, '', 'and no more');
+
+
+=== TEST 14: a token must end where that is asked for
+--- config eval
+<<"CONF";
+softfactory_jwt_secret "$SoftFactory::SECRET";
+softfactory_jwt_require exp;
+location /api/ { softfactory_pass primary; }
+location /off/ {
+    rewrite ^/off(/.*) \$1 break;
+    softfactory_jwt_require off;
+    softfactory_pass primary;
+}
+location /user { return 200 "\$softfactory_user"; }
+CONF
+--- check
+my $endless = jwt(user_id => 1, -without => ['exp']);
+
+let_in('one that ends', 1, jwt(user_id => 1));
+
+for (1, 2) {
+    is(get("/off$::ANY", token => $endless)->{status}, 200,
+       'it need not where that is not asked for');
+    told('one that does not', $::WHO, 401, $::INVALID, token => $endless);
+}
+
+is(get('/user', token => $endless)->{body}, '', 'is of nobody');
+let_in('an end far away is one', 1,
+       made('{"user_id":1,"type":"access","exp":1000000000000000000000}'));
+
+
+=== TEST 15: 401 says what is wanted, and whether a token was refused
+--- config eval
+$::CONFIG . <<'CONF';
+softfactory_token fixed user=1;
+softfactory_cors_origin https://a.example;
+CONF
+--- check
+sub challenge {
+    my ($path, %o) = @_;
+
+    my $res = get($path, %o);
+
+    return "$res->{status} " . ($res->{headers}{'www-authenticate'} // 'none');
+}
+
+my $bearer = '401 Bearer realm="softfactory"';
+
+is(challenge($::WHO, token => undef, headers => [$_]), $bearer,
+   "no token: $_")
+    for 'X: y', 'Authorization: Basic dTpw', 'Authorization: bearer x';
+
+is(challenge($::WHO, token => $_->[1]), "$bearer, error=\"invalid_token\"",
+   "a token that is refused: $_->[0]")
+    for ['none', 'x'], ['expired', jwt(user_id => 1, exp => time - 60)],
+        ['of another key', jwt(user_id => 1, -secret => 'x')],
+        ['of null', jwt(user_id => undef)], ['of nobody', jwt(user_id => 99)],
+        ['of one who is inactive', jwt(user_id => 4)];
+
+is(challenge($::WHO, token => jwt(user_id => 1)), '200 none', 'a good token');
+is(challenge('/api/sns/accounts', token => jwt(user_id => 3)), '403 none',
+   'a good token without the product');
+is(challenge('/api/sns/accounts', token => 'fixed'), '403 none',
+   'a fixed token without it');
+
+my $res = get($::WHO, token => 'x', headers => ['Origin: https://a.example']);
+
+like($res->{headers}{'access-control-expose-headers'}, qr/WWW-Authenticate/,
+     'a page may read it');

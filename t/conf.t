@@ -1108,11 +1108,55 @@ softfactory_token demo_token user=demo; # here
 "user=demo" must be user=id
 
 
-=== a user's number is an integer of PostgreSQL
+=== a user's number is a bigint of PostgreSQL
 --- location
-softfactory_token demo_token user=2147483648; # here
+softfactory_token demo_token user=9223372036854775808; # here
 --- refused
-"user=2147483648" must be user=id
+"user=9223372036854775808" must be user=id
+
+
+=== which has no sign
+--- location
+softfactory_token demo_token user=-1; # here
+--- refused
+"user=-1" must be user=id
+
+
+=== a leeway is a time
+--- location
+softfactory_jwt_leeway soon; # here
+--- refused
+"softfactory_jwt_leeway" directive invalid value
+
+
+=== which is short
+--- location
+softfactory_jwt_leeway 601s; # here
+--- refused
+"softfactory_jwt_leeway" directive must be between 0s and 10m
+
+
+=== and said once
+--- location
+softfactory_jwt_leeway 1s;
+softfactory_jwt_leeway 2s; # here
+--- refused
+"softfactory_jwt_leeway" directive is duplicate
+
+
+=== what a token must have is one of the words for it
+--- location
+softfactory_jwt_require nbf; # here
+--- refused
+"nbf" cannot be required, there are: exp, off
+
+
+=== which is said once
+--- location
+softfactory_jwt_require exp;
+softfactory_jwt_require off; # here
+--- refused
+"softfactory_jwt_require" directive is duplicate
 
 
 === an empty fixed token is refused
@@ -1863,7 +1907,9 @@ softfactory_slow 250ms rate=0;
 softfactory_endpoints -sns_posts;
 softfactory_jwt_secret secret;
 softfactory_token demo_token user=1 products=review,sns-auto;
-softfactory_token other_token user=2 products=all;
+softfactory_token other_token user=9223372036854775807 products=all;
+softfactory_jwt_leeway 10m;
+softfactory_jwt_require exp;
 softfactory_anonymous off;
 softfactory_max_page_size 100000;
 softfactory_fallback /app;

@@ -115,12 +115,12 @@ for (['public', "$::CAMPAIGN/1", undef, 200, 'public, no-cache'],
     is($h->{'cache-control'}, $cache, "$what: Cache-Control");
     is($h->{'content-length'}, length $res->{body}, "$what: the length");
     is($h->{'transfer-encoding'}, undef, "$what: no chunks");
-    is($h->{'www-authenticate'}, undef, "$what: no WWW-Authenticate");
     is($h->{connection}, 'keep-alive', "$what: the connection stays");
     like($h->{'retry-after'} // '', $status == 503 ? qr/^[1-9]\d*$/ : qr/^$/,
          "$what: Retry-After");
     is(join(',', sort keys %$h), join(',', sort qw(cache-control connection
        content-length content-type date server),
+       $status == 401 ? 'www-authenticate' : (),
        $status == 503 ? 'retry-after' : ()), "$what: no other header");
 
     # HEAD is the same without a body, and its connection stays in step
@@ -412,7 +412,8 @@ sub cors {
 }
 
 my $credentials = { 'allow-credentials' => 'true', 'expose-headers' =>
-                    'Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining',
+                    'Retry-After, WWW-Authenticate, X-RateLimit-Limit, '
+                    . 'X-RateLimit-Remaining',
                     vary => 'Origin' };
 
 for my $origin ('https://a.example', 'http://127.0.0.1:5000') {

@@ -85,8 +85,7 @@ sub wrong {
     if ($endpoint->{path} =~ /\{id\}/) {
         push @cases, map { [path_of($endpoint, $_), 404,
                             $endpoint->{missing}] }
-                     '2147483648', '9223372036854775807',
-                     '9223372036854775808', '9' x 100;
+                     '9223372036854775808', '18446744073709551617', '9' x 100;
     }
 
     return @cases;
@@ -127,7 +126,7 @@ my $user = 0;
 my @tokens = (
     'nonsense', 'a.b.c', 'demo_tokenx', 'Demo_token',
     jwt(user_id => 1, -secret => 'other'), jwt(user_id => 1, exp => 1),
-    jwt(user_id => 1, exp => time), jwt(user_id => 1, iat => time + 99),
+    jwt(user_id => 1, exp => time - 60), jwt(user_id => 1, iat => time + 99),
     jwt(user_id => 1, nbf => time + 99), jwt(user_id => 1, aud => 'x'),
     jwt(user_id => 1, type => 'refresh'), jwt(user_id => 1, -without =>
     ['type']), jwt(user_id => 1, -alg => 'HS512'),
@@ -136,7 +135,7 @@ my @tokens = (
 );
 
 my @nobody = (jwt(user_id => undef), jwt(user_id => 0), jwt(user_id => -1),
-              jwt(user_id => 2147483648), jwt(user_id => 2.5));
+              jwt(user_id => 9223372036854775808), jwt(user_id => 2.5));
 
 for my $endpoint (endpoints()) {
     my $path = path_of($endpoint);

@@ -30,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static ngx_sf_jwt_key_t  *fuzz_key;
 
+static const ngx_sf_jwt_rules_t  fuzz_rules;
+
 
 static void
 fuzz_require(ngx_uint_t good, const char *what)
@@ -95,8 +97,7 @@ fuzz_check_good(const uint8_t *payload, size_t len,
 
     fuzz_require(claims->exp > FUZZ_NOW, "not expired");
     fuzz_require(claims->not_before <= FUZZ_NOW, "valid already");
-    fuzz_require(claims->user == NGX_SF_JWT_USER_NONE
-                 || (claims->user_id > 0 && claims->user_id <= INT32_MAX),
+    fuzz_require(claims->user == NGX_SF_JWT_USER_NONE || claims->user_id > 0,
                  "an id that can be");
 
     root = json_loadb((const char *) payload, len,
@@ -120,7 +121,8 @@ fuzz_verify(ngx_pool_t *pool, const uint8_t *header, size_t header_len,
 
     token = fuzz_sign(pool, header, header_len, payload, payload_len);
 
-    reason = ngx_sf_jwt_verify(pool, &token, &fuzz_key, 1, FUZZ_NOW, &claims);
+    reason = ngx_sf_jwt_verify(pool, &token, &fuzz_key, 1, &fuzz_rules,
+                               FUZZ_NOW, &claims);
 
     fuzz_require(reason == NULL || strcmp(reason, "wrong signature") != 0,
                  "the signature is right");
@@ -133,7 +135,8 @@ fuzz_verify(ngx_pool_t *pool, const uint8_t *header, size_t header_len,
 
     token.data[payload_len % token.len] ^= 1;
 
-    reason = ngx_sf_jwt_verify(pool, &token, &fuzz_key, 1, FUZZ_NOW, &claims);
+    reason = ngx_sf_jwt_verify(pool, &token, &fuzz_key, 1, &fuzz_rules,
+                               FUZZ_NOW, &claims);
     fuzz_require(reason != NULL, "one bit makes it bad");
 }
 
@@ -177,8 +180,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         token.data = ngx_pnalloc(pool, size);
         ngx_memcpy(token.data, data, size);
 
-        reason = ngx_sf_jwt_verify(pool, &token, &fuzz_key, 1, FUZZ_NOW,
-                                   &claims);
+        reason = ngx_sf_jwt_verify(pool, &token, &fuzz_key, 1, &fuzz_rules,
+                                   FUZZ_NOW, &claims);
         fuzz_require(reason != NULL, "nobody guesses a signature");
 
     } else if (kind == 's') {

@@ -114,7 +114,9 @@ static const test_claims_t  test_claims[] = {
     { TEST_USER("2.5"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
     { TEST_USER("\"2\""), NULL, 2, TEST_NEVER, 0 },
     { TEST_USER("\"+2 \""), NULL, 2, TEST_NEVER, 0 },
-    { TEST_USER("\"\\u0662\""), NULL, 2, TEST_NEVER, 0 },
+    { TEST_USER("\"\\u0662\""), test_no_user, 0, 0, 0 },
+    { TEST_USER("\"\\uff14\""), test_no_user, 0, 0, 0 },
+    { TEST_USER("\"1_0\""), test_no_user, 0, 0, 0 },
     { TEST_USER("\"2.0\""), test_no_user, 0, 0, 0 },
     { TEST_USER("\"2\\u00007\""), test_no_user, 0, 0, 0 },
     { TEST_USER("\"admin\""), test_no_user, 0, 0, 0 },
@@ -126,9 +128,26 @@ static const test_claims_t  test_claims[] = {
     { TEST_USER("0"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
     { TEST_USER("-1"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
     { TEST_USER("2147483647"), NULL, 2147483647, TEST_NEVER, 0 },
-    { TEST_USER("2147483648"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
-    { TEST_USER("\"2147483648\""), NULL, TEST_NOBODY, TEST_NEVER, 0 },
-    { TEST_USER("4294967297"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
+    { TEST_USER("2147483648"), NULL, 2147483648, TEST_NEVER, 0 },
+    { TEST_USER("\"2147483648\""), NULL, 2147483648, TEST_NEVER, 0 },
+    { TEST_USER("4294967297"), NULL, 4294967297, TEST_NEVER, 0 },
+    { TEST_USER("9007199254740993"), NULL, 9007199254740993, TEST_NEVER, 0 },
+    { TEST_USER("\"9007199254740993\""),
+      NULL, 9007199254740993, TEST_NEVER, 0 },
+    { TEST_USER("9223372036854775807"), NULL, INT64_MAX, TEST_NEVER, 0 },
+    { TEST_USER("9223372036854775808"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
+    { TEST_USER("-9223372036854775808"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
+    { TEST_USER("9007199254740991.0"),
+      NULL, 9007199254740991, TEST_NEVER, 0 },
+    { TEST_USER("9007199254740992.0"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
+
+    /* one number beyond int64 makes doubles of all */
+
+    { TEST_USER("9007199254740993,\"exp\":1000000000000000000000"),
+      NULL, TEST_NOBODY, TEST_NEVER, 0 },
+    { TEST_USER("4294967297,\"exp\":1000000000000000000000"),
+      NULL, 4294967297, TEST_NEVER, 0 },
+
     { TEST_USER("18446744073709551617"), NULL, TEST_NOBODY, TEST_NEVER, 0 },
     { TEST_USER("\"18446744073709551617\""),
       NULL, TEST_NOBODY, TEST_NEVER, 0 },
@@ -162,6 +181,10 @@ static const test_claims_t  test_claims[] = {
 
 static ngx_sf_jwt_key_t  *test_key;
 static ngx_sf_jwt_key_t  *test_other_key;
+
+/* neither leeway nor anything that must be there */
+
+static const ngx_sf_jwt_rules_t  test_rules;
 
 
 static u_char *
@@ -223,7 +246,8 @@ test_token(const char *header, const char *payload)
 static const char *
 test_verify(ngx_str_t *token, ngx_sf_jwt_claims_t *claims)
 {
-    return ngx_sf_jwt_verify(unit_pool, token, &test_key, 1, TEST_NOW, claims);
+    return ngx_sf_jwt_verify(unit_pool, token, &test_key, 1, &test_rules,
+                             TEST_NOW, claims);
 }
 
 
@@ -291,7 +315,8 @@ test_headers(void)
     ngx_sf_jwt_claims_t   claims;
     static const char    *good[] = {
         "{\"alg\":\"HS256\"}",
-        "{\"typ\":5,\"kid\":[1],\"crit\":[\"x\"],\"alg\":\"HS256\"}",
+        "{\"typ\":5,\"kid\":\"\",\"b64\":true,\"alg\":\"HS256\"}",
+        "{\"kid\":\"a\\u0000b\",\"cty\":[],\"alg\":\"HS256\"}",
         " {\"alg\":\"HS256\",\"x\":\"\\u0000\"} ",
         "{\"alg\":\"none\",\"alg\":\"HS256\"}",
         NULL
@@ -303,6 +328,18 @@ test_headers(void)
         "{\"alg\":\"HS2\"}", "{\"alg\":\"\"}", "{\"alg\":null}",
         "{\"alg\":[\"HS256\"]}", "{\"alg\":256}", "{\"ALG\":\"HS256\"}",
         "{}", "{\"typ\":\"JWT\"}", NULL
+    };
+    static const char    *crit[] = {
+        "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}",
+        "{\"alg\":\"HS256\",\"b64\":false,\"crit\":[\"b64\"]}",
+        "{\"crit\":[],\"alg\":\"HS256\"}",
+        "{\"crit\":null,\"alg\":\"HS256\"}",
+        "{\"crit\":\"exp\",\"alg\":\"HS256\"}", NULL
+    };
+    static const char    *kid[] = {
+        "{\"alg\":\"HS256\",\"kid\":1}", "{\"alg\":\"HS256\",\"kid\":null}",
+        "{\"alg\":\"HS256\",\"kid\":[\"x\"]}",
+        "{\"alg\":\"HS256\",\"kid\":true}", NULL
     };
     static const char    *broken[] = {
         "", "[]", "\"HS256\"", "null", "{\"alg\":\"HS256\"",
@@ -317,6 +354,16 @@ test_headers(void)
     for (i = 0; bad[i]; i++) {
         token = test_token(bad[i], TEST_CLAIMS(""));
         test_reason(&token, "algorithm is not HS256", bad[i]);
+    }
+
+    for (i = 0; crit[i]; i++) {
+        token = test_token(crit[i], TEST_CLAIMS(""));
+        test_reason(&token, "asks for extensions by crit", crit[i]);
+    }
+
+    for (i = 0; kid[i]; i++) {
+        token = test_token(kid[i], TEST_CLAIMS(""));
+        test_reason(&token, "kid is no string", kid[i]);
     }
 
     for (i = 0; broken[i]; i++) {
@@ -501,16 +548,17 @@ test_keys(void)
     for (i = 0; i < 3; i++) {
         keys[0] = keys[1] = keys[2] = test_other_key;
         keys[i] = test_key;
-        unit_ok(ngx_sf_jwt_verify(unit_pool, &token, keys, 3, TEST_NOW,
-                                  &claims)
+        unit_ok(ngx_sf_jwt_verify(unit_pool, &token, keys, 3, &test_rules,
+                                  TEST_NOW, &claims)
                 == NULL, "the right key is number %lu", (unsigned long) i);
     }
 
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_other_key, 1, TEST_NOW,
-                              &claims)
+    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_other_key, 1,
+                              &test_rules, TEST_NOW, &claims)
             != NULL, "only another key");
 
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, NULL, 0, TEST_NOW, &claims)
+    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, NULL, 0, &test_rules,
+                              TEST_NOW, &claims)
             != NULL, "no key");
 
     for (i = 0; i < 100; i++) {
@@ -529,14 +577,15 @@ test_keys(void)
                       "0123456789012345678901234567890123456789"
                       "0123456789012345678901234567890123456789",
                       TEST_HEADER, TEST_CLAIMS(""));
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, keys, 1, TEST_NOW, &claims)
+    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, keys, 1, &test_rules,
+                              TEST_NOW, &claims)
             == NULL, "a key of 80 bytes");
 
     empty = test_create_key("");
     token = test_sign(EVP_sha256(), "", TEST_HEADER, TEST_CLAIMS(""));
     unit_ok(empty != NULL
-            && ngx_sf_jwt_verify(unit_pool, &token, &empty, 1, TEST_NOW,
-                                 &claims)
+            && ngx_sf_jwt_verify(unit_pool, &token, &empty, 1, &test_rules,
+                                 TEST_NOW, &claims)
                == NULL, "an empty key is a key");
 }
 
@@ -567,7 +616,8 @@ test_rfc(void)
     key = ngx_sf_jwt_key_create(unit_pool, &secret);
     token = unit_str((char *) text.data, text.len);
 
-    reason = ngx_sf_jwt_verify(unit_pool, &token, &key, 1, TEST_NOW, &claims);
+    reason = ngx_sf_jwt_verify(unit_pool, &token, &key, 1, &test_rules,
+                               TEST_NOW, &claims);
 
     unit_ok(reason && strcmp(reason, test_no_type) == 0, "RFC 7515 A.1: %s",
             reason ? reason : "good");
@@ -577,18 +627,57 @@ test_rfc(void)
 static void
 test_time(void)
 {
+    ngx_uint_t           i;
+    ngx_sf_jwt_rules_t   rules;
     ngx_sf_jwt_claims_t  claims;
 
-    claims.exp = 1000;
-    claims.not_before = 900;
+    static const time_t  leeways[] = { 0, 5, 600 };
 
-    unit_ok(ngx_sf_jwt_check_time(&claims, 899) != NULL, "too early");
-    unit_ok(ngx_sf_jwt_check_time(&claims, 900) == NULL, "from 900");
-    unit_ok(ngx_sf_jwt_check_time(&claims, 999) == NULL, "to 999");
-    unit_ok(ngx_sf_jwt_check_time(&claims, 1000) != NULL, "not at 1000");
+    ngx_memzero(&rules, sizeof(ngx_sf_jwt_rules_t));
+    ngx_memzero(&claims, sizeof(ngx_sf_jwt_claims_t));
+
+    for (i = 0; i < sizeof(leeways) / sizeof(leeways[0]); i++) {
+        rules.leeway = leeways[i];
+
+        claims.exp = 2000 - rules.leeway;
+        claims.not_before = 1000 + rules.leeway;
+
+        unit_ok(ngx_sf_jwt_check(&claims, &rules, 999) != NULL, "too early");
+        unit_ok(ngx_sf_jwt_check(&claims, &rules, 1000) == NULL, "from 1000");
+        unit_ok(ngx_sf_jwt_check(&claims, &rules, 1999) == NULL, "to 1999");
+        unit_ok(ngx_sf_jwt_check(&claims, &rules, 2000) != NULL,
+                "not at 2000");
+    }
 
     claims.exp = TEST_NEVER;
-    unit_ok(ngx_sf_jwt_check_time(&claims, INT64_MAX - 1) == NULL, "never");
+    unit_ok(ngx_sf_jwt_check(&claims, &rules, INT64_MAX - 601) == NULL,
+            "never");
+}
+
+
+static void
+test_require_exp(void)
+{
+    ngx_str_t            token;
+    ngx_sf_jwt_rules_t   rules;
+    ngx_sf_jwt_claims_t  claims;
+
+    ngx_memzero(&rules, sizeof(ngx_sf_jwt_rules_t));
+    rules.exp = 1;
+
+    token = test_token(TEST_HEADER, TEST_CLAIMS(""));
+
+    unit_ok(test_verify(&token, &claims) == NULL, "it need not end");
+    unit_ok(ngx_sf_jwt_check(&claims, &rules, TEST_NOW) != NULL,
+            "where it must, the same claims are no good");
+    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_key, 1, &rules,
+                              TEST_NOW, &claims)
+            != NULL, "nor is the token");
+
+    token = test_token(TEST_HEADER, TEST_CLAIMS(",\"exp\":1e300"));
+    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_key, 1, &rules,
+                              TEST_NOW, &claims)
+            == NULL, "an end far away is one");
 }
 
 
@@ -609,6 +698,7 @@ main(void)
     test_keys();
     test_rfc();
     test_time();
+    test_require_exp();
 
     return unit_done();
 }
