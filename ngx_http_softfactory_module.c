@@ -221,6 +221,13 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       offsetof(ngx_sf_loc_conf_t, max_entry),
       NULL },
 
+    { ngx_string("softfactory_gzip"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, gzip),
+      NULL },
+
     { ngx_string("softfactory_auth_grace"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_msec_slot,
@@ -602,6 +609,7 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     slcf->incoherent_ttl = NGX_CONF_UNSET_MSEC;
     slcf->auth_grace = NGX_CONF_UNSET_MSEC;
     slcf->max_entry = NGX_CONF_UNSET_SIZE;
+    slcf->gzip = NGX_CONF_UNSET;
     slcf->slow = NGX_CONF_UNSET_MSEC;
     slcf->slow_rate = NGX_CONF_UNSET;
 
@@ -632,6 +640,7 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
                               1000);
     ngx_conf_merge_msec_value(conf->auth_grace, prev->auth_grace, 300000);
     ngx_conf_merge_size_value(conf->max_entry, prev->max_entry, 1024 * 1024);
+    ngx_conf_merge_value(conf->gzip, prev->gzip, 1);
     ngx_conf_merge_msec_value(conf->slow, prev->slow, 500);
     ngx_conf_merge_value(conf->slow_rate, prev->slow_rate, 10);
 

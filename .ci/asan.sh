@@ -26,7 +26,8 @@ args=(--builddir="$OUT" --prefix="$OUT/prefix" --sbin-path="$OUT/nginx"
       --with-compat --with-debug --with-threads --with-pcre-jit
       --with-http_ssl_module --with-http_v2_module
       --with-http_stub_status_module --with-http_realip_module
-      --with-http_auth_request_module
+      --with-http_auth_request_module --with-http_sub_module
+      --with-http_addition_module
       --with-cc-opt="-O1 -g $SAN -DNGX_DEBUG_PALLOC=1"
       --with-ld-opt="$SAN" --add-module="$TOP"
       --add-module="$TOP/t/modules")

@@ -683,8 +683,9 @@ ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
 
 /*
- * What they begin with, as they only show: whether a request is no GET or HEAD
- * or cannot be read, and has been answered; the handler returns *rc then.
+ * What they begin with, as they only show: whether a request is no GET or
+ * HEAD, asks for a tag that nothing here has, or cannot be read, and has been
+ * answered; the handler returns *rc then.
  */
 ngx_uint_t ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc);
 
@@ -712,6 +713,28 @@ ngx_int_t ngx_sf_header_add(ngx_http_request_t *r, const char *name,
 
 /* the first header of that name, in lower case; NULL when there is none */
 const ngx_str_t *ngx_sf_header_find(ngx_http_request_t *r, const char *name);
+
+/*
+ * Takes the next element of a list such as that of Accept from *p: its name,
+ * without parameters, and its weight in thousandths (RFC 9110, 12.4.2).
+ * NGX_DONE: there is none before last.
+ */
+ngx_int_t ngx_sf_header_next(u_char **p, u_char *last, ngx_str_t *name,
+    ngx_uint_t *weight);
+
+/*
+ * Whether a list of entity tags has this one, the way nginx's filter looks; by
+ * weak comparison, or strong.  A list of "*" alone has any tag, also NULL.
+ */
+ngx_uint_t ngx_sf_header_lists(const ngx_str_t *list, const ngx_str_t *etag,
+    ngx_uint_t weak);
+
+/* whether If-Match lets an answer with this tag out; NULL: it has none */
+ngx_uint_t ngx_sf_header_matches(ngx_http_request_t *r,
+    const ngx_str_t *etag);
+
+/* sends the headers; of the conditions those that do not apply are dropped */
+ngx_int_t ngx_sf_header_send(ngx_http_request_t *r);
 
 
 /* --- ngx_sf_conf.c: setters of directives --- */
@@ -851,6 +874,7 @@ struct ngx_sf_loc_conf_s {
     ngx_msec_t                  incoherent_ttl;
     ngx_msec_t                  auth_grace;
     size_t                      max_entry;
+    ngx_flag_t                  gzip;     /* stored forms */
 
     ngx_msec_t                  slow;     /* 0: nothing is slow */
     ngx_int_t                   slow_rate;    /* lines a second */

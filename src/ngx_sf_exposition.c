@@ -65,21 +65,60 @@ ngx_sf_exposition_handler(ngx_http_request_t *r)
 }
 
 
-/* Prometheus names it first where it wants it; nobody refuses it by q=0 */
+/*
+ * Whether OpenMetrics is asked for, and not less than text (RFC 9110, 12.5.1).
+ * It has to be named: who takes anything gets text.
+ */
 
 static ngx_uint_t
 ngx_sf_exposition_open(ngx_http_request_t *r)
 {
+    u_char           *p, *last;
+    ngx_int_t         i, weights[3];
+    ngx_str_t         name;
+    ngx_uint_t        weight, open;
     const ngx_str_t  *accept;
 
-    static u_char  type[] = "application/openmetrics-text";
+    /* a later one that fits is more to the point */
+
+    static const ngx_str_t  text[] = { ngx_string("*/*"),
+                                       ngx_string("text/*"),
+                                       ngx_string("text/plain") };
+    static const ngx_str_t  type =
+                                  ngx_string("application/openmetrics-text");
 
     accept = ngx_sf_header_find(r, "accept");
 
-    return accept
-           && ngx_strlcasestrn(accept->data, accept->data + accept->len, type,
-                               sizeof(type) - 2)
-              != NULL;
+    if (accept == NULL) {
+        return 0;
+    }
+
+    open = 0;
+    weights[0] = weights[1] = weights[2] = -1;
+
+    p = accept->data;
+    last = p + accept->len;
+
+    while (ngx_sf_header_next(&p, last, &name, &weight) == NGX_OK) {
+
+        if (name.len == type.len
+            && ngx_strncasecmp(name.data, type.data, type.len) == 0)
+        {
+            open = ngx_max(open, weight);
+        }
+
+        for (i = 0; i < 3; i++) {
+            if (name.len == text[i].len
+                && ngx_strncasecmp(name.data, text[i].data, name.len) == 0)
+            {
+                weights[i] = ngx_max(weights[i], (ngx_int_t) weight);
+            }
+        }
+    }
+
+    for (i = 2; i > 0 && weights[i] == -1; i--) { /* void */ }
+
+    return open > 0 && (ngx_int_t) open >= weights[i];
 }
 
 
@@ -172,7 +211,7 @@ ngx_sf_exposition_send(ngx_sf_exposition_t *ex)
 
     r->headers_out.content_type_lowcase = NULL;
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_sf_header_send(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;

@@ -13,7 +13,9 @@
  * other without looking at a body.
  *
  * Answers that are not in the zone are left to nginx's gzip filter; the filter
- * leaves alone what has a Content-Encoding already.
+ * leaves alone what has a Content-Encoding already.  Filters that read or add
+ * to a body do not look at that, and run after this: softfactory_gzip off is
+ * for locations that have one.
  *
  * (RFC 9110, 8.8.3 ETag and 12.5.3 Accept-Encoding; RFC 1952.)
  */
@@ -34,7 +36,7 @@ static void ngx_sf_gzip_etag(const u_char *etag, u_char *form);
 static ngx_uint_t ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx);
 static ngx_sf_entry_t *ngx_sf_gzip_form(ngx_sf_ctx_t *ctx);
 static void ngx_sf_gzip_make(ngx_sf_ctx_t *ctx, ngx_sf_entry_t *value);
-static ngx_uint_t ngx_sf_gzip_quality(u_char *p, u_char *last);
+static ngx_uint_t ngx_sf_gzip_is(const ngx_str_t *name, const char *coding);
 
 
 void
@@ -47,8 +49,8 @@ ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->slcf->zone == NULL || ctx->endpoint->answer == NULL
-        || ctx->etag.len == 0)
+    if (!ctx->slcf->gzip || ctx->slcf->zone == NULL
+        || ctx->endpoint->answer == NULL || ctx->etag.len == 0)
     {
         return;
     }
@@ -110,13 +112,15 @@ ngx_sf_gzip_etag(const u_char *etag, u_char *form)
 
 /*
  * A client may hold either form, and both are current: it is told so by the
- * tag that it has.  No body is needed for that.
+ * tag that it has, which nginx's filter then finds in the same way.  No body
+ * is needed for that.
  */
 
 static ngx_uint_t
 ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx)
 {
-    u_char            etag[NGX_SF_ETAG_LEN], *form;
+    u_char            etag[NGX_SF_ETAG_LEN];
+    ngx_str_t         form;
     const ngx_str_t  *header;
 
     header = ngx_sf_header_find(ctx->request, "if-none-match");
@@ -125,29 +129,27 @@ ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx)
         return 0;
     }
 
-    if (ngx_strlcasestrn(header->data, header->data + header->len,
-                         ctx->etag.data, NGX_SF_ETAG_LEN - 1))
-    {
+    if (ngx_sf_header_lists(header, &ctx->etag, 1)) {
         return 1;
     }
 
     ngx_sf_gzip_etag(ctx->etag.data, etag);
 
-    if (ngx_strlcasestrn(header->data, header->data + header->len, etag,
-                         NGX_SF_ETAG_LEN - 1)
-        == NULL)
-    {
+    form.data = etag;
+    form.len = NGX_SF_ETAG_LEN;
+
+    if (!ngx_sf_header_lists(header, &form, 1)) {
         return 0;
     }
 
-    form = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
+    form.data = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
 
-    if (form == NULL) {
+    if (form.data == NULL) {
         return 0;
     }
 
-    ngx_memcpy(form, etag, NGX_SF_ETAG_LEN);
-    ctx->etag.data = form;
+    ngx_memcpy(form.data, etag, NGX_SF_ETAG_LEN);
+    ctx->etag.data = form.data;
 
     return 1;
 }
@@ -217,55 +219,35 @@ ngx_sf_gzip_make(ngx_sf_ctx_t *ctx, ngx_sf_entry_t *value)
 
 
 /*
- * The weight of gzip, or that of *, against that of identity.  Weights count
- * in thousandths; identity is acceptable unless it is said otherwise.
+ * The weight of gzip, or that of *, against that of identity; identity is
+ * acceptable unless it is said otherwise.
  */
 
 ngx_uint_t
 ngx_sf_gzip_accepted(const ngx_str_t *header)
 {
-    u_char      *p, *last, *comma, *end;
+    u_char      *p, *last;
     ngx_int_t    gzip, any, identity;
-    ngx_uint_t   quality;
+    ngx_str_t    name;
+    ngx_uint_t   weight;
 
     gzip = -1;
     any = -1;
     identity = -1;
 
-    last = header->data + header->len;
+    p = header->data;
+    last = p + header->len;
 
-    for (p = header->data; p < last; p = comma + 1) {
-        comma = ngx_strlchr(p, last, ',');
+    while (ngx_sf_header_next(&p, last, &name, &weight) == NGX_OK) {
 
-        if (comma == NULL) {
-            comma = last;
-        }
+        if (ngx_sf_gzip_is(&name, "gzip") || ngx_sf_gzip_is(&name, "x-gzip")) {
+            gzip = weight;
 
-        while (p < comma && (*p == ' ' || *p == '\t')) {
-            p++;
-        }
+        } else if (ngx_sf_gzip_is(&name, "*")) {
+            any = weight;
 
-        for (end = p; end < comma && *end != ';' && *end != ' '
-                      && *end != '\t'; end++)
-        {
-            /* void */
-        }
-
-        quality = ngx_sf_gzip_quality(end, comma);
-
-        if ((end - p == 4 && ngx_strncasecmp(p, (u_char *) "gzip", 4) == 0)
-            || (end - p == 6
-                && ngx_strncasecmp(p, (u_char *) "x-gzip", 6) == 0))
-        {
-            gzip = quality;
-
-        } else if (end - p == 1 && *p == '*') {
-            any = quality;
-
-        } else if (end - p == 8
-                   && ngx_strncasecmp(p, (u_char *) "identity", 8) == 0)
-        {
-            identity = quality;
+        } else if (ngx_sf_gzip_is(&name, "identity")) {
+            identity = weight;
         }
     }
 
@@ -277,34 +259,9 @@ ngx_sf_gzip_accepted(const ngx_str_t *header)
 }
 
 
-/* ;q=0.123 in thousandths; 1000 when there is none */
-
 static ngx_uint_t
-ngx_sf_gzip_quality(u_char *p, u_char *last)
+ngx_sf_gzip_is(const ngx_str_t *name, const char *coding)
 {
-    ngx_uint_t  n, unit;
-
-    while (p < last && (*p == ';' || *p == ' ' || *p == '\t')) {
-        p++;
-    }
-
-    if (last - p < 3 || (*p != 'q' && *p != 'Q') || p[1] != '=') {
-        return 1000;
-    }
-
-    p += 2;
-    n = *p == '1' ? 1000 : 0;
-
-    if (p + 1 == last || p[1] != '.') {
-        return n;
-    }
-
-    unit = 100;
-
-    for (p += 2; p < last && *p >= '0' && *p <= '9' && unit; p++) {
-        n += (*p - '0') * unit;
-        unit /= 10;
-    }
-
-    return ngx_min(n, 1000);
+    return name->len == ngx_strlen(coding)
+           && ngx_strncasecmp(name->data, (u_char *) coding, name->len) == 0;
 }

@@ -14,6 +14,7 @@
  * ends, unless slow clients hold too much of the zone already.
  *
  * nginx's own filter answers If-None-Match, by the ETag that is set here.
+ * If-Match is answered here, since its 412 would be a page.
  */
 
 
@@ -36,8 +37,10 @@ typedef struct {
 } ngx_sf_answer_t;
 
 
+static void ngx_sf_response_unmatched(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_options(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_response_challenge(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_etag(ngx_sf_ctx_t *ctx);
 static u_char *ngx_sf_response_timing(u_char *p, const ngx_str_t *name,
@@ -108,14 +111,18 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
         return ngx_sf_response_options(ctx);
     }
 
+    if (ctx->status == NGX_HTTP_OK) {
+        ngx_sf_gzip_choose(ctx);
+
+        if (!ngx_sf_header_matches(r, ctx->etag.len ? &ctx->etag : NULL)) {
+            ngx_sf_response_unmatched(ctx);
+        }
+    }
+
     if (ctx->body.data == NULL
         && ngx_sf_json_error(r->pool, &ctx->error, &ctx->body) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->status == NGX_HTTP_OK) {
-        ngx_sf_gzip_choose(ctx);
     }
 
     r->headers_out.status = ctx->status;
@@ -128,7 +135,7 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_sf_header_send(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;
@@ -153,19 +160,36 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
 }
 
 
+/* the answer is not the one that the client knows: it is not sent */
+
+static void
+ngx_sf_response_unmatched(ngx_sf_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    h = ctx->request->headers_out.content_encoding;
+
+    if (h) {
+        h->hash = 0;
+        ctx->request->headers_out.content_encoding = NULL;
+    }
+
+    ngx_sf_flight_leave(&ctx->wait);
+
+    ngx_str_null(&ctx->body);
+    ngx_str_null(&ctx->etag);
+    ctx->created = 0;
+    ctx->status = ngx_sf_response_error(ctx, NGX_HTTP_PRECONDITION_FAILED,
+                                        "Precondition failed");
+}
+
+
 static ngx_int_t
 ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
 {
     u_char      *p;
     ngx_str_t    value;
     ngx_uint_t   personal;
-
-    /* RFC 6750, 3: no error is told to those who have sent no token */
-
-    static const ngx_str_t  challenge[] = {
-        ngx_string("Bearer realm=\"softfactory\""),
-        ngx_string("Bearer realm=\"softfactory\", error=\"invalid_token\"")
-    };
 
     static const ngx_str_t  control[] = { ngx_string("public, no-cache"),
                                           ngx_string("private, no-cache") };
@@ -187,9 +211,7 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     }
 
     if (ctx->status == NGX_HTTP_UNAUTHORIZED
-        && ngx_sf_header_add(ctx->request, "WWW-Authenticate",
-                             &challenge[ctx->refused])
-           != NGX_OK)
+        && ngx_sf_response_challenge(ctx) != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -217,6 +239,38 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
     }
 
     return ngx_sf_cors_headers(ctx->request, ctx->slcf->cors, 0);
+}
+
+
+/*
+ * No error is told to those who have sent no token (RFC 6750, 3).  auth_request
+ * passes on what the pointer points to.
+ */
+
+static ngx_int_t
+ngx_sf_response_challenge(ngx_sf_ctx_t *ctx)
+{
+    ngx_table_elt_t  *h;
+
+    static const ngx_str_t  challenge[] = {
+        ngx_string("Bearer realm=\"softfactory\""),
+        ngx_string("Bearer realm=\"softfactory\", error=\"invalid_token\"")
+    };
+
+    h = ngx_list_push(&ctx->request->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+    h->hash = 1;
+    ngx_str_set(&h->key, "WWW-Authenticate");
+    h->value = challenge[ctx->refused];
+
+    ctx->request->headers_out.www_authenticate = h;
+
+    return NGX_OK;
 }
 
 
@@ -424,7 +478,7 @@ ngx_sf_response_options(ngx_sf_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_send_header(r);
+    return ngx_sf_header_send(r);
 }
 
 

@@ -86,6 +86,13 @@ ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc)
         return 1;
     }
 
+    if (!ngx_sf_header_matches(r, NULL)) {
+        *rc = ngx_sf_status_send(r, NGX_HTTP_PRECONDITION_FAILED, NULL,
+                                 json_pack("{s:s}", "error",
+                                           "Precondition failed"));
+        return 1;
+    }
+
     if (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD)) {
         return 0;
     }
@@ -239,7 +246,7 @@ ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
         }
     }
 
-    rc = ngx_http_send_header(r);
+    rc = ngx_sf_header_send(r);
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc;

@@ -254,6 +254,29 @@ is($open->{headers}{'content-type'},
    'application/openmetrics-text; version=1.0.0; charset=utf-8',
    'the type of OpenMetrics');
 like($open->{body}, qr/\n# EOF\n\z/, 'its end');
+
+# by the weights in Accept; without a name for it, it is text
+
+my $om = 'application/openmetrics-text';
+
+for (["$om;q=0.5,text/plain;q=0.5", 1], ["$om;version=1.0.0;q=0.4", 1],
+     [uc $om, 1], ["text/plain;q=0.9, $om", 1],
+     ["$om;version=1.0.0,$om;version=0.0.1;q=0.75,text/plain;version=0.0.4;"
+      . 'q=0.5,*/*;q=0.1', 1],
+     ["$om;q=0.2,text/plain;q=0,*/*", 1], ["$om;q=0.2,*/*;q=0.1", 1],
+     ["text/plain;version=0.0.4,$om;q=0", 0], ["$om;q=0", 0],
+     ["$om;q=0.0,*/*", 0],
+     ["$om;version=1.0.0;q=0.4,text/plain;version=0.0.4;q=0.5", 0],
+     ["$om;q=0.5,text/*", 0], ["$om;q=0.5,*/*", 0], ["x$om", 0], ["${om}2", 0],
+     ['application/*', 0], ['*/*', 0], ['', 0], ['text/html', 0])
+{
+    my ($accept, $is) = @$_;
+
+    is(request('HEAD', '/metrics', headers => ["Accept: $accept"])
+       ->{headers}{'content-type'} =~ /openmetrics/ ? 1 : 0, $is,
+       "Accept: $accept");
+}
+
 unlike($res->{body}, qr/# EOF/, 'not in the other one');
 
 # those of the table in the source, and of the table in the README

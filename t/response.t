@@ -357,6 +357,9 @@ ok(fetch('/ssi-large')->{body} eq $large . $large, 'SSI: two large ones');
 
 is(fetch('/guarded/x')->{body}, 'behind it', 'auth_request lets in');
 is(fetch('/guarded/x', token => 'x')->{status}, 401, 'auth_request keeps out');
+is(fetch('/guarded/x', token => 'x')->{headers}{'www-authenticate'},
+   'Bearer realm="softfactory", error="invalid_token"',
+   'auth_request passes on why');
 is(fetch('/guarded/x', token => 'plain_token')->{status}, 403,
    'auth_request knows the gate');
 is(fetch('/guarded/large')->{body}, 'behind it',
