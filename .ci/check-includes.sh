@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # make check-includes: who may know whom.  Three rings: bytes (json, jwt,
-# number, table, histogram, advice), the database (pg_*) and shared memory
+# number, sql, table, histogram, advice), the database (pg_*) and shared memory
 # (zone, tag, cache, wake) side by side, requests (the rest); an inner ring
 # does not know an outer one.  The listener and the metrics know both of the
 # middle.  libpq is called where its results are owned.
@@ -15,7 +15,7 @@ shopt -s nullglob
 CORE='ngx_(config|core)\.h'
 EVENT='ngx_(config|core|event)\.h'
 LIBRARY='(libpq-fe|jansson|openssl/\w+)\.h'
-OUTER='ngx_sf(_advice|_exposition)?\.h'
+OUTER='ngx_sf(_advice|_exposition|_sql)?\.h'
 C='(?!ngx_|libpq|jansson|openssl/)[\w/]+\.h'
 
 
@@ -61,7 +61,7 @@ check() {
 
     src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch] |\
     src/ngx_sf_table.[ch] | src/ngx_sf_histogram.[ch] |\
-    src/ngx_sf_advice.[ch])
+    src/ngx_sf_advice.[ch] | src/ngx_sf_sql.[ch])
         may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;

@@ -17,6 +17,8 @@
  *               tenth of the table
  *   [[ … ]]     left out unless the first parameter inside it is set
  *
+ * Nothing of it is found where SQL quotes; ngx_sf_sql.c knows where that is.
+ *
  * A filter that is not applied is thus not in the text, and each combination
  * is a prepared statement with a plan of its own.  The combinations of a
  * template are counted at configuration, which gives every text a dense id;
@@ -27,10 +29,12 @@
 
 
 #include "ngx_sf.h"
+#include "ngx_sf_sql.h"
 
 
 #define NGX_SF_STATEMENT_SWITCHES  8
 #define NGX_SF_STATEMENT_BINDS     16
+#define NGX_SF_STATEMENT_TEXTS     4096
 
 /*
  * Ids are bound as int8, whatever the column is: an id that an integer column
@@ -102,6 +106,8 @@ struct ngx_sf_statement_s {
     const ngx_sf_param_t       *params;
     int64_t                     page_size;    /* default, for a literal */
     ngx_array_t                 segments; /* of ngx_sf_segment_t */
+    ngx_uint_t                  group;    /* while it is compiled: 1 + the
+                                             segment that opened one, or 0 */
     ngx_uint_t                  nswitches;
     ngx_sf_switch_t             switches[NGX_SF_STATEMENT_SWITCHES];
     ngx_uint_t                  columns;
@@ -112,8 +118,20 @@ struct ngx_sf_statement_s {
 
 static ngx_int_t ngx_sf_statement_parse(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const char *sql);
+static ngx_int_t ngx_sf_statement_parse_text(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const ngx_str_t *text);
 static ngx_int_t ngx_sf_statement_parse_name(ngx_conf_t *cf,
-    ngx_sf_statement_t *st, const ngx_str_t *name, ngx_sf_segment_t *open);
+    ngx_sf_statement_t *st, const ngx_str_t *name);
+static ngx_int_t ngx_sf_statement_parse_open(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const ngx_str_t *text);
+static ngx_int_t ngx_sf_statement_parse_close(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const ngx_str_t *text);
+static ngx_int_t ngx_sf_statement_refuse(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const char *wrong);
+static ngx_int_t ngx_sf_statement_add_param(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, ngx_uint_t param);
+static ngx_int_t ngx_sf_statement_find_param(const ngx_sf_statement_t *st,
+    const ngx_str_t *name);
 static ngx_int_t ngx_sf_statement_add_switch(ngx_conf_t *cf,
     ngx_sf_statement_t *st, ngx_sf_segment_e kind, ngx_uint_t param,
     ngx_uint_t radix);
@@ -129,6 +147,33 @@ static ngx_uint_t ngx_sf_statement_bind_number(ngx_sf_binds_t *binds,
 static const char *ngx_sf_statement_text(ngx_pool_t *pool,
     const ngx_str_t *value);
 static const char *ngx_sf_statement_number(ngx_pool_t *pool, int64_t value);
+
+
+/* what a token of a template becomes, in the order of ngx_sf_sql_token_e */
+
+static ngx_int_t (*const ngx_sf_statement_parsers[])(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const ngx_str_t *text) = {
+    /* END */    NULL,
+    /* TEXT */   ngx_sf_statement_parse_text,
+    /* NAME */   ngx_sf_statement_parse_name,
+    /* OPEN */   ngx_sf_statement_parse_open,
+    /* CLOSE */  ngx_sf_statement_parse_close
+};
+
+
+/* names that no parameter can have */
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_sf_segment_e            kind;
+} ngx_sf_statement_name_t;
+
+
+static const ngx_sf_statement_name_t  ngx_sf_statement_names[] = {
+    { ngx_string("user"), NGX_SF_SEGMENT_USER },
+    { ngx_string("page"), NGX_SF_SEGMENT_PAGE },
+    { ngx_null_string, NGX_SF_SEGMENT_TEXT }
+};
 
 
 ngx_sf_statement_t *
@@ -177,6 +222,13 @@ ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_str_t *name,
 
     for (i = 0; i < st->nswitches; i++) {
         n *= st->switches[i].radix;
+
+        if (n > NGX_SF_STATEMENT_TEXTS) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "statement of endpoint \"%V\" has more than "
+                               "%d texts", name, NGX_SF_STATEMENT_TEXTS);
+            return NULL;
+        }
     }
 
     *next_id += n;
@@ -189,150 +241,189 @@ static ngx_int_t
 ngx_sf_statement_parse(ngx_conf_t *cf, ngx_sf_statement_t *st,
     const char *sql)
 {
-    u_char            *p, *start;
-    ngx_str_t          name;
-    ngx_uint_t         open;
-    ngx_sf_segment_t  *seg;
+    ngx_str_t           text;
+    ngx_sf_sql_t        reader;
+    ngx_sf_sql_token_e  token;
 
-    p = (u_char *) sql;
-    open = 0;
+    ngx_sf_sql_start(&reader, sql);
 
-    while (*p) {
-        start = p;
+    for ( ;; ) {
+        token = ngx_sf_sql_next(&reader, &text);
 
-        while (*p && *p != '$'
-               && !(p[0] == '[' && p[1] == '[')
-               && !(p[0] == ']' && p[1] == ']'))
-        {
-            p++;
+        if (token == NGX_SF_SQL_END) {
+            return NGX_OK;
         }
 
-        if (p > start) {
-            seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_TEXT);
-            if (seg == NULL) {
-                return NGX_ERROR;
-            }
-
-            seg->text.data = start;
-            seg->text.len = p - start;
+        if (token == NGX_SF_SQL_WRONG) {
+            return ngx_sf_statement_refuse(cf, st, reader.wrong);
         }
 
-        seg = st->segments.elts;
-
-        if (*p == ']'
-            && (open == 0 || seg[open - 1].param == NGX_CONF_UNSET_UINT))
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "statement of endpoint \"%V\" has a group "
-                               "without a parameter", &st->name);
+        if (ngx_sf_statement_parsers[token](cf, st, &text) != NGX_OK) {
             return NGX_ERROR;
         }
-
-        if (*p == '[' || *p == ']') {
-            seg = ngx_sf_statement_add(st, *p == '['
-                                           ? NGX_SF_SEGMENT_OPEN
-                                           : NGX_SF_SEGMENT_CLOSE);
-            if (seg == NULL) {
-                return NGX_ERROR;
-            }
-
-            seg->param = NGX_CONF_UNSET_UINT;
-            open = *p == '[' ? st->segments.nelts : 0;
-            p += 2;
-
-        } else if (*p == '$') {
-            name.data = ++p;
-
-            while ((*p >= 'a' && *p <= 'z') || *p == '_') {
-                p++;
-            }
-
-            name.len = p - name.data;
-            seg = st->segments.elts;
-
-            if (ngx_sf_statement_parse_name(cf, st, &name,
-                                            open ? &seg[open - 1] : NULL)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
     }
+}
+
+
+static ngx_int_t
+ngx_sf_statement_parse_text(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const ngx_str_t *text)
+{
+    ngx_sf_segment_t  *seg;
+
+    seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_TEXT);
+    if (seg == NULL) {
+        return NGX_ERROR;
+    }
+
+    seg->text = *text;
 
     return NGX_OK;
 }
 
 
-/* open: the group that the name stands in, or NULL */
-
 static ngx_int_t
 ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
-    const ngx_str_t *name, ngx_sf_segment_t *open)
+    const ngx_str_t *name)
 {
-    ngx_uint_t             i, n;
-    ngx_sf_segment_t      *seg;
-    const ngx_sf_param_t  *param;
+    ngx_int_t                       i;
+    const ngx_sf_statement_name_t  *own;
 
-    if (name->len == 4 && ngx_memcmp(name->data, "user", 4) == 0) {
-        return ngx_sf_statement_add(st, NGX_SF_SEGMENT_USER) ? NGX_OK
-                                                             : NGX_ERROR;
-    }
+    for (own = ngx_sf_statement_names; own->name.len; own++) {
 
-    if (name->len == 4 && ngx_memcmp(name->data, "page", 4) == 0) {
-        return ngx_sf_statement_add(st, NGX_SF_SEGMENT_PAGE)
-               ? ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_PAGE, 0, 2)
-               : NGX_ERROR;
-    }
-
-    for (i = 0; st->params; i++) {
-        param = &st->params[i];
-
-        if (param->type == NGX_SF_PARAM_END) {
-            break;
-        }
-
-        if (ngx_strlen(param->name) != name->len
-            || ngx_memcmp(param->name, name->data, name->len) != 0)
+        if (own->name.len != name->len
+            || ngx_memcmp(own->name.data, name->data, name->len) != 0)
         {
             continue;
         }
 
-        if (open && open->param == NGX_CONF_UNSET_UINT) {
-            open->param = i;
-
-            if (ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_OPEN, i, 2)
-                != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-
-        if (param->type != NGX_SF_PARAM_CHOICE) {
-            seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_PARAM);
-            if (seg == NULL) {
-                return NGX_ERROR;
-            }
-
-            seg->param = i;
-            return NGX_OK;
-        }
-
-        for (n = 0; param->choices[n].value; n++) { /* void */ }
-
-        seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_CHOICE);
-        if (seg == NULL) {
+        if (ngx_sf_statement_add(st, own->kind) == NULL) {
             return NGX_ERROR;
         }
 
-        seg->param = i;
-
-        return ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_CHOICE, i,
-                                           n);
+        return own->kind == NGX_SF_SEGMENT_PAGE
+               ? ngx_sf_statement_add_switch(cf, st, own->kind, 0, 2)
+               : NGX_OK;
     }
 
+    i = ngx_sf_statement_find_param(st, name);
+
+    if (i == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "statement of endpoint \"%V\" names \"$%V\", "
+                           "which is no parameter of it", &st->name, name);
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_statement_add_param(cf, st, i);
+}
+
+
+static ngx_int_t
+ngx_sf_statement_parse_open(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const ngx_str_t *text)
+{
+    ngx_sf_segment_t  *seg;
+
+    seg = ngx_sf_statement_add(st, NGX_SF_SEGMENT_OPEN);
+    if (seg == NULL) {
+        return NGX_ERROR;
+    }
+
+    seg->param = NGX_CONF_UNSET_UINT;
+    st->group = st->segments.nelts;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_statement_parse_close(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const ngx_str_t *text)
+{
+    ngx_sf_segment_t  *seg;
+
+    seg = st->segments.elts;
+
+    if (seg[st->group - 1].param == NGX_CONF_UNSET_UINT) {
+        return ngx_sf_statement_refuse(cf, st, "a group without a parameter");
+    }
+
+    st->group = 0;
+
+    return ngx_sf_statement_add(st, NGX_SF_SEGMENT_CLOSE) ? NGX_OK
+                                                          : NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_sf_statement_refuse(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const char *wrong)
+{
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "statement of endpoint \"%V\" names \"$%V\", "
-                       "which is no parameter of it", &st->name, name);
+                       "statement of endpoint \"%V\" has %s", &st->name,
+                       wrong);
+
+    return NGX_ERROR;
+}
+
+
+/* the first one in a group is what the group depends on */
+
+static ngx_int_t
+ngx_sf_statement_add_param(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    ngx_uint_t param)
+{
+    ngx_uint_t             n;
+    ngx_sf_segment_t      *seg;
+    const ngx_sf_param_t  *row;
+
+    row = &st->params[param];
+    seg = st->segments.elts;
+
+    if (st->group && seg[st->group - 1].param == NGX_CONF_UNSET_UINT) {
+        seg[st->group - 1].param = param;
+
+        if (ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_OPEN, param, 2)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    seg = ngx_sf_statement_add(st, row->type == NGX_SF_PARAM_CHOICE
+                                   ? NGX_SF_SEGMENT_CHOICE
+                                   : NGX_SF_SEGMENT_PARAM);
+    if (seg == NULL) {
+        return NGX_ERROR;
+    }
+
+    seg->param = param;
+
+    if (row->type != NGX_SF_PARAM_CHOICE) {
+        return NGX_OK;
+    }
+
+    for (n = 0; row->choices[n].value; n++) { /* void */ }
+
+    return ngx_sf_statement_add_switch(cf, st, NGX_SF_SEGMENT_CHOICE, param,
+                                       n);
+}
+
+
+static ngx_int_t
+ngx_sf_statement_find_param(const ngx_sf_statement_t *st,
+    const ngx_str_t *name)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; st->params && st->params[i].type != NGX_SF_PARAM_END; i++) {
+        if (ngx_strlen(st->params[i].name) == name->len
+            && ngx_memcmp(st->params[i].name, name->data, name->len) == 0)
+        {
+            return i;
+        }
+    }
 
     return NGX_ERROR;
 }
