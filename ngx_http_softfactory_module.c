@@ -51,6 +51,7 @@ static ngx_int_t ngx_http_softfactory_request_id_variable(
 static ngx_int_t ngx_http_softfactory_trace_id_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 
+static ngx_int_t ngx_http_softfactory_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_softfactory_init_process(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker);
 static ngx_int_t ngx_http_softfactory_listen(ngx_sf_worker_t *worker,
@@ -350,7 +351,7 @@ ngx_module_t  ngx_http_softfactory_module = {
     ngx_http_softfactory_commands,         /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_softfactory_init_module,      /* init module */
     ngx_http_softfactory_init_process,     /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -817,6 +818,31 @@ ngx_http_softfactory_trace_id_variable(ngx_http_request_t *r,
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = id.len == 0;
+
+    return NGX_OK;
+}
+
+
+/* once for each configuration that is taken up: a log tells what ran when */
+
+static ngx_int_t
+ngx_http_softfactory_init_module(ngx_cycle_t *cycle)
+{
+    ngx_uint_t           libpq;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_cycle_get_module_main_conf(cycle,
+                                               ngx_http_softfactory_module);
+
+    if (smcf == NULL || smcf->pools.nelts == 0 || ngx_test_config) {
+        return NGX_OK;
+    }
+
+    libpq = ngx_sf_pg_conn_library();
+
+    ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
+                  "softfactory: module version " NGX_SF_VERSION
+                  ", libpq %ui.%ui", libpq / 10000, libpq % 10000);
 
     return NGX_OK;
 }

@@ -51,3 +51,6 @@ if ! cmp -s "$OUT/$NAME.so" "$BUILD/$NAME.so"; then
     cp "$OUT/$NAME.so" "$BUILD/$NAME.so.new"
     mv "$BUILD/$NAME.so.new" "$BUILD/$NAME.so"
 fi
+
+echo "build/$NAME.so: version $(version), for nginx" \
+    "$(sed -nE 's/^#define NGINX_VERSION +"(.*)"/\1/p' src/core/nginx.h)"

@@ -3,7 +3,8 @@
 # make check-docs: each directive and variable that the C declares has a
 # section "### name" in README.md, a directive's with the lines syntax,
 # default and context; each directive stands in conf/softfactory.conf; each
-# endpoint of src/ngx_sf_api.c is named in README.md.
+# endpoint of src/ngx_sf_api.c is named in README.md; README.md and the newest
+# entry of CHANGES name the version of src/ngx_sf_version.h.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -13,6 +14,7 @@ shopt -s nullglob
 
 README=README.md
 SAMPLE=conf/softfactory.conf
+CHANGES=CHANGES
 API=src/ngx_sf_api.c
 
 
@@ -86,6 +88,22 @@ endpoint() {
 }
 
 
+# versions: CHANGES and the README name the one that is built
+
+versions() {
+    local here newest
+
+    here=$(version)
+    newest=$(sed -nE "s/^Changes with $NAME +//p" $CHANGES | head -n 1)
+
+    [ -n "$here" ] || echo "src/ngx_sf_version.h:1: no NGX_SF_VERSION"
+    [ "$newest" = "$here" ] ||
+        echo "$CHANGES:1: the newest entry is \"$newest\", built is \"$here\""
+    grep -qxF "This is version $here; [CHANGES](CHANGES) tells what is new." \
+        $README || echo "$README:1: does not say that this is version $here"
+}
+
+
 # every KIND TABLE FILE...: checks all rows; none at all means that the tables
 # have a form that is not understood here
 
@@ -102,7 +120,7 @@ every() {
 }
 
 
-for file in "$NAME.c" $API $README $SAMPLE; do
+for file in "$NAME.c" $API $README $SAMPLE $CHANGES; do
     [ -f "$file" ] || die "$file is missing"
 done
 
@@ -119,6 +137,7 @@ findings=$(
     fi
 
     every endpoint '\w+\s+ngx_sf_api' $API
+    versions
 )
 
 [ -z "$findings" ] || { printf '%s\n' "$findings"; exit 1; }

@@ -39,6 +39,14 @@ within() {
 }
 
 
+# version: of the module
+
+version() {
+    sed -nE 's/^#define NGX_SF_VERSION +"(.*)"/\1/p' \
+        "$TOP/src/ngx_sf_version.h"
+}
+
+
 # is_root: whether this is the superuser
 
 is_root() {

@@ -20,6 +20,7 @@
 #include <ngx_http.h>
 #include <jansson.h>
 
+#include "ngx_sf_version.h"
 #include "ngx_sf_number.h"
 #include "ngx_sf_json.h"
 #include "ngx_sf_jwt.h"
@@ -688,6 +689,9 @@ ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
  * answered; the handler returns *rc then.
  */
 ngx_uint_t ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc);
+
+/* adds the version of the module, and the node's name */
+void ngx_sf_status_sign(json_t *doc);
 
 /* adds what the live page shows to a document: ngx_sf_load.c */
 ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);

@@ -243,7 +243,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_start, 0 },
 
     { "softfactory_build_info", "gauge",
-      "Versions.",
+      "Versions of the module, of nginx and of libpq.",
       ngx_sf_family_build, 0 },
 
     { NULL, NULL, NULL, NULL, 0 }
@@ -772,7 +772,9 @@ ngx_sf_family_build(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
     libpq = ngx_sf_pg_conn_library();
 
-    ngx_sf_exposition_line(ex, "%s{nginx=\"%s\",libpq=\"%ui.%ui\"} 1\n",
-                           family->name, NGINX_VERSION, libpq / 10000,
-                           libpq % 10000);
+    ngx_sf_exposition_line(ex,
+                           "%s{version=\"%s\",nginx=\"%s\","
+                           "libpq=\"%ui.%ui\"} 1\n",
+                           family->name, NGX_SF_VERSION, NGINX_VERSION,
+                           libpq / 10000, libpq % 10000);
 }

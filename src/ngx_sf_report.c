@@ -90,6 +90,7 @@ static const ngx_sf_window_t  ngx_sf_report_windows[] = {
 ngx_int_t
 ngx_sf_report_handler(ngx_http_request_t *r)
 {
+    json_t           *doc;
     time_t            seconds;
     ngx_int_t         rc;
     ngx_sf_report_t  *report;
@@ -115,8 +116,10 @@ ngx_sf_report_handler(ngx_http_request_t *r)
 
     ngx_sf_report_take(report, seconds);
 
-    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL,
-                              ngx_sf_report_document(report));
+    doc = ngx_sf_report_document(report);
+    ngx_sf_status_sign(doc);
+
+    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL, doc);
 }
 
 

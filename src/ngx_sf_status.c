@@ -68,6 +68,8 @@ ngx_sf_status_handler(ngx_http_request_t *r)
                     "cache", ngx_sf_status_cache(slcf->zone),
                     "sources", ngx_sf_status_sources(r, slcf->zone));
 
+    ngx_sf_status_sign(doc);
+
     if (smcf->metrics && ngx_sf_load_status(r, doc) != NGX_OK) {
         json_decref(doc);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -102,6 +104,18 @@ ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc)
                                        "Method not allowed"));
 
     return 1;
+}
+
+
+/* a host's name may be no text, then it is left out */
+
+void
+ngx_sf_status_sign(json_t *doc)
+{
+    json_object_set_new(doc, "module_version", json_string(NGX_SF_VERSION));
+    json_object_set_new(doc, "node",
+                        json_stringn((char *) ngx_cycle->hostname.data,
+                                     ngx_cycle->hostname.len));
 }
 
 

@@ -98,7 +98,8 @@ for (qw(start_time end_time)) {
 }
 
 is(join(' ', sort keys %$report), 'cache database duration_seconds '
-   . 'end_time endpoint_metrics slow_endpoints start_time summary', 'sections');
+   . 'end_time endpoint_metrics module_version node slow_endpoints start_time '
+   . 'summary', 'sections');
 is(join(' ', sort keys %{$report->{summary}}), 'avg_cpu_percent '
    . 'avg_memory_percent avg_nginx_cpu_percent avg_nginx_memory_mb '
    . 'error_endpoint_count peak_cpu_percent peak_memory_percent '
@@ -352,3 +353,25 @@ is(trace($_), 'none', 'no trace') for '', 'x',
     "00-" . uc($trace) . "-$parent-01", '00-' . '0' x 32 . "-$parent-01",
     "00-$trace-" . '0' x 16 . '-01', "00_$trace-$parent-01",
     "01-$trace-$parent-01more";
+
+
+
+=== TEST 7: which version runs, wherever one would look
+--- config eval
+main::api(main::operators('api'), $::REPORT,
+          'location = /metrics { softfactory_metrics; }')
+--- check
+open my $h, '<', 'src/ngx_sf_version.h' or die $!;
+my ($version) = join('', <$h>) =~ /^#define NGX_SF_VERSION +"([\d.]+)"$/m;
+
+is(main::report()->{module_version}, $version, 'the report');
+is(zone_status()->{module_version}, $version, 'the status');
+is(main::report()->{node}, lc((POSIX::uname())[1]), 'and on which host');
+is(zone_status()->{node}, main::report()->{node}, 'as the status says');
+like(get('/metrics', token => undef)->{body},
+     qr/^softfactory_build_info\{version="\Q$version\E",nginx="[\d.]+",/m,
+     'the metrics');
+is(log_count(qr/\[notice\] .* softfactory: module version \Q$version\E, libpq /),
+   1, 'one line of the log, whatever the number of workers');
+is(JSON::PP::decode_json(get('/health')->{body})->{version}, '1.0.0',
+   'which is not the text of softfactory_version');
