@@ -25,6 +25,8 @@ static u_char *ngx_sf_advice_hits(u_char *buf, u_char *last,
     const ngx_sf_advice_endpoint_t *endpoint);
 static u_char *ngx_sf_advice_down(u_char *buf, u_char *last,
     const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_application(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
 static u_char *ngx_sf_advice_listener(u_char *buf, u_char *last,
     const ngx_sf_advice_server_t *server);
 static u_char *ngx_sf_advice_triggers(u_char *buf, u_char *last,
@@ -55,6 +57,7 @@ const ngx_sf_advice_endpoint_pt  ngx_sf_advice_endpoint_rules[] = {
 
 const ngx_sf_advice_server_pt  ngx_sf_advice_server_rules[] = {
     ngx_sf_advice_down,
+    ngx_sf_advice_application,
     ngx_sf_advice_listener,
     ngx_sf_advice_triggers,
     ngx_sf_advice_broken,
@@ -167,6 +170,23 @@ ngx_sf_advice_down(u_char *buf, u_char *last,
                         "%ui upstream%s cannot be reached: see error.log, "
                         "the server lines and softfactory_pg.", server->down,
                         server->down == 1 ? "" : "s");
+}
+
+
+static u_char *
+ngx_sf_advice_application(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->unanswered * 200 <= server->passed) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "The application behind did not answer %ui of %ui "
+                        "requests that were passed on: see its own log, the "
+                        "location of softfactory_fallback, and error.log for "
+                        "why nginx could not reach it.", server->unanswered,
+                        server->passed);
 }
 
 

@@ -45,6 +45,8 @@ typedef struct {
     ngx_uint_t                  uncovered;    /* tables without triggers */
     ngx_uint_t                  incoherent;   /* a listener is lost */
     ngx_uint_t                  down;     /* upstreams */
+    ngx_uint_t                  passed;   /* to the application */
+    ngx_uint_t                  unanswered;   /* of those */
 } ngx_sf_advice_server_t;
 
 /* thresholds of the performance report: ms, percent */

@@ -29,6 +29,10 @@ static void ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
 static void ngx_sf_family_counter(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
+static void ngx_sf_family_fallback(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_fallback_duration(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
 static void ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
 static void ngx_sf_family_queue(ngx_sf_exposition_t *ex,
@@ -101,8 +105,16 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_endpoint_counter, ngx_sf_in_endpoint(slow) },
 
     { "softfactory_fallback_requests_total", "counter",
-      "Requests that were passed on to softfactory_fallback.",
-      ngx_sf_family_counter, ngx_sf_in_counts(fallbacks) },
+      "Requests that were passed on to softfactory_fallback, by status.",
+      ngx_sf_family_fallback, 0 },
+
+    { "softfactory_fallback_failures_total", "counter",
+      "Requests that were passed on and that nobody has answered.",
+      ngx_sf_family_counter, ngx_sf_in_counts(fallback.failed) },
+
+    { "softfactory_fallback_duration_seconds", "histogram",
+      "Requests that were passed on, to the last byte taken by the socket.",
+      ngx_sf_family_fallback_duration, 0 },
 
     { "softfactory_cache_requests_total", "counter",
       "Requests by what the cache had for them.",
@@ -335,6 +347,36 @@ ngx_sf_family_counter(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
     ngx_sf_exposition_line(ex, "%s %uL\n", family->name,
                            *(uint64_t *) ((u_char *) ex->sum
                                           + family->offset));
+}
+
+
+static void
+ngx_sf_family_fallback(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+{
+    ngx_uint_t                 i;
+    const ngx_sf_histogram_t  *duration;
+
+    duration = ex->sum->fallback.duration;
+
+    for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
+        ngx_sf_exposition_line(ex, "%s{status=\"%s\"} %uL\n", family->name,
+                               ngx_sf_metrics_classes[i],
+                               ngx_sf_histogram_count(&duration[i]));
+    }
+}
+
+
+static void
+ngx_sf_family_fallback_duration(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
+        ngx_sf_exposition_histogram(ex, family, "status",
+                                    ngx_sf_metrics_classes[i],
+                                    &ex->sum->fallback.duration[i]);
+    }
 }
 
 

@@ -114,6 +114,8 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
     ngx_sf_source_t    *source;
     ngx_sf_pg_conf_t  **pgcf;
 
+    ngx_sf_sample_fallback_t  minute;
+
     list = json_array();
     pgcf = smcf->pools.elts;
     origin = smcf->origins.elts;
@@ -138,6 +140,12 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
 
     if (unheard) {
         json_array_append_new(list, json_string("listener"));
+    }
+
+    ngx_sf_sample_fallback(smcf->metrics, &minute);
+
+    if (minute.away) {
+        json_array_append_new(list, json_string("application"));
     }
 
     return list;

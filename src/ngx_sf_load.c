@@ -33,6 +33,7 @@ static json_t *ngx_sf_load_workers(ngx_sf_load_view_t *view);
 static json_t *ngx_sf_load_clients(void);
 static json_t *ngx_sf_load_bounds(void);
 static json_t *ngx_sf_load_requests(ngx_sf_load_view_t *view);
+static json_t *ngx_sf_load_application(ngx_sf_load_view_t *view);
 static json_t *ngx_sf_load_endpoints(ngx_sf_load_view_t *view);
 static json_t *ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i);
 static json_t *ngx_sf_load_upstreams(ngx_sf_load_view_t *view);
@@ -70,7 +71,7 @@ ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
 
     rc = json_object_update_new(doc,
              json_pack("{s:f, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-                       " s:o}",
+                       " s:o, s:o}",
                        "now", tp->sec + tp->msec / 1000.0,
                        "started", start->sec + start->msec / 1000.0,
                        "workers", ngx_sf_load_workers(view),
@@ -78,6 +79,7 @@ ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
                        "machine", ngx_sf_load_machine(view),
                        "buckets", ngx_sf_load_bounds(),
                        "requests", ngx_sf_load_requests(view),
+                       "application", ngx_sf_load_application(view),
                        "endpoints", ngx_sf_load_endpoints(view),
                        "upstreams", ngx_sf_load_upstreams(view),
                        "errors", ngx_sf_load_errors(view),
@@ -185,7 +187,44 @@ ngx_sf_load_requests(ngx_sf_load_view_t *view)
                      "total", (json_int_t) all,
                      "errors", (json_int_t) failed,
                      "slow", (json_int_t) slow,
-                     "fallback", (json_int_t) view->sum.fallbacks);
+                     "fallback",
+                     (json_int_t) ngx_sf_metrics_fallbacks(&view->sum.fallback,
+                                                           &errors));
+}
+
+
+/* who answers what is passed on: since the start, and in the last minute */
+
+static json_t *
+ngx_sf_load_application(ngx_sf_load_view_t *view)
+{
+    double                     seconds;
+    json_t                    *classes;
+    ngx_uint_t                 i;
+    ngx_sf_sample_fallback_t   minute;
+    const ngx_sf_histogram_t  *duration;
+
+    classes = json_object();
+    duration = view->sum.fallback.duration;
+    seconds = 0;
+
+    for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
+        json_object_set_new(classes, ngx_sf_metrics_classes[i],
+                     json_integer(ngx_sf_histogram_count(&duration[i])));
+        seconds += duration[i].sum / 1000000.0;
+    }
+
+    ngx_sf_sample_fallback(view->metrics, &minute);
+
+    return json_pack("{s:b, s:I, s:f, s:o, s:{s:I, s:I, s:I}}",
+                     "away", (int) minute.away,
+                     "failed", (json_int_t) view->sum.fallback.failed,
+                     "seconds", seconds,
+                     "status", classes,
+                     "minute",
+                     "requests", (json_int_t) minute.requests,
+                     "errors", (json_int_t) minute.errors,
+                     "failed", (json_int_t) minute.failed);
 }
 
 

@@ -19,8 +19,7 @@
 
 static void ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh,
     ngx_sf_metrics_slot_t *slot);
-static void ngx_sf_metrics_add(ngx_sf_counts_t *sum,
-    const ngx_sf_counts_t *counts);
+static void ngx_sf_metrics_add(void *sum, const void *counts, size_t size);
 static void ngx_sf_metrics_merge(ngx_sf_spans_t *spans,
     const ngx_sf_spans_t *other);
 static ngx_uint_t ngx_sf_metrics_used(ngx_sf_metrics_sh_t *sh,
@@ -48,6 +47,12 @@ const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS] = {
 const ngx_uint_t  ngx_sf_metrics_statuses[NGX_SF_METRICS_STATUSES] = {
     200, 304, 400, 401, 403, 404, 405, 499, 500, 503, 504,
     201, 202, 204, 206, 408, 409, 412, 416, 0
+};
+
+/* a client that has left before it got anything is a class of its own */
+
+const char *const  ngx_sf_metrics_classes[NGX_SF_METRICS_CLASSES] = {
+    "1xx", "2xx", "3xx", "4xx", "5xx", "499"
 };
 
 const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES] = {
@@ -83,7 +88,8 @@ ngx_sf_metrics_layout(void)
 {
     uint64_t  layout;
 
-    layout = sizeof(ngx_sf_metrics_sh_t);
+    layout = NGX_SF_METRICS_LAYOUT;
+    layout = layout * 31 + sizeof(ngx_sf_metrics_sh_t);
     layout = layout * 31 + sizeof(ngx_sf_counts_t);
     layout = layout * 31 + sizeof(ngx_sf_metrics_slot_t);
     layout = layout * 31 + sizeof(ngx_sf_past_t);
@@ -260,7 +266,7 @@ ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_slot_t *slot)
 
     slot->pid = 0;
 
-    ngx_sf_metrics_add(&sh->gone, &slot->counts);
+    ngx_sf_metrics_add(&sh->gone, &slot->counts, sizeof(ngx_sf_counts_t));
 
     for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
         ngx_sf_metrics_merge(&sh->gone_spans[i], &slot->spans[i]);
@@ -290,16 +296,16 @@ ngx_sf_metrics_merge(ngx_sf_spans_t *spans, const ngx_sf_spans_t *other)
 
 
 static void
-ngx_sf_metrics_add(ngx_sf_counts_t *sum, const ngx_sf_counts_t *counts)
+ngx_sf_metrics_add(void *sum, const void *counts, size_t size)
 {
     uint64_t        *to;
     ngx_uint_t       i;
     const uint64_t  *from;
 
-    to = (uint64_t *) sum;
-    from = (const uint64_t *) counts;
+    to = sum;
+    from = counts;
 
-    for (i = 0; i < sizeof(ngx_sf_counts_t) / sizeof(uint64_t); i++) {
+    for (i = 0; i < size / sizeof(uint64_t); i++) {
         to[i] += from[i];
     }
 }
@@ -353,6 +359,25 @@ ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     } else {
         ngx_sf_metrics_widen(&spans->span[tick & 1], &span);
     }
+}
+
+
+void
+ngx_sf_metrics_fallback(ngx_sf_metrics_t *metrics, ngx_uint_t status,
+    ngx_uint_t failed, uint64_t us)
+{
+    ngx_uint_t                 class;
+    ngx_sf_fallback_counts_t  *counts;
+
+    counts = &metrics->slot->counts.fallback;
+    class = status / 100 - 1;
+
+    if (class >= NGX_SF_METRICS_CLASSES - 1 || status == 499) {
+        class = NGX_SF_METRICS_CLASSES - 1;
+    }
+
+    ngx_sf_histogram_add(&counts->duration[class], us);
+    counts->failed += failed;
 }
 
 
@@ -522,7 +547,32 @@ ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_sf_counts_t *sum)
 
     for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
         if (sh->slots[i].pid) {
-            ngx_sf_metrics_add(sum, &sh->slots[i].counts);
+            ngx_sf_metrics_add(sum, &sh->slots[i].counts,
+                               sizeof(ngx_sf_counts_t));
+        }
+    }
+
+    ngx_shmtx_unlock(&metrics->shpool->mutex);
+}
+
+
+void
+ngx_sf_metrics_fallback_sum(ngx_sf_metrics_t *metrics,
+    ngx_sf_fallback_counts_t *sum)
+{
+    ngx_uint_t            i;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
+
+    ngx_shmtx_lock(&metrics->shpool->mutex);
+
+    *sum = sh->gone.fallback;
+
+    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+        if (sh->slots[i].pid) {
+            ngx_sf_metrics_add(sum, &sh->slots[i].counts.fallback,
+                               sizeof(ngx_sf_fallback_counts_t));
         }
     }
 
@@ -581,6 +631,28 @@ ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
             if (ngx_sf_metrics_statuses[i] >= 500) {
                 *errors += counts->requests[m][i];
             }
+        }
+    }
+
+    return n;
+}
+
+
+uint64_t
+ngx_sf_metrics_fallbacks(const ngx_sf_fallback_counts_t *counts,
+    uint64_t *errors)
+{
+    uint64_t    n;
+    ngx_uint_t  i;
+
+    n = 0;
+    *errors = 0;
+
+    for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
+        n += ngx_sf_histogram_count(&counts->duration[i]);
+
+        if (ngx_sf_metrics_classes[i][0] == '5') {
+            *errors += ngx_sf_histogram_count(&counts->duration[i]);
         }
     }
 

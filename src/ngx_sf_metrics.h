@@ -37,10 +37,12 @@
 #define NGX_SF_METRICS_NAME       96      /* bytes of a name, with its NUL */
 #define NGX_SF_METRICS_METHODS    4
 #define NGX_SF_METRICS_STATUSES   20
+#define NGX_SF_METRICS_CLASSES    6       /* of a status, and 499 */
 #define NGX_SF_METRICS_KINDS      4       /* ngx_sf_item_e */
 #define NGX_SF_METRICS_INTERVAL   5       /* seconds between two pasts */
 #define NGX_SF_METRICS_PASTS      740     /* of an hour and a bit */
 #define NGX_SF_METRICS_SLOW       16      /* slow requests, of a worker */
+#define NGX_SF_METRICS_LAYOUT     2       /* of what sizes do not tell */
 
 
 typedef struct ngx_sf_metrics_s     ngx_sf_metrics_t;
@@ -58,12 +60,19 @@ typedef struct {
     ngx_sf_histogram_t          query;    /* of statements */
 } ngx_sf_endpoint_counts_t;
 
+/* requests that were passed on, and those that nobody behind has answered */
+
+typedef struct {
+    ngx_sf_histogram_t          duration[NGX_SF_METRICS_CLASSES];
+    uint64_t                    failed;
+} ngx_sf_fallback_counts_t;
+
 typedef struct {
     ngx_sf_endpoint_counts_t    endpoints[NGX_SF_METRICS_ENDPOINTS];
+    ngx_sf_fallback_counts_t    fallback;
     ngx_sf_histogram_t          queue[NGX_SF_PG_LANES];
     uint64_t                    errors[NGX_SF_PG_OUTCOMES];
     uint64_t                    flights[NGX_SF_METRICS_KINDS];
-    uint64_t                    fallbacks;
     uint64_t                    evictions;    /* of all zones */
     uint64_t                    cpu;      /* of the process */
     uint64_t                    disconnects[NGX_SF_METRICS_UPSTREAMS]
@@ -184,6 +193,7 @@ typedef struct {
     ngx_sf_machine_t            machine;
     ngx_sf_machine_t            peak;     /* of the interval, as the next */
     ngx_uint_t                  queue_peak;
+    ngx_sf_fallback_counts_t    fallback;
     ngx_sf_past_endpoint_t      endpoints[NGX_SF_METRICS_ENDPOINTS];
 } ngx_sf_past_t;
 
@@ -245,6 +255,7 @@ struct ngx_sf_metrics_s {
 /* names of what is counted, by index; status 0 is any other */
 extern const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS];
 extern const ngx_uint_t   ngx_sf_metrics_statuses[NGX_SF_METRICS_STATUSES];
+extern const char *const  ngx_sf_metrics_classes[NGX_SF_METRICS_CLASSES];
 extern const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES];
 extern const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES];
 extern const char *const  ngx_sf_metrics_cache[NGX_SF_CACHE_STATUSES];
@@ -273,6 +284,10 @@ void ngx_sf_metrics_bury(ngx_sf_metrics_t *metrics);
 void ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     ngx_uint_t method, ngx_uint_t status, ngx_uint_t cache, uint64_t us);
 
+/* a request that was passed on has ended; failed: nobody has answered it */
+void ngx_sf_metrics_fallback(ngx_sf_metrics_t *metrics, ngx_uint_t status,
+    ngx_uint_t failed, uint64_t us);
+
 /*
  * The place of a name, which this worker uses from here on; NGX_ERROR: all
  * are taken.  A name that is too long is cut.
@@ -284,6 +299,8 @@ ngx_int_t ngx_sf_metrics_server(ngx_sf_metrics_t *metrics,
 
 /* of all workers; sum need not be zeroed */
 void ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_sf_counts_t *sum);
+void ngx_sf_metrics_fallback_sum(ngx_sf_metrics_t *metrics,
+    ngx_sf_fallback_counts_t *sum);
 
 /*
  * Shortest and longest request of all workers: of an interval, or, for tick 0,
@@ -293,8 +310,10 @@ void ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     ngx_uint_t tick, ngx_sf_span_t *span);
 void ngx_sf_metrics_widen(ngx_sf_span_t *span, const ngx_sf_span_t *other);
 
-/* requests of an endpoint: all, and those with 5xx */
+/* requests of an endpoint: all, and those with 5xx; the same of the fallback */
 uint64_t ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
+    uint64_t *errors);
+uint64_t ngx_sf_metrics_fallbacks(const ngx_sf_fallback_counts_t *counts,
     uint64_t *errors);
 
 
@@ -321,6 +340,20 @@ typedef struct {
 
 void ngx_sf_sample_load(ngx_sf_metrics_t *metrics,
     const ngx_sf_past_t *since, ngx_sf_sample_load_t *load);
+
+/* requests that were passed on, in the last minute or a little more */
+
+#define NGX_SF_SAMPLE_MINUTE  60
+
+typedef struct {
+    ngx_uint_t                  requests;
+    ngx_uint_t                  errors;   /* 5xx */
+    ngx_uint_t                  failed;   /* nobody has answered */
+    unsigned                    away:1;   /* which is no accident */
+} ngx_sf_sample_fallback_t;
+
+void ngx_sf_sample_fallback(ngx_sf_metrics_t *metrics,
+    ngx_sf_sample_fallback_t *minute);
 
 /*
  * Takes what a second tells: memory and processor time of this process; the

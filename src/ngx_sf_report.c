@@ -49,6 +49,7 @@ typedef struct {
     double                      query_sum;
     ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
     double                      queue_p95;    /* ms */
+    ngx_sf_fallback_counts_t    fallback;
     ngx_sf_report_row_t         rows[NGX_SF_METRICS_ENDPOINTS];
 } ngx_sf_report_t;
 
@@ -59,11 +60,13 @@ static void ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds);
 static void ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i);
 static void ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i);
 static void ngx_sf_report_totals(ngx_sf_report_t *report);
+static void ngx_sf_report_fallback(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_document(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_summary(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_endpoints(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_slow(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_database(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_application(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_cache(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_advice(ngx_sf_report_t *report);
 static void ngx_sf_report_server(ngx_sf_report_t *report,
@@ -173,6 +176,7 @@ ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds)
     }
 
     ngx_sf_report_totals(report);
+    ngx_sf_report_fallback(report);
 }
 
 
@@ -285,10 +289,29 @@ ngx_sf_report_totals(ngx_sf_report_t *report)
 }
 
 
+/* words, all of them */
+
+static void
+ngx_sf_report_fallback(ngx_sf_report_t *report)
+{
+    uint64_t        *to;
+    ngx_uint_t       i;
+    const uint64_t  *now, *then;
+
+    to = (uint64_t *) &report->fallback;
+    now = (const uint64_t *) &report->now.fallback;
+    then = (const uint64_t *) &report->since->fallback;
+
+    for (i = 0; i < sizeof(ngx_sf_fallback_counts_t) / sizeof(uint64_t); i++) {
+        to[i] = now[i] - then[i];
+    }
+}
+
+
 static json_t *
 ngx_sf_report_document(ngx_sf_report_t *report)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "start_time", ngx_sf_report_time(report->since->sec),
                      "end_time", ngx_sf_report_time(report->now.sec),
                      "duration_seconds",
@@ -297,6 +320,7 @@ ngx_sf_report_document(ngx_sf_report_t *report)
                      "endpoint_metrics", ngx_sf_report_endpoints(report),
                      "slow_endpoints", ngx_sf_report_slow(report),
                      "database", ngx_sf_report_database(report),
+                     "application", ngx_sf_report_application(report),
                      "cache", ngx_sf_report_cache(report));
 }
 
@@ -438,6 +462,46 @@ ngx_sf_report_database(ngx_sf_report_t *report)
 }
 
 
+static json_t *
+ngx_sf_report_application(ngx_sf_report_t *report)
+{
+    double                     avg, p95;
+    json_t                    *classes;
+    uint64_t                   errors, n;
+    ngx_uint_t                 i, k;
+    ngx_sf_histogram_t         all;
+    const ngx_sf_histogram_t  *duration;
+
+    classes = json_object();
+
+    ngx_memzero(&all, sizeof(ngx_sf_histogram_t));
+
+    for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
+        duration = &report->fallback.duration[i];
+
+        json_object_set_new(classes, ngx_sf_metrics_classes[i],
+                            json_integer(ngx_sf_histogram_count(duration)));
+
+        for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
+            all.bucket[k] += duration->bucket[k];
+        }
+
+        all.sum += duration->sum;
+    }
+
+    n = ngx_sf_metrics_fallbacks(&report->fallback, &errors);
+    avg = n ? all.sum / 1000.0 / n : 0;
+    p95 = ngx_sf_histogram_quantile(all.bucket, 0.95, 0) / 1000;
+
+    return json_pack("{s:I, s:I, s:o, s:o, s:o}",
+                     "requests", (json_int_t) n,
+                     "failed", (json_int_t) report->fallback.failed,
+                     "avg_ms", ngx_sf_report_number(avg),
+                     "p95_ms", ngx_sf_report_number(p95),
+                     "status", classes);
+}
+
+
 /* entries and bytes are those of now */
 
 static json_t *
@@ -524,7 +588,7 @@ ngx_sf_report_advice(ngx_sf_report_t *report)
 static void
 ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
 {
-    uint64_t                  errors[NGX_SF_PG_OUTCOMES];
+    uint64_t                  errors[NGX_SF_PG_OUTCOMES], n;
     ngx_uint_t                i, mask;
     ngx_msec_int_t            age;
     ngx_sf_origin_t          *origin;
@@ -547,6 +611,8 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
     server->broken = errors[NGX_SF_PG_BROKEN] + errors[NGX_SF_PG_DENIED];
     server->evictions = report->now.evictions - report->since->evictions;
     server->requests = report->requests;
+    server->passed = ngx_sf_metrics_fallbacks(&report->fallback, &n);
+    server->unanswered = report->fallback.failed;
 
     for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
         upstream = &report->gauges.upstreams[i];

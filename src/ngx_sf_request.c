@@ -26,6 +26,15 @@
 #include "ngx_sf.h"
 
 
+/* a client that leaves after that long was not answered: microseconds */
+
+#define NGX_SF_REQUEST_PATIENCE  5000000
+
+
+#define ngx_sf_request_unanswered(status)                                     \
+    ((status) >= NGX_HTTP_BAD_GATEWAY && (status) <= NGX_HTTP_GATEWAY_TIME_OUT)
+
+
 typedef ngx_int_t (*ngx_sf_step_pt)(ngx_sf_ctx_t *ctx);
 
 
@@ -43,6 +52,8 @@ static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_end(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_passed(ngx_sf_ctx_t *ctx);
+static ngx_uint_t ngx_sf_request_status(const ngx_http_request_t *r);
 static ngx_uint_t ngx_sf_request_method(const ngx_http_request_t *r);
 
 
@@ -200,6 +211,10 @@ ngx_sf_request_cleanup(void *data)
         ngx_sf_request_end(ctx);
     }
 
+    if (ctx->passed && r == r->main) {
+        ngx_sf_request_passed(ctx);
+    }
+
     if (ctx->memo && (ctx->ended || r != r->main)) {
         ngx_sf_memo_release(ctx->memo);
         ctx->memo = NULL;
@@ -238,7 +253,7 @@ static void
 ngx_sf_request_end(ngx_sf_ctx_t *ctx)
 {
     uint64_t             us;
-    ngx_uint_t           status, cache;
+    ngx_uint_t           cache;
     ngx_http_request_t  *r;
 
     r = ctx->request;
@@ -250,8 +265,6 @@ ngx_sf_request_end(ngx_sf_ctx_t *ctx)
         us = ctx->answered;
     }
 
-    status = r->err_status ? r->err_status : r->headers_out.status;
-
     /* where there is no statement, there is nothing to be spared */
 
     cache = ctx->endpoint && ctx->endpoint->answer
@@ -260,11 +273,58 @@ ngx_sf_request_end(ngx_sf_ctx_t *ctx)
 
     ngx_sf_metrics_request(ctx->worker->smcf->metrics,
                            ngx_sf_request_endpoint(ctx),
-                           ngx_sf_request_method(r), status, cache, us);
+                           ngx_sf_request_method(r),
+                           ngx_sf_request_status(r), cache, us);
 
     if (ctx->slcf->slow && us >= (uint64_t) ctx->slcf->slow * 1000) {
         ngx_sf_slow_request(ctx, us);
     }
+}
+
+
+/*
+ * Counts a request that was passed on.  Whether somebody has answered is told
+ * by the last try, as error_page may have made anything of it: 502, 503 and
+ * 504 say that nobody has, be it this nginx or another server on the way.  A
+ * server that hangs shows by clients that give up.
+ */
+
+static void
+ngx_sf_request_passed(ngx_sf_ctx_t *ctx)
+{
+    uint64_t             us;
+    ngx_uint_t           status, failed;
+    ngx_http_request_t  *r;
+
+    r = ctx->request;
+
+    us = ngx_sf_pg_now() - ctx->started;
+    status = ngx_sf_request_status(r);
+
+    if (status == 0) {
+        status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
+    }
+
+    if (status == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
+        failed = us >= NGX_SF_REQUEST_PATIENCE;
+
+    } else if (r->upstream && r->upstream->state
+               && r->upstream->state->status)
+    {
+        failed = ngx_sf_request_unanswered(r->upstream->state->status);
+
+    } else {
+        failed = ngx_sf_request_unanswered(status);
+    }
+
+    ngx_sf_metrics_fallback(ctx->worker->smcf->metrics, status, failed, us);
+}
+
+
+static ngx_uint_t
+ngx_sf_request_status(const ngx_http_request_t *r)
+{
+    return r->err_status ? r->err_status : r->headers_out.status;
 }
 
 
@@ -398,7 +458,6 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
 
     ctx->done = 1;
     ctx->passed = 1;
-    ctx->worker->smcf->metrics->slot->counts.fallbacks++;
 
     if (ctx->slcf->fallback.data[0] == '@') {
         (void) ngx_http_named_location(r, &ctx->slcf->fallback);

@@ -23,6 +23,11 @@
 #include <sys/resource.h>
 
 
+/* failures in a minute that are no accident, if they are half of all */
+
+#define NGX_SF_SAMPLE_FAILED  3
+
+
 static void ngx_sf_sample_process(ngx_sf_metrics_slot_t *slot);
 static void ngx_sf_sample_look(ngx_sf_metrics_sh_t *sh);
 static void ngx_sf_sample_add(ngx_sf_metrics_sh_t *sh,
@@ -319,6 +324,7 @@ ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
     now->machine = sh->sum;
     now->peak = sh->interval_peak;
     now->queue_peak = sh->interval_queue_peak;
+    now->fallback = sum->fallback;
 
     for (i = 0; i < NGX_SF_PG_OUTCOMES; i++) {
         now->errors[i] = sum->errors[i];
@@ -430,6 +436,31 @@ ngx_sf_sample_load(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *since,
         ngx_sf_sample_peak(&load->peak, &past->peak);
         load->queue_peak = ngx_max(load->queue_peak, past->queue_peak);
     }
+}
+
+
+void
+ngx_sf_sample_fallback(ngx_sf_metrics_t *metrics,
+    ngx_sf_sample_fallback_t *minute)
+{
+    uint64_t                         requests, errors, before;
+    ngx_sf_fallback_counts_t         now;
+    const ngx_sf_fallback_counts_t  *then;
+
+    ngx_sf_metrics_fallback_sum(metrics, &now);
+    then = &ngx_sf_sample_past(metrics, NGX_SF_SAMPLE_MINUTE)->fallback;
+
+    /* what a worker has counted is lost if it dies while it hands it over */
+
+    requests = ngx_sf_metrics_fallbacks(&now, &errors);
+    requests -= ngx_min(requests, ngx_sf_metrics_fallbacks(then, &before));
+
+    minute->requests = requests;
+    minute->errors = errors - ngx_min(errors, before);
+    minute->failed = now.failed - ngx_min(now.failed, then->failed);
+
+    minute->away = minute->failed >= NGX_SF_SAMPLE_FAILED
+                   && minute->failed * 2 >= minute->requests;
 }
 
 

@@ -26,6 +26,7 @@ plan('no_plan');
 our $DB = scratch('sf_metrics');
 our $LOCK = 'LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE';
 our $CLOSED = free_port();
+our $APP = free_port();
 
 our $DATA = <<'SQL';
 INSERT INTO users (id, email, password_hash, name, role, is_active,
@@ -98,6 +99,26 @@ sub requests {
 
     return "softfactory_requests_total{method=\"$method\","
            . "endpoint=\"$endpoint\",status=\"$status\"}";
+}
+
+
+# passed(@classes): samples of what was passed on; failed: not answered
+
+sub passed {
+    return map { $_ eq 'failed' ? 'softfactory_fallback_failures_total'
+                 : "softfactory_fallback_requests_total{status=\"$_\"}" } @_;
+}
+
+
+# an application that answers with the status that its path asks for
+
+sub application {
+    my ($port) = @_;
+
+    return "server { listen 127.0.0.1:$port; error_page 418 /nothing; "
+           . join(' ', map { "location = /api/$_ { return $_; }" }
+                  200, 302, 404, 500, 502, 503, 504)
+           . ' location = /health { return 200 own; } }';
 }
 
 
@@ -535,8 +556,7 @@ main::api('softfactory_fallback @app;',
           'location @app { return 200 app; }')
 --- check
 is(get('/api/other')->{body}, 'app', 'the application answers');
-is(main::count(sub { get('/api/other') },
-   'softfactory_fallback_requests_total'), 1, 'one more');
+is(main::count(sub { get('/api/other') }, main::passed('2xx')), 1, 'one more');
 is(main::count(sub { get('/api/other') },
    main::requests('GET', 'unknown', 404)), 0, 'which is not ours');
 
@@ -573,3 +593,162 @@ is($::S->psql(q{SELECT string_agg(DISTINCT application_name, ' ')
               dbname => 'softfactory'),
    'softfactory/heavy softfactory/listen softfactory/read',
    'lanes by the name of the application');
+
+
+
+=== TEST 11: what was passed on, by class of status and time
+--- http_config eval: main::conf(dbname => $::DB, zone => 'api 8m') . main::application($::APP)
+--- config eval
+main::api('softfactory_fallback @app;',
+          'location = /metrics { softfactory_metrics; }',
+          "location \@app { proxy_pass http://127.0.0.1:$::APP; }")
+--- check
+my @all = main::passed('1xx', '2xx', '3xx', '4xx', '5xx', '499', 'failed');
+my @cases = ([200, '0 1 0 0 0 0 0'], [302, '0 0 1 0 0 0 0'],
+             [404, '0 0 0 1 0 0 0'], [500, '0 0 0 0 1 0 0'],
+             [502, '0 0 0 0 1 0 1'], [503, '0 0 0 0 1 0 1'],
+             [504, '0 0 0 0 1 0 1']);
+
+for (@cases) {
+    my ($status, $more) = @$_;
+
+    is(main::count(sub {
+        is(get("/api/$status")->{status}, $status, "$status comes through");
+    }, @all), $more, "$status is counted");
+}
+
+my $count = 'softfactory_fallback_duration_seconds_count{status="2xx"}';
+my $sum = $count =~ s/_count/_sum/r;
+
+is(main::count(sub { get('/api/200') }, $count), 1, 'with its time');
+cmp_ok(main::metrics()->{$sum}, '>', 0, 'which takes some');
+is(main::count(sub { get('/api/review/campaigns/1') }, @all),
+   '0 0 0 0 0 0 0', 'what is answered here was not passed on');
+--- no_error_log
+[crit]
+[alert]
+[emerg]
+
+
+
+=== TEST 12: the application is dead
+--- http_config eval
+main::conf(dbname => $::DB, zone => 'api 8m')
+. "upstream app { server 127.0.0.1:$::CLOSED; }"
+. main::application($::APP)
+--- config eval
+main::api('softfactory_fallback @app;', main::operators('api'),
+          'location = /metrics { softfactory_metrics; }',
+          'location = /report { softfactory_report; }',
+          'location = /live { softfactory_live; }',
+          'location @app { proxy_pass http://app; }',
+          'location /masked/ { rewrite ^/masked(/.*)$ $1 break; '
+          . 'softfactory_pass primary; softfactory_fallback @masked; }',
+          'location @masked { error_page 502 =200 /sorry; '
+          . 'proxy_pass http://app; }',
+          'location = /sorry { return 200 sorry; }',
+          'location /up/ { rewrite ^/up(/.*)$ $1 break; '
+          . 'softfactory_pass primary; softfactory_fallback @up; }',
+          "location \@up { proxy_pass http://127.0.0.1:$::APP; }")
+--- check
+wait_coherent();
+
+sub live { get('/live', token => undef)->{body} }
+
+sub minute { zone_status()->{application} }
+
+my $well = qq({"reasons":[],"status":"ok"}\n);
+my $away = qq({"reasons":["application"],"status":"degraded"}\n);
+
+is(main::count(sub {
+    is(get('/api/other')->{status}, 502, 'nobody is there');
+}, main::passed('5xx', 'failed')), '1 1', 'which is counted');
+is(live(), $well, 'one failure is an accident');
+
+# error_page has made 200 of it
+
+is(main::count(sub {
+    is(get('/masked/api/other')->{body}, 'sorry', 'nor here');
+}, main::passed('2xx', '5xx', 'failed')), '1 0 1', 'a page hides nothing');
+is(live(), $well, 'two are');
+get('/api/other');
+wait_until { live() eq $away } 'three are none';
+is(get('/live', token => undef)->{status}, 200, 'a probe finds it alive');
+ok(minute()->{away}, 'the status says so');
+is_deeply(minute()->{minute}, { requests => 3, errors => 2, failed => 3 },
+          'with the last minute');
+
+my $report = JSON::PP::decode_json(get('/report', token => undef)->{body});
+
+is($report->{application}{requests}, 3, 'the report: requests');
+is($report->{application}{failed}, 3, 'the report: failures');
+is($report->{application}{status}{'5xx'}, 2, 'the report: by status');
+cmp_ok($report->{application}{avg_ms}, '>', 0, 'the report: time');
+ok((grep { /^The application behind did not answer 3 of 3 requests/ }
+    @{$report->{summary}{recommendations}}), 'the report: what to do');
+
+# most are answered again
+
+get('/up/api/200') for 1 .. 4;
+wait_until { live() eq $well } 'it answers again';
+is_deeply(minute()->{minute}, { requests => 7, errors => 2, failed => 3 },
+          'the status, too');
+ok(!minute()->{away}, 'and that this is enough');
+is(main::count(sub { get('/api/review/campaigns/1') },
+   main::passed('2xx', '5xx', 'failed')), '0 0 0', 'what is ours goes on');
+--- no_error_log
+[crit]
+[alert]
+[emerg]
+
+
+
+=== TEST 13: the application hangs
+--- http_config eval
+$::HUNG = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 8)
+    or die $!;
+main::conf(dbname => $::DB, zone => 'api 8m')
+--- config eval
+main::api('softfactory_fallback @app;',
+          'location = /metrics { softfactory_metrics; }',
+          'location @app { proxy_pass http://127.0.0.1:'
+          . $::HUNG->sockport . '; }')
+--- check
+my @all = main::passed('4xx', '5xx', '499', 'failed');
+my $impatient = main::count(sub {
+    my $client = start('/api/other');
+
+    sleep 0.3;
+    $client->close;
+    sleep 0.3;
+}, @all);
+
+is($impatient, '0 0 1 0', 'who leaves at once proves nothing');
+
+my $patient = main::count(sub {
+    my $client = start('/api/other');
+
+    sleep 5.2;
+    $client->close;
+    sleep 0.3;
+}, @all);
+
+is($patient, '0 0 1 1', 'who has waited for long was not answered');
+
+
+
+=== TEST 14: the probes of the application stay its own
+--- http_config eval: main::conf(dbname => $::DB) . main::application($::APP)
+--- config eval
+main::api('softfactory_fallback @app;',
+          'softfactory_endpoints -health -ready -api_health;',
+          "location \@app { proxy_pass http://127.0.0.1:$::APP; }")
+--- check
+is(get('/health', token => undef)->{body}, 'own', 'it is asked');
+is(get('/api/health', token => undef)->{status}, 404, 'for all of them');
+is(get('/ready', token => undef)->{status}, 404, 'and says what it has');
+is(get('/api/review/campaigns/1')->{status}, 200, 'the rest is answered here');
+--- no_error_log
+[crit]
+[alert]
+[emerg]

@@ -97,7 +97,7 @@ for (qw(start_time end_time)) {
     like($report->{$_}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/, $_);
 }
 
-is(join(' ', sort keys %$report), 'cache database duration_seconds '
+is(join(' ', sort keys %$report), 'application cache database duration_seconds '
    . 'end_time endpoint_metrics module_version node slow_endpoints start_time '
    . 'summary', 'sections');
 is(join(' ', sort keys %{$report->{summary}}), 'avg_cpu_percent '

@@ -125,6 +125,13 @@ static const test_server_t  test_servers[] = {
 
     { "memory, critical", { .memory = 96 }, { "critical, above 95 %" } },
 
+    { "the application does not answer", { .requests = 1000, .passed = 100,
+      .unanswered = 99 },
+      { "The application behind did not answer 99 of 100 requests" } },
+
+    { "the application, once", { .requests = 1000, .passed = 1000,
+      .unanswered = 5 }, { NULL } },
+
     { "evictions", { .requests = 1000, .evictions = 11 },
       { "11 entries", "softfactory_zone" } },
 

@@ -344,6 +344,59 @@ test_many(void)
 }
 
 
+/* what was passed on: so many with a status, of which some were not answered */
+
+static void
+test_passed(ngx_uint_t n, ngx_uint_t status, ngx_uint_t failed)
+{
+    while (n--) {
+        ngx_sf_metrics_fallback(&test_metrics, status, failed, 2000);
+    }
+}
+
+
+static void
+test_fallback(void)
+{
+    ngx_sf_sample_fallback_t  minute;
+
+    test_seconds(80, 100);
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.requests == 0 && !minute.away, "nothing was passed on");
+
+    test_passed(2, 502, 1);
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.failed == 2 && minute.errors == 2 && !minute.away,
+            "two that nobody has answered are an accident");
+
+    test_passed(1, 499, 1);
+    test_passed(1, 0, 0);
+    test_passed(1, 101, 0);
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.requests == 5 && minute.failed == 3 && minute.errors == 2
+            && minute.away,
+            "three of five are none");
+
+    test_passed(2, 200, 0);
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.failed == 3 && !minute.away, "three of seven are");
+
+    test_seconds(80, 100);
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.requests == 0 && minute.failed == 0,
+            "a minute later they are forgotten");
+
+    /* the worker that has counted them leaves */
+
+    test_passed(3, 504, 1);
+    ngx_sf_metrics_leave(&test_metrics);
+    unit_ok(ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK,
+            "its heir");
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.requests == 3 && minute.away, "has its failures");
+}
+
+
 int
 main(void)
 {
@@ -356,6 +409,7 @@ main(void)
     test_death();
     test_names();
     test_windows();
+    test_fallback();
     test_many();
 
     ngx_sf_metrics_leave(&test_metrics);
