@@ -538,6 +538,8 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
            != NGX_OK
         || ngx_array_init(&smcf->operators, cf->pool, 1,
                           sizeof(ngx_sf_loc_conf_t *))
+           != NGX_OK
+        || ngx_array_init(&smcf->links, cf->pool, 4, sizeof(ngx_sf_link_t))
            != NGX_OK)
     {
         return NULL;

@@ -693,6 +693,9 @@ ngx_uint_t ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc);
 /* adds the version of the module, and the node's name */
 void ngx_sf_status_sign(json_t *doc);
 
+/* the last hour, for its charts: ngx_sf_history.c */
+json_t *ngx_sf_history(ngx_sf_metrics_t *metrics);
+
 /* adds what the live page shows to a document: ngx_sf_load.c */
 ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);
 
@@ -831,6 +834,14 @@ ngx_int_t ngx_sf_pg_conf_finish(ngx_conf_t *cf,
 
 /* --- ngx_http_softfactory_module.c: configuration --- */
 
+/* a location that shows something, of the server that it stands in */
+
+typedef struct {
+    void                       *server;   /* ngx_http_core_srv_conf_t */
+    ngx_str_t                   what;     /* "report", "metrics", "live" */
+    ngx_str_t                   path;
+} ngx_sf_link_t;
+
 struct ngx_sf_main_conf_s {
     ngx_sf_endpoint_t          *endpoints;
     ngx_uint_t                  nendpoints;
@@ -851,6 +862,7 @@ struct ngx_sf_main_conf_s {
     u_char                     *observer; /* file of the last location that
                                              shows metrics, NULL: none */
     ngx_uint_t                  observer_line;
+    ngx_array_t                 links;    /* of ngx_sf_link_t */
     ngx_int_t                   request_id;   /* index of $request_id */
     ngx_sf_worker_t            *worker;   /* set once, in the worker */
 };

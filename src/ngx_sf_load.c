@@ -23,6 +23,7 @@ typedef struct {
     ngx_sf_metrics_t           *metrics;
     ngx_sf_counts_t             sum;
     ngx_sf_gauges_t             gauges;
+    const ngx_sf_past_t        *minute;   /* how it was a minute ago */
     ngx_sf_slow_t               slow[NGX_SF_LOAD_SLOW];
     ngx_uint_t                  nslow;
 } ngx_sf_load_view_t;
@@ -49,6 +50,7 @@ ngx_int_t
 ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
 {
     int                  rc;
+    ngx_str_t            value;
     ngx_time_t          *tp;
     ngx_sf_past_t       *start;
     ngx_sf_load_view_t  *view;
@@ -65,6 +67,7 @@ ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
     ngx_sf_gauges_publish(view->smcf->worker);
     ngx_sf_gauges_sum(view->metrics, &view->gauges);
     ngx_sf_metrics_sum(view->metrics, &view->sum);
+    view->minute = ngx_sf_sample_past(view->metrics, NGX_SF_SAMPLE_MINUTE);
 
     tp = ngx_timeofday();
     start = &view->metrics->sh->start;
@@ -84,6 +87,13 @@ ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
                        "upstreams", ngx_sf_load_upstreams(view),
                        "errors", ngx_sf_load_errors(view),
                        "slow", ngx_sf_load_slow(view)));
+
+    if (rc == 0
+        && ngx_http_arg(r, (u_char *) "history", 7, &value) == NGX_OK)
+    {
+        rc = json_object_set_new(doc, "history",
+                                 ngx_sf_history(view->metrics));
+    }
 
     return rc == 0 ? NGX_OK : NGX_ERROR;
 }
@@ -270,11 +280,14 @@ ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i)
                             json_integer(counts->cache[k]));
     }
 
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:f, s:o, s:o, s:I, s:f}",
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:I, s:f}",
                      "name", ngx_sf_request_endpoint_name(view->smcf, i),
                      "path", i < view->metrics->nendpoints
                              ? ngx_sf_api[i].path : "",
                      "requests", (json_int_t) n,
+                     "minute",
+                     (json_int_t) (n - ngx_min(n, view->minute->endpoints[i]
+                                                      .requests)),
                      "errors", (json_int_t) errors,
                      "slow", (json_int_t) counts->slow,
                      "seconds", counts->duration.sum / 1000000.0,

@@ -193,7 +193,9 @@ typedef struct {
     ngx_sf_machine_t            machine;
     ngx_sf_machine_t            peak;     /* of the interval, as the next */
     ngx_uint_t                  queue_peak;
+    ngx_uint_t                  under_way_peak;
     ngx_sf_fallback_counts_t    fallback;
+    ngx_sf_past_endpoint_t      total;    /* of the API, and unknown paths */
     ngx_sf_past_endpoint_t      endpoints[NGX_SF_METRICS_ENDPOINTS];
 } ngx_sf_past_t;
 
@@ -229,6 +231,7 @@ struct ngx_sf_metrics_sh_s {
     ngx_sf_machine_t            interval_peak;
     ngx_uint_t                  queue_peak;
     ngx_uint_t                  interval_queue_peak;
+    ngx_uint_t                  interval_under_way_peak;
     ngx_atomic_t                npasts;
     ngx_sf_past_t               pasts[NGX_SF_METRICS_PASTS];
     ngx_sf_metrics_slot_t       slots[NGX_SF_METRICS_SLOTS];

@@ -14,6 +14,8 @@
 #include "ngx_sf.h"
 
 
+static ngx_int_t ngx_sf_metrics_conf_link(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_sf_main_conf_t *smcf);
 static uint64_t ngx_sf_metrics_conf_layout(ngx_sf_main_conf_t *smcf);
 static void ngx_sf_metrics_conf_reuse(ngx_conf_t *cf,
     ngx_sf_metrics_t *metrics);
@@ -93,7 +95,46 @@ ngx_sf_metrics_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     smcf->observer = cf->conf_file->file.name.data;
     smcf->observer_line = cf->conf_file->line;
 
-    return NGX_CONF_OK;
+    return ngx_sf_metrics_conf_link(cf, cmd, smcf) == NGX_OK
+           ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
+/* where it can be found, if it is at an address that can be written down */
+
+static ngx_int_t
+ngx_sf_metrics_conf_link(ngx_conf_t *cf, ngx_command_t *cmd,
+    ngx_sf_main_conf_t *smcf)
+{
+    ngx_sf_link_t             *link;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    static ngx_str_t  prefix = ngx_string("softfactory_");
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+#if (NGX_PCRE)
+    if (clcf->regex) {
+        return NGX_OK;
+    }
+#endif
+
+    if (clcf->name.len == 0 || clcf->name.data[0] != '/') {
+        return NGX_OK;
+    }
+
+    link = ngx_array_push(&smcf->links);
+    if (link == NULL) {
+        return NGX_ERROR;
+    }
+
+    link->server = ngx_http_conf_get_module_srv_conf(cf,
+                                                     ngx_http_core_module);
+    link->path = clcf->name;
+    link->what.data = cmd->name.data + prefix.len;
+    link->what.len = cmd->name.len - prefix.len;
+
+    return NGX_OK;
 }
 
 

@@ -39,10 +39,13 @@ static void ngx_sf_sample_nginx(ngx_sf_metrics_sh_t *sh,
 static ngx_int_t ngx_sf_sample_cpu(ngx_sf_metrics_sh_t *sh, double *percent);
 static ngx_int_t ngx_sf_sample_memory(double *percent);
 static ngx_uint_t ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh);
+static ngx_uint_t ngx_sf_sample_under_way(ngx_sf_metrics_sh_t *sh);
 static void ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log);
 static void ngx_sf_sample_endpoint(ngx_sf_metrics_t *metrics, ngx_uint_t i,
     const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
     ngx_sf_past_endpoint_t *past);
+static void ngx_sf_sample_total(ngx_sf_metrics_t *metrics,
+    ngx_sf_past_t *now);
 static ngx_int_t ngx_sf_sample_read(const char *path, char *buf,
     size_t size);
 
@@ -109,6 +112,10 @@ ngx_sf_sample_look(ngx_sf_metrics_sh_t *sh)
 
     sh->queue_peak = ngx_max(sh->queue_peak, n);
     sh->interval_queue_peak = ngx_max(sh->interval_queue_peak, n);
+
+    n = ngx_sf_sample_under_way(sh);
+
+    sh->interval_under_way_peak = ngx_max(sh->interval_under_way_peak, n);
 
     ngx_sf_sample_nginx(sh, &look);
 
@@ -272,6 +279,30 @@ ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh)
 }
 
 
+/* statements of requests that the servers work on, of all workers */
+
+static ngx_uint_t
+ngx_sf_sample_under_way(ngx_sf_metrics_sh_t *sh)
+{
+    ngx_uint_t              i, k, lane, n;
+    ngx_sf_server_gauge_t  *server;
+
+    n = 0;
+
+    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+        for (k = 0; sh->slots[i].pid && k < NGX_SF_METRICS_SERVERS; k++) {
+            server = &sh->slots[i].servers[k];
+
+            for (lane = 0; lane < NGX_SF_PG_LISTEN; lane++) {
+                n += server->lanes[lane].statements;
+            }
+        }
+    }
+
+    return n;
+}
+
+
 static void
 ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
 {
@@ -300,6 +331,7 @@ ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
 
     ngx_memzero(&sh->interval_peak, sizeof(ngx_sf_machine_t));
     sh->interval_queue_peak = 0;
+    sh->interval_under_way_peak = 0;
 
     ngx_free(sum);
 }
@@ -324,6 +356,7 @@ ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
     now->machine = sh->sum;
     now->peak = sh->interval_peak;
     now->queue_peak = sh->interval_queue_peak;
+    now->under_way_peak = sh->interval_under_way_peak;
     now->fallback = sum->fallback;
 
     for (i = 0; i < NGX_SF_PG_OUTCOMES; i++) {
@@ -341,6 +374,44 @@ ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
     for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
         ngx_sf_sample_endpoint(metrics, i, &sum->endpoints[i], tick,
                                &now->endpoints[i]);
+    }
+
+    ngx_sf_sample_total(metrics, now);
+}
+
+
+/* what a user's row takes is no request of its own */
+
+static void
+ngx_sf_sample_total(ngx_sf_metrics_t *metrics, ngx_sf_past_t *now)
+{
+    ngx_uint_t                     i, k;
+    ngx_sf_past_endpoint_t        *total;
+    const ngx_sf_past_endpoint_t  *one;
+
+    total = &now->total;
+
+    ngx_memzero(total, sizeof(ngx_sf_past_endpoint_t));
+
+    for (i = 0; i <= metrics->nendpoints; i++) {
+        one = &now->endpoints[i];
+
+        total->requests += one->requests;
+        total->errors += one->errors;
+        total->slow += one->slow;
+        total->queries += one->queries;
+        total->sum += one->sum;
+        total->query_sum += one->query_sum;
+
+        for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
+            total->cache[k] += one->cache[k];
+        }
+
+        for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
+            total->bucket[k] += one->bucket[k];
+        }
+
+        ngx_sf_metrics_widen(&total->span, &one->span);
     }
 }
 

@@ -23,6 +23,7 @@ typedef struct {
 
 
 static json_t *ngx_sf_status_cache(ngx_sf_zone_t *zone);
+static json_t *ngx_sf_status_links(ngx_http_request_t *r);
 static json_t *ngx_sf_status_sources(ngx_http_request_t *r,
     ngx_sf_zone_t *zone);
 static json_t *ngx_sf_status_source(ngx_sf_main_conf_t *smcf,
@@ -64,8 +65,9 @@ ngx_sf_status_handler(ngx_http_request_t *r)
     slcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_module);
     smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
 
-    doc = json_pack("{s:o, s:o}",
+    doc = json_pack("{s:o, s:o, s:o}",
                     "cache", ngx_sf_status_cache(slcf->zone),
+                    "links", ngx_sf_status_links(r),
                     "sources", ngx_sf_status_sources(r, slcf->zone));
 
     ngx_sf_status_sign(doc);
@@ -116,6 +118,38 @@ ngx_sf_status_sign(json_t *doc)
     json_object_set_new(doc, "node",
                         json_stringn((char *) ngx_cycle->hostname.data,
                                      ngx_cycle->hostname.len));
+}
+
+
+/* what the same server shows besides, by its path, and the path of this */
+
+static json_t *
+ngx_sf_status_links(ngx_http_request_t *r)
+{
+    void                *server;
+    json_t              *links;
+    ngx_uint_t           i;
+    ngx_sf_link_t       *link;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
+    server = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    link = smcf->links.elts;
+    links = json_object();
+
+    json_object_set_new(links, "status",
+                        json_stringn((char *) r->uri.data, r->uri.len));
+
+    for (i = 0; i < smcf->links.nelts; i++) {
+        if (link[i].server == server) {
+            json_object_setn_new(links, (char *) link[i].what.data,
+                                 link[i].what.len,
+                                 json_stringn((char *) link[i].path.data,
+                                              link[i].path.len));
+        }
+    }
+
+    return links;
 }
 
 

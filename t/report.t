@@ -375,3 +375,68 @@ is(log_count(qr/\[notice\] .* softfactory: module version \Q$version\E, libpq /)
    1, 'one line of the log, whatever the number of workers');
 is(JSON::PP::decode_json(get('/health')->{body})->{version}, '1.0.0',
    'which is not the text of softfactory_version');
+
+
+
+=== TEST 8: the last hour, for charts, and what else there is to see
+--- config eval
+main::api(main::operators('api'), 'softfactory_fallback @app;',
+          'location @app { return 502; }',
+          'location = /softfactory/report { softfactory_report; }',
+          'location /softfactory/live { softfactory_live; }',
+          'location ~ ^/me.rics$ { softfactory_metrics; }',
+          'location = /softfactory/status { softfactory_status api; }')
+--- http_config eval
+my $elsewhere = main::free_port();
+main::conf(dbname => $::DB, zone => 'api 8m')
+. "server { listen 127.0.0.1:$elsewhere; "
+. 'location = /metrics { softfactory_metrics; } }'
+--- check
+wait_coherent();
+
+sub status {
+    my ($args) = @_;
+
+    return JSON::PP::decode_json(get("/softfactory/status$args",
+                                     token => undef)->{body});
+}
+
+sub history {
+    my $history = status('?history=1')->{history};
+    my @columns = @{$history->{columns}};
+
+    return map { my %row; @row{@columns} = @$_; \%row } @{$history->{rows}};
+}
+
+is(status('')->{history}, undef, 'only who asks for it gets it');
+is_deeply(status('')->{links}, { status => '/softfactory/status',
+          report => '/softfactory/report', live => '/softfactory/live' },
+          'locations of this server that have an address');
+
+get("$::CAMPAIGN/1") for 1 .. 4;
+get('/api/other') for 1 .. 2;
+
+# an interval has five seconds
+
+my $last;
+
+wait_until { ($last) = grep { $_->{requests} } history() } 'it is in a row';
+
+my @rows = history();
+my ($before) = grep { !$_->{requests} } @rows;
+
+is(sprintf('%.0f', $last->{requests} * $last->{seconds}), 4, 'requests');
+is(sprintf('%.0f', $last->{passed} * $last->{seconds}), 2, 'passed on');
+is($last->{failed}, 100, 'all of them without an answer');
+is($last->{errors}, 0, 'which are no errors of ours');
+is($last->{hits}, 75, 'one of four was not there');
+cmp_ok($last->{p50_ms}, '>', 0, 'a median');
+cmp_ok($last->{p99_ms}, '>=', $last->{p50_ms}, 'and what is slower');
+is(sprintf('%.0f', $last->{queries} * $last->{seconds}), 1, 'a statement');
+cmp_ok($last->{time}, '<=', time + 1, 'when it was');
+cmp_ok($last->{time}, '>', time - 60, 'which is not long ago');
+is((status('')->{endpoints}[0] // {})->{minute}, 4,
+   'an endpoint has what it was asked in the last minute');
+is_deeply([map { $before->{$_} } qw(requests errors hits p95_ms failed)],
+          [0, undef, undef, undef, undef], 'nothing has no share')
+    if $before;
