@@ -116,6 +116,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       "Requests that were passed on, to the last byte taken by the socket.",
       ngx_sf_family_fallback_duration, 0 },
 
+    { "softfactory_limited_requests_total", "counter",
+      "Requests that limit_req or limit_conn have refused.",
+      ngx_sf_family_counter, ngx_sf_in_counts(limited) },
+
     { "softfactory_cache_requests_total", "counter",
       "Requests by what the cache had for them.",
       ngx_sf_family_cache_requests, 0 },

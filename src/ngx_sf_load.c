@@ -193,8 +193,9 @@ ngx_sf_load_requests(ngx_sf_load_view_t *view)
         slow += view->sum.endpoints[i].slow;
     }
 
-    return json_pack("{s:I, s:I, s:I, s:I}",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I}",
                      "total", (json_int_t) all,
+                     "limited", (json_int_t) view->sum.limited,
                      "errors", (json_int_t) failed,
                      "slow", (json_int_t) slow,
                      "fallback",

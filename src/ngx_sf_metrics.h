@@ -73,6 +73,7 @@ typedef struct {
     ngx_sf_histogram_t          queue[NGX_SF_PG_LANES];
     uint64_t                    errors[NGX_SF_PG_OUTCOMES];
     uint64_t                    flights[NGX_SF_METRICS_KINDS];
+    uint64_t                    limited;  /* refused before they came to us */
     uint64_t                    evictions;    /* of all zones */
     uint64_t                    cpu;      /* of the process */
     uint64_t                    disconnects[NGX_SF_METRICS_UPSTREAMS]

@@ -26,6 +26,11 @@
 #include "ngx_sf.h"
 
 
+/* what limit_req and limit_conn leave in a request that they have refused */
+
+#define NGX_SF_REQUEST_REQ_REJECTED   3
+#define NGX_SF_REQUEST_CONN_REJECTED  2
+
 /* a client that leaves after that long was not answered: microseconds */
 
 #define NGX_SF_REQUEST_PATIENCE  5000000
@@ -52,6 +57,7 @@ static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_end(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_limited(ngx_http_request_t *r);
 static void ngx_sf_request_passed(ngx_sf_ctx_t *ctx);
 static ngx_uint_t ngx_sf_request_status(const ngx_http_request_t *r);
 static ngx_uint_t ngx_sf_request_method(const ngx_http_request_t *r);
@@ -227,6 +233,12 @@ ngx_sf_request_log(ngx_http_request_t *r)
 {
     ngx_sf_ctx_t  *ctx;
 
+    if (r->limit_req_status == NGX_SF_REQUEST_REQ_REJECTED
+        || r->limit_conn_status == NGX_SF_REQUEST_CONN_REJECTED)
+    {
+        ngx_sf_request_limited(r);
+    }
+
     ctx = ngx_http_get_module_ctx(r, ngx_http_softfactory_module);
 
     if (ctx == NULL) {
@@ -241,6 +253,21 @@ ngx_sf_request_log(ngx_http_request_t *r)
     }
 
     return NGX_OK;
+}
+
+
+/* of any location of this nginx: where it would have gone is not known here */
+
+static void
+ngx_sf_request_limited(ngx_http_request_t *r)
+{
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
+
+    if (r == r->main && smcf->metrics->slot) {
+        smcf->metrics->slot->counts.limited++;
+    }
 }
 
 

@@ -737,7 +737,51 @@ is($patient, '0 0 1 1', 'who has waited for long was not answered');
 
 
 
-=== TEST 14: the probes of the application stay its own
+=== TEST 14: what limits refuse
+--- http_config eval
+main::conf(dbname => $::DB, zone => 'api 8m')
+. 'limit_req_zone $server_name zone=few:1m rate=1r/m; limit_req_status 429;'
+. 'limit_conn_zone $server_name zone=none:1m; limit_conn_status 429;'
+--- config eval
+main::api(main::operators('api'),
+          'location = /metrics { softfactory_metrics; }',
+          'error_page 429 /many;', 'location = /many { return 200 many; }',
+          'location /api/sns/ { limit_req zone=few; '
+          . 'softfactory_pass primary; }',
+          'location /api/review/ { limit_conn none 1; '
+          . 'softfactory_pass primary; }')
+--- check
+my $limited = 'softfactory_limited_requests_total';
+my $sns = main::requests('GET', 'sns_accounts', 200);
+
+wait_coherent();
+
+is(main::count(sub {
+    is(get('/api/sns/accounts')->{status}, 200, 'one may');
+}, $limited, $sns), '0 1', 'and is counted as ever');
+
+is(main::count(sub {
+    is(get('/api/sns/accounts')->{status}, 429, 'the next may not');
+}, $limited, $sns), '1 0', 'which is counted by itself');
+
+my $lock = hold($::LOCK, dbname => $::DB);
+my $client = start('/api/review/campaigns/9');
+
+wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock'") == 1 }
+           'it waits';
+is(main::count(sub {
+    is(get('/api/review/campaigns/9')->{status}, 429, 'a second connection');
+}, $limited), 1, 'that of limit_conn too');
+$lock->release;
+is($client->finish->{status}, 200, 'the first one goes on');
+--- no_error_log
+[crit]
+[alert]
+[emerg]
+
+
+
+=== TEST 15: the probes of the application stay its own
 --- http_config eval: main::conf(dbname => $::DB) . main::application($::APP)
 --- config eval
 main::api('softfactory_fallback @app;',
