@@ -2,9 +2,9 @@
 // says.  Asking is here, sums are in figures.js, elements in draw.js and the
 // parts of the page in sections.js.
 
-import { Recorder, Watch, age, clock, problems,
-         readStatus } from './figures.js';
-import { Rows, element, setText } from './draw.js';
+import { Recorder, Watch, age, clock, problems, readStatus, relative,
+         shorten } from './figures.js';
+import { Rows, element, setAttribute, setText } from './draw.js';
 import { Cache, Database, Endpoints, Errors, Listener, Overview, Slow,
          Workers } from './sections.js';
 
@@ -92,7 +92,7 @@ class Poller {
     }
 
     async fetch() {
-        const answer = await fetch(this.address, {
+        const answer = await fetch(this.address(), {
             cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
 
         if (!answer.ok) {
@@ -189,6 +189,20 @@ class Condition {
 
 // ---- the page ----
 
+const LINKS = { report: 'Report', metrics: 'Metrics', live: 'Probe',
+                status: 'Status' };
+
+
+function link() {
+    const anchor = element('a');
+
+    return { node: element('li', {}, anchor), show({ text, address }) {
+        setText(anchor, text);
+        setAttribute(anchor, 'href', address);
+    } };
+}
+
+
 class Page {
 
     constructor() {
@@ -202,7 +216,8 @@ class Page {
         this.answered = null;       // when the last answer came
         this.away = null;           // since when there is none, and why
 
-        this.poller = new Poller('status', {
+        this.links = new Rows($('links'), link);
+        this.poller = new Poller(() => this.address(), {
             answered: (status) => this.show(status),
             failed: (error) => this.lose(error),
         });
@@ -234,14 +249,36 @@ class Page {
 
         this.answered = new Date();
         this.condition.show(problems(status, figures));
-        this.overview.show(status, figures, this.recorder.points, now);
+        this.overview.show(status, figures, this.recorder, now);
         this.endpoints.show(status, figures, now);
         for (const part of this.parts) {
             part.show(status, figures);
         }
 
+        this.about(status);
         setText($('uptime'), `up ${age(status.now - status.started)}`);
         setText($('updated'), clock(this.answered));
+    }
+
+    // which host and version it is, and where it shows more
+
+    about({ node, version, links }) {
+        const found = Object.entries(LINKS).filter(
+            ([name]) => typeof links[name] === 'string');
+
+        setText($('host'), node ? `${shorten(node)} · ${location.host}`
+                                : location.host);
+        setText($('version'), version && `version ${shorten(version)}`);
+        this.links.show(found.map(([name, text]) => ({
+            name, text, address: relative(links.status, links[name]),
+        })), ({ name }) => name);
+        $('links').hidden = found.length === 0;
+    }
+
+    // what was kept while this page did not look is asked for as well
+
+    address() {
+        return this.recorder.lacks(seconds()) ? 'status?history=1' : 'status';
     }
 
     lose(error) {

@@ -2,7 +2,7 @@
 // change, stacked bars and charts.  Text comes in as text nodes only, since
 // names and parameters are whatever a client has sent.
 
-import { HISTORY, age, extent, join, joinRange, joinShort, niceTop,
+import { clock, extent, join, joinRange, joinShort, niceTop,
          runs } from './figures.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -140,6 +140,15 @@ export function bar(names) {
 const WIDTH = 300;
 const HEIGHT = 60;
 
+// How far charts look back: seconds, in words, and the marks of their axis.
+
+export const SPANS = [
+    { seconds: 300, name: '5 minutes',
+      marks: ['5\u00a0min', '4', '3', '2', '1', 'now'] },
+    { seconds: 3600, name: '1 hour',
+      marks: ['60\u00a0min', '45', '30', '15', 'now'] },
+];
+
 const linear = {
     marks: (top) => [top, top / 2, 0],
     at: (value, top) => value / top,
@@ -156,7 +165,7 @@ const logarithmic = {
 };
 
 
-// The last minutes of one to three series.  Series: { key, name }.  Options:
+// The past of one to three series.  Series: { key, name }.  Options:
 // title; unit (value -> [number, unit]); least: what the scale reaches at the
 // least; most: where it ends; log: a logarithmic scale.
 
@@ -167,14 +176,17 @@ export class Chart {
         this.scale = log ? logarithmic : linear;
         this.points = [];
         this.now = 0;
-        this.pointed = null;            // seconds ago, under the pointer
+        this.pointed = null;            // under the pointer, 0 to 1
+        this.span = null;               // one of SPANS
         this.build();
     }
 
     build() {
         this.labels = [0, 1, 2].map(() => element('span'));
-        this.caption = element('figcaption',
-            this.series.length > 1 ? { class: 'several' } : {});
+        this.caption = element('figcaption', { hidden: '' });
+        this.axis = element('div', { class: 'span', 'aria-hidden': 'true' });
+        this.marks = shape('path', {
+            class: 'grid', 'vector-effect': 'non-scaling-stroke' });
         this.lines = this.series.map((one, i) => shape('path', {
             class: `line series-${i}`, 'vector-effect': 'non-scaling-stroke',
         }));
@@ -188,21 +200,18 @@ export class Chart {
         this.plot = shape('svg', {
             class: 'plot', role: 'img', viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
             preserveAspectRatio: 'none', 'aria-label': this.title },
-            ...grid, ...(this.series.length === 1 ? [this.area] : []),
+            ...grid, this.marks, ...(this.series.length === 1 ? [this.area] : []),
             ...this.lines, this.cursor);
 
         this.node = element('figure', { class: 'chart' },
             element('div', { class: 'scale', 'aria-hidden': 'true' },
                     ...this.labels),
             this.plot,
-            element('div', { class: 'span', 'aria-hidden': 'true' },
-                    element('span', {}, `${HISTORY / 60} min ago`),
-                    element('span', {}, 'now')),
-            this.caption);
+            this.axis, this.caption);
 
         this.plot.addEventListener('pointermove', (event) => {
             const box = this.plot.getBoundingClientRect();
-            this.pointed = HISTORY * (box.right - event.clientX) / box.width;
+            this.pointed = (event.clientX - box.left) / box.width;
             this.say();
         });
         this.plot.addEventListener('pointerleave', () => {
@@ -211,9 +220,10 @@ export class Chart {
         });
     }
 
-    show(points, now) {
+    show(points, now, span) {
         this.points = points;
         this.now = now;
+        this.look(span);
         this.top = this.reach();
 
         this.scale.marks(this.top).forEach((mark, i) => {
@@ -226,6 +236,22 @@ export class Chart {
             setAttribute(this.area, 'd', this.path(this.series[0].key, true));
         }
         this.say();
+    }
+
+    // a mark for each part of the time, and a line above it
+
+    look(span) {
+        if (span === this.span) {
+            return;
+        }
+        const parts = span.marks.length - 1;
+
+        this.span = span;
+        this.axis.replaceChildren(...span.marks.map(
+            (mark) => element('span', {}, mark)));
+        setAttribute(this.marks, 'd', span.marks.slice(0, -1).map(
+            (mark, i) => `M${(WIDTH * i / parts).toFixed(1)} 0V${HEIGHT}`)
+            .join(''));
     }
 
     // where the scale ends
@@ -247,7 +273,9 @@ export class Chart {
     }
 
     x(seen) {
-        return (WIDTH * (1 - (this.now - seen) / HISTORY)).toFixed(1);
+        const part = 1 - (this.now - seen) / this.span.seconds;
+
+        return (WIDTH * part).toFixed(1);
     }
 
     y(value) {
@@ -269,19 +297,17 @@ export class Chart {
         }).join('');
     }
 
-    // what the chart says, in words: below it, and as its name
+    // what the chart says: in words as its name, under the pointer below it
 
     say() {
-        const x = this.pointed === null ? null
-                  : WIDTH * (1 - this.pointed / HISTORY);
-        setAttribute(this.cursor, 'd', x === null
-            ? '' : `M${x.toFixed(1)} 0V${HEIGHT}`);
+        const x = this.pointed === null ? '' : (WIDTH * this.pointed).toFixed(1);
 
-        const words = this.summary();
-        setText(this.caption, x === null ? words : this.moment());
+        setAttribute(this.cursor, 'd', x && `M${x} 0V${HEIGHT}`);
+        setText(this.caption, x && this.moment());
+        this.caption.hidden = !x;
         setAttribute(this.plot, 'aria-label',
-                     `${this.title}, the last ${HISTORY / 60} minutes. `
-                     + words);
+                     `${this.title}, the last ${this.span.name}. `
+                     + this.summary());
     }
 
     summary() {
@@ -300,16 +326,18 @@ export class Chart {
         return parts.length > 0 ? parts.join(' · ') : 'Nothing yet';
     }
 
-    // the values under the pointer
+    // the time of day and the values there; a point of the server stands for
+    // the seconds before it
 
     moment() {
-        const seen = this.now - this.pointed;
+        const ago = this.span.seconds * (1 - this.pointed);
+        const seen = this.now - ago;
         const near = this.points.reduce(
             (best, one) => (!best || Math.abs(one.seen - seen)
                             < Math.abs(best.seen - seen) ? one : best), null);
-        const when = `${age(Math.max(0, this.pointed))} ago: `;
+        const when = `${clock(new Date(Date.now() - ago * 1000))}: `;
 
-        if (!near || Math.abs(near.seen - seen) > 2) {
+        if (!near || Math.abs(near.seen - seen) > 2 + (near.span ?? 0)) {
             return `${when}nothing known`;
         }
         return when + this.series.map((one) => {

@@ -4,7 +4,10 @@
 
 
 export const WINDOW = 10;           // seconds that the figures look back
-export const HISTORY = 300;         // seconds that the charts look back
+export const LIVE = 300;            // seconds of which each is kept
+export const HOUR = 3600;           // seconds that the server keeps
+export const REFILL = 60;           // seconds from one look at that to the next
+export const SOON = 7;              // after the first: it lags by an interval
 
 export const LANES = ['read', 'heavy', 'write', 'listen'];
 export const STATES = ['connecting', 'idle', 'active', 'draining'];
@@ -37,6 +40,10 @@ const LIMITS = {
     queue:      { warning: 0.25,  critical: 0.75 },
 };
 
+// of what was passed on to the application
+
+const FAILING = 0.05;
+
 // a ratio or a percentile of fewer requests is an accident, no condition
 
 const ENOUGH = 10;
@@ -68,13 +75,18 @@ export function readStatus(json) {
     return {
         now: number(doc.now),
         started: number(doc.started),
+        version: string(doc.module_version),
+        node: string(doc.node),
+        links: object(doc.links),
         workers: objects(doc.workers),
         connections: numbers(['active', 'reading', 'writing', 'waiting'],
                              doc.connections),
         machine: numbers(['cpu_percent', 'memory_percent'], doc.machine),
         bounds: list(doc.buckets),
-        requests: numbers(['total', 'errors', 'slow', 'fallback'],
+        requests: numbers(['total', 'errors', 'slow', 'fallback', 'limited'],
                           doc.requests),
+        application: readApplication(object(doc.application)),
+        history: readHistory(object(doc.history)),
         endpoints: objects(doc.endpoints).map(readEndpoint),
         upstreams: objects(doc.upstreams).map(readUpstream),
         errors: object(doc.errors),
@@ -89,10 +101,34 @@ export function readStatus(json) {
 }
 
 
+function readApplication(application) {
+    return {
+        away: application.away === true,
+        failed: number(application.failed),
+        minute: numbers(['requests', 'errors', 'failed'],
+                        application.minute),
+    };
+}
+
+
+// rows of a table, as objects by the names of its columns; what is no number
+// is not known
+
+function readHistory({ columns, rows }) {
+    const names = list(columns).map(string);
+
+    return list(rows).slice(-HOUR).map((row) => Object.fromEntries(
+        names.map((name, i) => [name, Number.isFinite(list(row)[i])
+                                      ? row[i] : null])))
+        .filter(({ time }) => known(time));
+}
+
+
 function readEndpoint(endpoint) {
     return {
         name: string(endpoint.name),
         path: string(endpoint.path),
+        minute: Number.isFinite(endpoint.minute) ? endpoint.minute : null,
         buckets: list(endpoint.buckets).map(number),
         cache: numbers(RESULTS, endpoint.cache),
         ...numbers(['requests', 'errors', 'slow', 'seconds', 'queries',
@@ -222,6 +258,7 @@ function endpointLess(newer, older = NOTHING) {
         ...less(counters, older),
         name: newer.name,
         path: newer.path,
+        minute: newer.minute,
         total: newer.requests,
         buckets: newer.buckets.map(
             (count, i) => positive(count - number(older.buckets[i]))),
@@ -271,6 +308,8 @@ export function between(older, newer) {
         endpoints: endpoints.map((one) => rates(one, newer.bounds, seconds)),
         all: rates(together(endpoints), newer.bounds, seconds),
         requests: less(newer.requests, older.requests),
+        passed: positive(newer.requests.fallback - older.requests.fallback),
+        failed: positive(newer.application.failed - older.application.failed),
         errors: less(newer.errors, older.errors),
         cache: less(newer.cache, older.cache),
 
@@ -293,14 +332,59 @@ export function between(older, newer) {
 
 // ---- samples and histories ----
 
-// Keeps the samples that the figures need, and one point for each second of
-// the charts.
+// Keeps the samples that the figures need, one point for each second of the
+// last minutes, and those that the server has kept before or meanwhile.
 
 export class Recorder {
 
     constructor() {
         this.samples = [];
         this.points = [];
+        this.past = [];
+        this.filled = -Infinity;    // when the server was asked for those
+    }
+
+    // Whether the server should be asked for what it has kept: at first, now
+    // and then, and when the page was away.
+
+    lacks(seen) {
+        const last = this.samples.at(-1);
+
+        return seen - this.filled >= REFILL || !last || seen - last.seen > GAP;
+    }
+
+    // what was kept before the server began anew stays
+
+    fill(status, seen) {
+        const rows = status.history.map((row) => pastPoint(row, status.now,
+                                                           seen));
+        const first = rows[0] ? rows[0].seen - rows[0].span / 2 : Infinity;
+
+        this.past = [...this.past.filter((one) => one.seen < first
+                                                  && seen - one.seen < HOUR),
+                     ...rows];
+        this.filled = seen;
+    }
+
+    // The points of so many seconds up to now, in their order: those of the
+    // server where this page has none of its own.
+
+    chart(seconds, seen) {
+        const all = [];
+        let i = 0;
+
+        for (const one of this.past) {
+            while (i < this.points.length
+                   && this.points[i].seen <= one.seen - GAP) {
+                all.push(this.points[i++]);
+            }
+            if (i === this.points.length || this.points[i].seen > one.seen) {
+                all.push(one);
+            }
+        }
+
+        return [...all, ...this.points.slice(i)].filter(
+            (one) => seen - one.seen <= seconds && one.seen <= seen);
     }
 
     // Takes a status that was read at `seen` (seconds of a clock that never
@@ -311,6 +395,7 @@ export class Recorder {
     add(status, seen) {
         const last = this.samples.at(-1);
         const again = last !== undefined && restarted(last.status, status);
+        const away = last === undefined || seen - last.seen > GAP;
 
         if (again || (last && status.now <= last.status.now)) {
             this.samples = [];
@@ -328,8 +413,12 @@ export class Recorder {
         const close = base && seen - base.seen <= GAP;
         const now = close ? between(base.status, status) : null;
 
-        this.points = this.points.filter((one) => seen - one.seen < HISTORY);
+        this.points = this.points.filter((one) => seen - one.seen < LIVE);
         this.points.push(point(status, figures, now, seen));
+        if (this.lacks(seen) || status.history.length > 0) {
+            this.fill(status, seen);
+            this.filled -= away ? REFILL - SOON : 0;
+        }
 
         return { figures, again };
     }
@@ -348,7 +437,8 @@ function point(status, figures, now, seen) {
         seen,
         requests: now && now.all.rate,
         queries: now && now.all.queryRate,
-        notifications: now && sum([...now.notifications.values()]),
+        passed: now && now.passed / now.seconds,
+        failed: figures && percent100(ratio(figures.failed, figures.passed)),
         errors: figures && percent100(figures.all.errorRatio),
         hits: figures && percent100(figures.all.hitRatio),
         p50: figures && figures.all.p50,
@@ -361,6 +451,32 @@ function point(status, figures, now, seen) {
 
         cpu: memory > 0 ? cpu : null,
         memory: memory > 0 ? memory : null,
+    };
+}
+
+
+// The same of an interval that the server has kept.  Statements are at their
+// peak there.
+
+function pastPoint(row, now, seen) {
+    const time = (ms) => (ms === null ? null : ms / 1000);
+
+    return {
+        seen: seen - (now - row.time),
+        span: number(row.seconds),
+        requests: row.requests,
+        queries: row.queries,
+        passed: row.passed,
+        failed: row.failed,
+        errors: row.errors,
+        hits: row.hits,
+        p50: time(row.p50_ms),
+        p95: time(row.p95_ms),
+        p99: time(row.p99_ms),
+        inFlight: row.under_way,
+        waiting: row.waiting,
+        cpu: row.cpu,
+        memory: row.memory,
     };
 }
 
@@ -386,23 +502,21 @@ export function load(status) {
 }
 
 
-// Splits a history where samples are missing; a point is [seen, value].
+// Splits a history where samples are missing; a point is [seen, value].  One
+// that the server has kept stands for some seconds; a single one of which a
+// value is not known makes no gap.
 
 export function runs(points, key) {
     const all = [];
-    let last = -Infinity;
+    let last = { seen: -Infinity };
 
-    for (const one of points) {
-        const value = one[key];
-        if (value === null || value === undefined) {
-            last = -Infinity;
-            continue;
-        }
-        if (one.seen - last > GAP) {
+    for (const one of points.filter((point) => known(point[key]))) {
+        if (one.seen - last.seen > GAP + Math.max(one.span ?? 0,
+                                                  last.span ?? 0)) {
             all.push([]);
         }
-        all.at(-1).push([one.seen, value]);
-        last = one.seen;
+        all.at(-1).push([one.seen, one[key]]);
+        last = one;
     }
 
     return all;
@@ -412,8 +526,7 @@ export function runs(points, key) {
 // the lowest, mean and highest value of a history
 
 export function extent(points, key) {
-    const values = points.map((one) => one[key])
-                         .filter((value) => value !== null);
+    const values = points.map((one) => one[key]).filter(known);
 
     if (values.length === 0) {
         return null;
@@ -465,6 +578,7 @@ export function problems(status, figures) {
     if (figures && figures.all.requests >= ENOUGH) {
         requestProblems(figures.all, add);
     }
+    applicationProblems(status.application, add);
     machineProblems(status.machine, add);
 
     return found.sort(worstFirst).map((one, rank) => ({ ...one, rank }));
@@ -539,6 +653,31 @@ function requestProblems(all, add) {
         + 'error.');
     add('p95', level(all.p95, LIMITS.p95),
         `One request in twenty takes longer than ${join(duration(all.p95))}.`);
+}
+
+
+// what was passed on in the last minute; the server knows when none answers
+
+function applicationProblems({ away, minute }, add) {
+    const of = (n) => `${count(n)} of ${count(minute.requests)} requests in `
+                      + 'the last minute';
+    const errors = minute.errors - minute.failed;
+
+    if (away) {
+        add('application', 'critical', 'The application behind does not '
+            + `answer: ${of(minute.failed)} failed.`, true);
+        return;
+    }
+    if (minute.requests < ENOUGH) {
+        return;
+    }
+    if (minute.failed / minute.requests >= FAILING) {
+        add('application', 'warning', 'The application behind did not '
+            + `answer ${of(minute.failed)}.`, true);
+    } else if (errors / minute.requests >= FAILING) {
+        add('application', 'warning', 'The application behind has answered '
+            + `${of(errors)} with a server error.`, true);
+    }
 }
 
 
@@ -766,6 +905,26 @@ export function shorten(value, most = 200) {
     const text = string(value).replace(UNSEEN, '\ufffd');
 
     return text.length > most ? `${text.slice(0, most)}…` : text;
+}
+
+
+// ---- addresses ----
+
+// An address as seen from another one, as a browser may be behind a server
+// that has put something before both.
+
+export function relative(from, to) {
+    const here = string(from).split('/').slice(1, -1);
+    const there = string(to).split('/').slice(1);
+    let same = 0;
+
+    while (same < here.length && same < there.length - 1
+           && here[same] === there[same]) {
+        same++;
+    }
+
+    return (here.length > same ? '../'.repeat(here.length - same) : './')
+           + there.slice(same).map(encodeURIComponent).join('/');
 }
 
 

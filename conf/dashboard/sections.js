@@ -4,7 +4,7 @@
 import { LANES, PHASES, RESULTS, STATES, age, bytes, clock, comparator, count,
          duration, join, load, percent, phases, rate,
          shorten } from './figures.js';
-import { Chart, Rows, bar, element, setAttribute, setText,
+import { Chart, Rows, SPANS, bar, element, setAttribute, setText,
          tableRow } from './draw.js';
 
 const $ = (id) => document.getElementById(id);
@@ -15,8 +15,8 @@ const sumOf = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
 // ---- overview ----
 
 // Cards are data.  values: what stands large, each { name, text }, with the
-// colour of a series where there are several; note: a line below; series and
-// options: the chart.
+// colour of a series where there are several; note: the sentence below that
+// says what it is; series and options: the chart.
 
 const all = (read) => (status, figures) => read(figures ? figures.all : {});
 
@@ -24,8 +24,9 @@ const CARDS = [
     {
         title: 'Requests',
         values: [{ name: 'per second', text: all((a) => rate(a.rate)) }],
-        note: ({ requests: r }) => `${count(r.total)} in all · `
-            + `${count(r.slow)} slow · ${count(r.fallback)} passed on`,
+        note: ({ requests: r }) => `${count(r.total)} in all, `
+            + `${count(r.slow)} of them slow${r.limited > 0
+                ? `; limits refused ${count(r.limited)} more` : ''}`,
         series: [{ key: 'requests' }],
         chart: { title: 'Requests per second', unit: rate, least: 1 },
     },
@@ -33,7 +34,8 @@ const CARDS = [
         title: 'Server errors',
         values: [{ name: 'of the requests',
                    text: all((a) => percent(a.errorRatio)) }],
-        note: ({ requests: r }) => `${count(r.errors)} in all, status 5xx`,
+        note: ({ requests: r }) => `of the requests: ${count(r.errors)} `
+            + 'with status 5xx',
         series: [{ key: 'errors' }],
         chart: { title: 'Server errors, share of the requests',
                  unit: (value) => percent(value / 100), least: 1 },
@@ -53,8 +55,8 @@ const CARDS = [
         title: 'From cache',
         values: [{ name: 'of the answers',
                    text: all((a) => percent(a.hitRatio)) }],
-        note: ({ cache: c }) => `${count(c.hits)} hits · `
-            + `${count(c.misses)} misses in all`,
+        note: ({ cache: c }) => `of the answers: ${count(c.hits)} hits, `
+            + `${count(c.misses)} misses`,
         series: [{ key: 'hits' }],
         chart: { title: 'Answers from the cache',
                  unit: (value) => percent(value / 100), most: 100 },
@@ -64,7 +66,7 @@ const CARDS = [
         values: [{ name: 'per second', text: all((a) => rate(a.queryRate)) }],
         note: (status, figures) => (figures?.all.queries > 0
             ? `${join(duration(figures.all.queryMean))} each, on average`
-            : 'none now'),
+            : 'the database is not asked now'),
         series: [{ key: 'queries' }],
         chart: { title: 'Statements per second', unit: rate, least: 1 },
     },
@@ -74,21 +76,26 @@ const CARDS = [
                    text: (status) => [count(load(status).inFlight), ''] },
                  { name: 'waiting',
                    text: (status) => [count(load(status).waiting), ''] }],
-        note: (status) => `room for ${count(load(status).most)} under way`,
+        note: (status) => `room for ${count(load(status).most)} statements `
+            + 'under way',
         series: [{ key: 'inFlight', name: 'under way' },
                  { key: 'waiting', name: 'waiting' }],
         chart: { title: 'Statements under way and waiting', least: 4,
                  unit: (value) => [count(value), ''] },
     },
     {
-        title: 'Notifications',
-        values: [{ name: 'per second', text: (status, figures) => rate(
-            figures && [...figures.notifications.values()]
-                       .reduce((a, b) => a + b, 0)) }],
-        note: ({ sources }) => `${count(sources.reduce(
-            (n, one) => n + one.notifications, 0))} in all`,
-        series: [{ key: 'notifications' }],
-        chart: { title: 'Notifications per second', unit: rate, least: 1 },
+        title: 'Application behind',
+        values: [{ name: 'passed on', text: (status, figures) => rate(
+                       figures && figures.passed / figures.seconds) },
+                 { name: 'not answered', text: (status, figures) => percent(
+                       figures && figures.passed > 0
+                       ? figures.failed / figures.passed : null) }],
+        note: ({ requests: r, application: a }) => (r.fallback > 0
+            ? `${count(r.fallback)} passed on in all, ${count(a.failed)} `
+              + 'not answered' : 'nothing was passed on'),
+        series: [{ key: 'passed', name: 'passed on' }],
+        chart: { title: 'Requests passed on to the application, per second',
+                 unit: rate, least: 1 },
     },
     {
         title: 'Machine',
@@ -114,10 +121,12 @@ class Card {
         this.note = element('p', { class: 'aside' });
         this.chart = new Chart(card.series, card.chart);
 
-        const several = card.values.length > 1;
+        // where there is one, the sentence below has its name too
+
+        const names = card.values.length === 1 ? 'unseen'
+            : card.series.length > 1 ? 'key' : '';
         const values = card.values.map((value, i) => element('div', {},
-            element('dt', several ? { class: `key series-${i}` } : {},
-                    value.name),
+            element('dt', { class: `${names} series-${i}` }, value.name),
             element('dd', {}, this.numbers[i], this.units[i])));
 
         this.node = element('article', { class: `card${card.alarm
@@ -127,14 +136,14 @@ class Card {
             this.note, this.chart.node);
     }
 
-    show(status, figures, points, now) {
+    show(status, figures, points, now, span) {
         this.card.values.forEach((value, i) => {
             const [number, unit] = value.text(status, figures);
             setText(this.numbers[i], number);
             setText(this.units[i], unit && `\u00a0${unit}`);
         });
         setText(this.note, this.card.note(status, figures));
-        this.chart.show(points, now);
+        this.chart.show(points, now, span);
     }
 }
 
@@ -143,12 +152,39 @@ export class Overview {
 
     constructor() {
         this.cards = CARDS.map((card) => new Card(card));
+        this.buttons = SPANS.map((span) => this.button(span));
+        this.shown = null;
+
         $('cards').append(...this.cards.map((card) => card.node));
+        $('spans').append(...this.buttons);
+        this.look(SPANS[0]);
     }
 
-    show(status, figures, points, now) {
+    button(span) {
+        const node = element('button', { type: 'button' }, span.name);
+
+        node.addEventListener('click', () => this.look(span));
+
+        return node;
+    }
+
+    // how far back the charts look
+
+    look(span) {
+        this.span = span;
+        SPANS.forEach((one, i) => setAttribute(
+            this.buttons[i], 'aria-pressed', String(one === span)));
+        if (this.shown) {
+            this.show(...this.shown);
+        }
+    }
+
+    show(status, figures, recorder, now) {
+        const points = recorder.chart(this.span.seconds, now);
+
+        this.shown = [status, figures, recorder, now];
         for (const card of this.cards) {
-            card.show(status, figures, points, now);
+            card.show(status, figures, points, now, this.span);
         }
     }
 }
@@ -205,11 +241,18 @@ export class Endpoints {
         this.rated = false;
         this.shown = null;
 
+        this.open = false;
+
         this.each = new Rows($('endpoints-each'), () => tableRow(ENDPOINTS));
+        this.idle = new Rows($('endpoints-idle'), () => tableRow(ENDPOINTS));
         this.total = new Rows($('endpoints-all'), () => tableRow(ENDPOINTS));
         this.headings = ENDPOINTS.map((column) => this.heading(column));
         $('endpoints').tHead.rows[0].append(...this.headings);
         this.mark();
+        $('idle').addEventListener('click', () => {
+            this.open = !this.open;
+            this.show(...this.shown);
+        });
 
         setText($('example'), 'curl ' + new URL('/api/review/campaigns',
                                                 document.baseURI));
@@ -254,13 +297,32 @@ export class Endpoints {
         $('endpoints').hidden = empty;
         $('empty').hidden = !empty;
         this.arrange(rows, now, figures !== null);
-        this.each.show([...rows].sort((a, b) => this.order.indexOf(a.name)
-                                                - this.order.indexOf(b.name)),
-                       (one) => one.name);
+
+        const sorted = [...rows].sort((a, b) => this.order.indexOf(a.name)
+                                                - this.order.indexOf(b.name));
+
+        this.each.show(sorted.filter((one) => !isIdle(one)), byName);
+        this.fold(sorted.filter(isIdle));
         this.total.show([{ ...(figures ? figures.all : {}),
                            name: 'All endpoints', path: '',
                            total: status.requests.total }],
                         () => 'all');
+    }
+
+    // those that nobody has asked for a while are one line, until one asks
+
+    fold(rows) {
+        const button = $('idle');
+        const many = rows.length === 1 ? 'An endpoint that was'
+                     : `${count(rows.length)} endpoints that were`;
+
+        $('endpoints-fold').hidden = rows.length === 0;
+        $('endpoints-idle').hidden = !this.open;
+        setAttribute(button, 'aria-expanded', String(this.open));
+        setText(button, `${this.open ? 'Hide' : 'Show'} `
+                        + many.toLowerCase() + ' not asked in the last '
+                        + 'minute');
+        this.idle.show(this.open ? rows : [], byName);
     }
 
     // puts the rows in order: now and then, and when the first rates are there
@@ -278,8 +340,10 @@ export class Endpoints {
 }
 
 
-const countsOnly = ({ name, path, requests }) => ({ name, path,
-                                                    total: requests });
+const countsOnly = ({ name, path, minute, requests }) => ({
+    name, path, minute, total: requests });
+const isIdle = ({ minute, requests = 0 }) => minute === 0 && requests === 0;
+const byName = ({ name }) => name;
 
 
 // ---- slow requests ----
@@ -664,7 +728,7 @@ function sourceFacts(source, heard) {
             : uncovered.length > 0
             ? shorten(uncovered.join(', '), 500) : 'none',
          coherent && uncovered.length > 0],
-        ['The server\'s queue is full by', join(percent(source.queue_usage))],
+        ['Notification queue', `${join(percent(source.queue_usage))} used`],
         ['Listening worker', source.listener_pid
             ? `process ${source.listener_pid}` : 'none',
          !source.listener_pid],

@@ -2,8 +2,8 @@
 
 import { Recorder, Watch, age, bytes, clock, comparator, count, duration,
          extent, hitRatio, join, joinRange, joinShort, niceTop, percent,
-         percentile, phases, problems, rate, readStatus, restarted, runs,
-         shorten } from '../../conf/dashboard/figures.js';
+         percentile, phases, problems, rate, readStatus, relative, restarted,
+         runs, shorten } from '../../conf/dashboard/figures.js';
 import { is, ok } from './server.mjs';
 
 const BOUNDS = [0.001, 0.01, 0.1];
@@ -117,13 +117,67 @@ ok(!restarted(status(1, { requests: 50 }), status(2, { requests: 49 })),
 }
 
 
+// ---- what the server has kept ----
+
+{
+    const history = (...times) => ({ history: {
+        columns: ['time', 'seconds', 'requests', 'p50_ms'],
+        rows: times.map((time) => [time, 5, time, 250]) } });
+    const seen = (recorder, seconds, now) => recorder.chart(seconds, now)
+        .map((one) => one.seen).join(' ');
+    const recorder = new Recorder();
+
+    ok(recorder.lacks(1000), 'a new page has nothing');
+    recorder.add(status(100, history(85, 90, 95)), 1000);
+    ok(!recorder.lacks(1001), 'then it has');
+    is(seen(recorder, 300, 1000), '985 990 995 1000',
+       'what the server has kept, by the clock of the page');
+    is(recorder.chart(300, 1000)[0].requests, 85, 'rates');
+    is(recorder.chart(300, 1000)[0].p50, 0.25, 'times in seconds');
+    is(seen(recorder, 7, 1000), '995 1000', 'no more than is asked for');
+    is(JSON.stringify(runs(recorder.chart(300, 1000), 'p50')),
+       '[[[985,0.25],[990,0.25],[995,0.25]]]', 'a line without a gap');
+
+    for (let i = 1; i < 8; i++) {
+        recorder.add(status(100 + i), 1000 + i);
+    }
+    ok(recorder.lacks(1012), 'a page that was away');
+    recorder.add(status(120, history(95, 100, 105, 110, 115)), 1020);
+    is(seen(recorder, 300, 1020), '985 990 995 1000 1001 1002 1003 1004 1005 '
+       + '1006 1007 1010 1015 1020', 'has what it missed, and its own');
+    ok(!recorder.lacks(1021), 'once');
+
+    for (let i = 1; i < 7; i++) {
+        recorder.add(status(120 + i), 1020 + i);
+    }
+    ok(recorder.lacks(1027), 'and when the last interval has ended');
+    recorder.add(status(127, history(115, 120, 125)), 1027);
+    ok(!recorder.lacks(1028), 'which is enough');
+    recorder.add(status(128), 1086);
+    ok(recorder.lacks(1088), 'for a minute');
+
+    recorder.add(status(2, { started: 5000, ...history(1) }), 1200);
+    is(seen(recorder, 3600, 1200).split(' ').slice(-2).join(' '),
+       '1199 1200', 'a server that has begun again');
+    ok(seen(recorder, 3600, 1200).startsWith('985 '),
+       'takes nothing away from what was before');
+}
+{
+    const recorder = new Recorder();
+    const odd = { history: { columns: ['time'], rows: [[null], 5, [1e300]] } };
+
+    recorder.add(status(100, odd), 1000);
+    is(recorder.chart(3600, 1000).length, 1, 'rows that are none');
+}
+
+
 // ---- charts ----
 
 {
     const points = [[0, 1], [1, 2], [2, null], [3, 3], [9, 4]].map(
         ([seen, n]) => ({ seen, n }));
     is(JSON.stringify(runs(points, 'n')),
-       '[[[0,1],[1,2]],[[3,3]],[[9,4]]]', 'a line ends at a gap');
+       '[[[0,1],[1,2],[3,3]],[[9,4]]]', 'a line ends at a gap');
     is(JSON.stringify(extent(points, 'n')), '{"low":1,"high":4,"mean":2.5}',
        'lowest, mean, highest');
     is(extent([], 'n'), null, 'of nothing');
@@ -167,6 +221,23 @@ const ids = (...words) => problems(...words).map(
     is(ids(good, figures(100, 0, Infinity)), 'critical p95',
        'slower than the histogram reaches');
     is(ids(good, figures(3, 1, 3)), '', 'three requests are no condition');
+}
+
+{
+    const application = (away, requests, errors, failed) => ids(status(1, {
+        application: { away, minute: { requests, errors, failed } } }), null);
+
+    is(application(false, 0, 0, 0), '', 'nothing was passed on');
+    is(application(false, 100, 4, 4), '', 'few failures');
+    is(application(false, 5, 2, 2), '', 'few of all');
+    is(application(true, 5, 3, 3), 'critical application',
+       'as the server says');
+    is(application(false, 100, 5, 5), 'warning application', 'more failures');
+    is(application(false, 100, 5, 0), 'warning application', 'its own errors');
+    is(problems(status(1, { application: { away: true, minute: {
+        requests: 40, errors: 39, failed: 39 } } }), null)[0].text,
+       'The application behind does not answer: 39 of 40 requests in the '
+       + 'last minute failed.', 'in words');
 }
 
 {
@@ -240,6 +311,19 @@ is(shorten('a'.repeat(300)).length, 201, 'a long text is cut');
 is(shorten(null), '', 'and none is none');
 is(shorten('a\u202eb\0c'), 'a\ufffdb\ufffdc',
    'nothing turns the text round');
+
+
+// ---- addresses ----
+
+for (const [from, to, wanted] of [
+    ['/softfactory/status', '/softfactory/report', './report'],
+    ['/softfactory/status', '/metrics', '../metrics'],
+    ['/status', '/metrics', './metrics'],
+    ['/a/b/status', '/a/c/d', '../c/d'],
+    ['/status', '/javascript:alert(1)', './javascript%3Aalert(1)'],
+]) {
+    is(relative(from, to), wanted, `${to} as seen from ${from}`);
+}
 
 
 // ---- order ----

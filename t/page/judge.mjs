@@ -13,6 +13,11 @@ const AXE = fs.readFileSync(path.join(HOME, 'node_modules/axe-core/axe.min.js'),
 
 export async function accessible(page, what) {
     await page.evaluate(AXE);
+
+    // the menu, which stays in sight, would hide what is behind it
+
+    await page.evaluate(() => window.scrollTo({ top: 0,
+                                                behavior: 'instant' }));
     const found = await page.evaluate(async () => {
         const { violations, incomplete } = await window.axe.run(document, {
             runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa',
@@ -74,7 +79,7 @@ export async function fits(page, what, widths = [320, 375, 480, 768, 1019,
         const wide = await page.evaluate(() => {
             const most = document.documentElement.clientWidth;
             const beyond = [...document.querySelectorAll('body *')].filter(
-                (node) => !node.closest('.unseen, svg')
+                (node) => !node.closest('.unseen, svg, nav a')
                           && node.getBoundingClientRect().right > most + 1);
 
             return document.documentElement.scrollWidth > most
@@ -97,6 +102,7 @@ async function clipped(page, what) {
     const found = await page.evaluate(() =>
         [...document.querySelectorAll('td, th, dd, dt, button, b, .scale')]
             .filter((node) => node.offsetParent !== null
+                              && !node.matches('.unseen')
                               && node.scrollWidth > node.clientWidth + 1
                               && getComputedStyle(node).display !== 'inline')
             .map((node) => node.outerHTML.slice(0, 90)));

@@ -17,7 +17,8 @@ const { chromium } = createRequire(path.join(HOME, 'x'))('playwright-core');
 
 const PAGE = '/softfactory/';
 const WIDE = { width: 1280, height: 900 };
-const PHONE = { width: 375, height: 812 };
+const PHONE = { width: 390, height: 844 };
+const STATUS = /\/softfactory\/status(\?.*)?$/;
 
 
 // ---- a page, and all that it says ----
@@ -38,6 +39,7 @@ class Visit {
         this.said = [];                 // errors, violations
         this.read = [];                 // { at, status } of each answer
         this.asked = [];                // when it asked
+        this.history = 0;               // how often for the last hour
         this.alter = (status) => status;    // changes it on its way
     }
 
@@ -74,8 +76,9 @@ class Visit {
                               + event.blockedURI);
             });
         });
-        await page.route('**/softfactory/status', async (route) => {
+        await page.route(STATUS, async (route) => {
             this.asked.push(Date.now());
+            this.history += /history/.test(route.request().url()) ? 1 : 0;
             try {
                 const answer = await route.fetch();
                 const status = this.alter(calm(await answer.json()));
@@ -143,8 +146,8 @@ function endpointRows(visit) {
         const names = [...table.tHead.rows[0].cells].map(
             (cell) => cell.innerText.trim());
 
-        return [...document.getElementById('endpoints-each').rows].map(
-            (row) => Object.fromEntries([...row.cells].map((cell, i) => [
+        return ['endpoints-each', 'endpoints-idle'].flatMap(
+            (id) => [...document.getElementById(id).rows]).map((row) => Object.fromEntries([...row.cells].map((cell, i) => [
                 names[i], i === 0 ? cell.firstChild.textContent
                                   : cell.textContent])));
     });
@@ -189,11 +192,14 @@ async function emptyServer(browser, nginx) {
 // ---- load ----
 
 async function slowRequests(nginx, postgres) {
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 6; i++) {
         const held = postgres.beside(
             'BEGIN; LOCK TABLE review_listings, campaigns; '
-            + `SELECT pg_sleep(${0.3 + i / 20}); COMMIT`);
-        await sleep(120);
+            + `SELECT pg_sleep(${1.5 + i / 20}); COMMIT`);
+        ok(await waitFor(() => postgres.sql('SELECT count(*) FROM pg_locks '
+            + 'WHERE granted AND mode = \'AccessExclusiveLock\' AND relation '
+            + 'IN (\'review_listings\'::regclass, \'campaigns\'::regclass)')
+            === '2'), 'slow: the tables are locked');
         await Promise.all([
             nginx.get('/api/review/listings?category=%3Cimg%20src%3Dx%20'
                       + `onerror%3Dalert(1)%3E&page=${i + 1}`),
@@ -319,7 +325,7 @@ async function keyboard(visit) {
     is(await page.locator('[aria-sort="descending"]').innerText(),
        'Requests', 'sorted by requests at first');
     await page.getByRole('link', { name: 'Workers' }).focus();
-    for (let i = 0; i < 10; i++) {
+    for (let i = 0; i < 12; i++) {
         await page.keyboard.press('Tab');
     }
     is(await page.evaluate(() => document.activeElement.textContent),
@@ -392,10 +398,37 @@ async function charts(visit) {
 
     const box = await plots.first().boundingBox();
     await plots.first().hover({ position: { x: box.width - 6, y: 20 } });
-    ok(/^\d+\s+s ago: [\d.]+\s+\/s$/.test(
+    ok(/^\d\d:\d\d:\d\d: [\d.]+\s+\/s$/.test(
         await visit.text('.chart figcaption')), 'the pointer reads a value',
        await visit.text('.chart figcaption'));
     await visit.page.mouse.move(0, 0);
+    ok(await visit.page.locator('.chart figcaption').first().isHidden(),
+       'and only while it is there');
+    await spans(visit);
+}
+
+
+// the hour that the server has kept
+
+async function spans(visit) {
+    const { page } = visit;
+    const button = (name) => page.getByRole('button', { name });
+    const label = () => page.locator('.plot').first()
+                            .getAttribute('aria-label');
+    const marks = () => page.locator('.span').first().locator('span')
+                            .allInnerTexts();
+
+    is(await button('5 minutes').getAttribute('aria-pressed'), 'true',
+       'five minutes at first');
+    is((await marks()).length, 6, 'with a mark for each');
+    await button('1 hour').click();
+    is(await button('1 hour').getAttribute('aria-pressed'), 'true',
+       'an hour where one wants it');
+    is(await button('5 minutes').getAttribute('aria-pressed'), 'false',
+       'instead');
+    ok(/the last 1 hour/.test(await label()), 'which is said', await label());
+    is((await marks()).join(), '60\u00a0min,45,30,15,now', 'and marked');
+    await button('5 minutes').click();
 }
 
 
@@ -435,9 +468,11 @@ async function hiddenAndPaused(visit) {
        'one that is seen again asks at once');
     await visit.answers(4);
 
-    const parts = await visit.page.locator('.line.series-0').first()
-        .getAttribute('d');
-    ok(parts.split('M').length > 2, 'the chart has a gap meanwhile', parts);
+    ok(visit.asked.at(-1) > 0 && visit.history > 1,
+       'and for what it has missed', visit.history);
+    ok(await waitFor(async () => (await visit.page.locator('.line.series-0')
+        .nth(2).getAttribute('d')).split('M').length === 2),
+       'so that the chart has no gap');
     const found = digitsOf(await large(visit, 'Requests', 'per second'));
     ok(found > 20 && found < 1000, 'and the rate none of it', found);
 }
@@ -458,6 +493,7 @@ async function darkAndNarrow(browser, nginx) {
     const phone = await Visit.open(browser, nginx, { viewport: PHONE });
     await phone.answers(14);
     await phone.shot('load-phone');
+    await onPhone(phone);
     await accessible(phone.page, 'phone');
     await phone.page.locator('#endpoints thead button').nth(4).tap();
     is(await phone.page.locator('[aria-sort="descending"]').innerText(),
@@ -471,6 +507,138 @@ async function darkAndNarrow(browser, nginx) {
     await phone.shot('load-320');
     phone.quiet('phone');
     await phone.close();
+}
+
+
+// the menu is one line that stays; the page is not endless
+
+async function onPhone({ page }) {
+    const menu = page.locator('nav');
+    const { height } = await menu.boundingBox();
+    const long = await page.evaluate(() => document.documentElement
+                                                   .scrollHeight);
+
+    ok(height < 50, 'phone: the menu is one line', height);
+    await page.evaluate(() => window.scrollTo(0, 3000));
+    ok((await menu.boundingBox()).y <= 1, 'phone: which stays in sight');
+    await menu.getByRole('link', { name: 'Overview' }).tap();
+    ok(await waitFor(() => page.evaluate(() => window.scrollY < 600)),
+       'phone: a way back up');
+    ok(long < 8000, 'phone: the page is not endless', long);
+    console.log(`# ${long} px at ${page.viewportSize().width} px`);
+}
+
+
+// ---- after a while, for one who comes then ----
+
+async function lateVisit(browser, nginx) {
+    await waitFor(async () => (await nginx.status('?history=1')).history
+        .rows.length >= 4, 30);
+
+    // nobody has asked for a minute, as the server says it
+
+    const visit = await Visit.open(browser, nginx, { alter(status) {
+        status.endpoints.slice(2).forEach((one) => { one.minute = 0; });
+
+        return status;
+    } });
+
+    await visit.answers(1);
+    const line = await visit.page.locator('.line.series-0').first()
+        .getAttribute('d');
+    ok(line.split(/[ML]/).length > 4, 'late: charts begin filled', line);
+    ok(/the last 5 minutes\. \d/.test(await visit.page.locator('.plot').first()
+        .getAttribute('aria-label')), 'late: and say so');
+    ok(visit.read.length > 0 && visit.history === 1,
+       'late: asked for once', visit.history);
+
+    await waitFor(async () => (await nginx.status()).endpoints.length > 4);
+    const many = visit.read.at(-1).status.endpoints.length - 2;
+    const button = visit.page.locator('#idle');
+    const rows = visit.page.locator('#endpoints-idle tr');
+
+    await visit.answers(12);
+    is(await visit.page.locator('#endpoints-each tr').count(), 2,
+       'idle: what is asked has a row');
+    is(await button.innerText(), `Show ${many} endpoints that were not asked `
+       + 'in the last minute', 'idle: the rest is one line');
+    is(await rows.count(), 0, 'idle: without rows');
+    await button.click();
+    is(await button.getAttribute('aria-expanded'), 'true', 'idle: it opens');
+    is(await rows.count(), many, 'idle: and shows them');
+    await accessible(visit.page, 'idle');
+    await visit.shot('idle-light');
+    await button.click();
+    is(await rows.count(), 0, 'idle: and closes');
+
+    await visit.page.setViewportSize(PHONE);
+    const long = await visit.page.evaluate(() => document.documentElement
+                                                         .scrollHeight);
+    ok(long < 6500, 'idle: which keeps a phone short', long);
+    console.log(`# idle: ${long} px at ${PHONE.width} px`);
+    await visit.shot('idle-phone');
+    await visit.page.setViewportSize(WIDE);
+
+    await about(visit);
+    visit.quiet('late');
+    await visit.close();
+}
+
+
+// which host and version, and where there is more
+
+async function about(visit) {
+    const { status } = visit.read.at(-1);
+    const links = await visit.page.locator('#links a').evaluateAll(
+        (all) => all.map((one) => [one.textContent, one.href]));
+    const wanted = { Report: '/softfactory/report', Metrics: '/metrics',
+                     Probe: '/softfactory/live',
+                     Status: '/softfactory/status' };
+
+    ok((await visit.text('#host')).startsWith(status.node),
+       'about: the node', await visit.text('#host'));
+    is(await visit.text('#version'), `version ${status.module_version}`,
+       'about: the version');
+    is(JSON.stringify(Object.fromEntries(links)),
+       JSON.stringify(Object.fromEntries(Object.entries(wanted).map(
+           ([name, to]) => [name, visit.nginx.url(to)]))),
+       'about: links to what there is');
+    for (const to of Object.values(wanted)) {
+        is((await visit.nginx.get(to)).status, 200, `about: ${to} is there`);
+    }
+}
+
+
+// ---- the application goes ----
+
+async function applicationDead(browser, nginx) {
+    const visit = await Visit.open(browser, nginx);
+
+    ok(await visit.has('#problems', /All is well/), 'application: well');
+    await nginx.get('/api/auth/me');
+    await nginx.get('/api/auth/me');
+    await visit.answers(4);
+    ok(/All is well/.test(await visit.text('#problems')),
+       'application: two failures are an accident');
+    for (let i = 0; i < 30; i++) {
+        await nginx.get('/api/auth/me');
+    }
+    ok(await visit.has('#problems .critical', new RegExp('The application '
+        + 'behind does not answer: 3\\d of 3\\d requests in the last minute '
+        + 'failed')), 'application: dead, in words',
+       await visit.text('#problems'));
+    ok(await visit.has('#news', /Critical: The application behind/),
+       'application: announced');
+    ok(/^\(1\) /.test(await visit.page.title()), 'application: in the title');
+    is(await large(visit, 'Application behind', 'not answered'),
+       '100\u00a0%', 'application: and in its card');
+    await visit.shot('application-dead-light');
+    await accessible(visit.page, 'application');
+    await fits(visit.page, 'application', [320, 390, 1280]);
+    await visit.page.emulateMedia({ colorScheme: 'dark' });
+    await visit.shot('application-dead-dark');
+    visit.quiet('application');
+    await visit.close();
 }
 
 
@@ -682,8 +850,8 @@ async function refused(browser, nginx) {
     const visit = await Visit.open(browser, nginx);
 
     await visit.answers(2);
-    await visit.page.unroute('**/softfactory/status');
-    await visit.page.route('**/softfactory/status',
+    await visit.page.unroute(STATUS);
+    await visit.page.route(STATUS,
                            (route) => route.fulfill({ status: 403 }));
     ok(await visit.has('#problems', /answers with status 403/),
        'refused: says what the server says');
@@ -701,8 +869,9 @@ async function refused(browser, nginx) {
 
 // ---- all of it ----
 
-const STATES = [emptyServer, underLoad, databaseDown, reload, serverAway,
-                hostileText, incoherent, refused];
+const STATES = [emptyServer, underLoad, lateVisit, applicationDead,
+                databaseDown, reload, serverAway, hostileText, incoherent,
+                refused];
 
 
 async function main() {

@@ -174,6 +174,29 @@ http {
             softfactory_token demo_token user=1 products=all;
         }
 
+        # an application that is dead
+
+        location /api/auth/ {
+            softfactory_pass primary;
+            softfactory_fallback @app;
+        }
+
+        location @app {
+            return 502;
+        }
+
+        location = /metrics {
+            softfactory_metrics;
+        }
+
+        location = /softfactory/report {
+            softfactory_report;
+        }
+
+        location = /softfactory/live {
+            softfactory_live;
+        }
+
         location = /softfactory/status {
             softfactory_status api;
         }
@@ -269,8 +292,9 @@ export class Nginx {
         });
     }
 
-    async status() {
-        const { status, body } = await this.get('/softfactory/status');
+    async status(query = '') {
+        const { status, body } = await this.get('/softfactory/status'
+                                                + query);
 
         return status === 200 ? JSON.parse(body) : null;
     }
