@@ -500,6 +500,7 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
     }
 
     ngx_sf_cache_conf_reuse(cf, smcf);
+    ngx_sf_conf_check_connections(cf, smcf);
 
     return ngx_sf_metrics_conf_finish(cf, smcf);
 }
@@ -631,7 +632,8 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
 
-    if (ngx_sf_conf_inherit_pass(cf, prev, conf) != NGX_OK
+    if (ngx_sf_conf_check_passers(cf) != NGX_OK
+        || ngx_sf_conf_inherit_pass(cf, prev, conf) != NGX_OK
         || ngx_sf_cache_conf_merge_ttls(cf, prev, conf) != NGX_OK)
     {
         return NGX_CONF_ERROR;

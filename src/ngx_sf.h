@@ -641,6 +641,9 @@ ngx_int_t ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up,
 ngx_int_t ngx_sf_cors_headers(ngx_http_request_t *r,
     const ngx_array_t *origins, ngx_uint_t preflight);
 
+/* NULL, or why no browser sends such an Origin (RFC 6454, 6.2; URL standard) */
+const char *ngx_sf_cors_wrong(const ngx_str_t *origin);
+
 
 /* --- ngx_sf_response.c: status and bytes -> HTTP --- */
 
@@ -758,6 +761,12 @@ char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 /* index of an endpoint, NGX_DONE for "all", or NGX_ERROR, which was logged */
 ngx_int_t ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name);
 
+/* whether the location that is being merged passes nothing to PostgreSQL */
+ngx_int_t ngx_sf_conf_check_passers(ngx_conf_t *cf);
+
+/* warns when upstreams take all connections of a worker */
+void ngx_sf_conf_check_connections(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
+
 /* the softfactory_pass of a location holds in its `if` and `limit_except` */
 ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
     ngx_sf_loc_conf_t *conf);
@@ -805,6 +814,9 @@ char *ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
+/* whether all that is kept may be shown while no server can be reached */
+ngx_uint_t ngx_sf_cache_conf_bridged(const ngx_sf_main_conf_t *smcf);
+
 /* times of endpoints that are not set here, from the level above */
 ngx_int_t ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
@@ -826,6 +838,9 @@ void *ngx_sf_pg_create_conf(ngx_conf_t *cf);
 char *ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_pg_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* connections of one worker to an upstream in use, at most */
+ngx_uint_t ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf);
 
 /* after all of http{}: servers and lanes of the upstream uscf */
 ngx_int_t ngx_sf_pg_conf_finish(ngx_conf_t *cf,

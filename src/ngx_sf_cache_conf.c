@@ -21,6 +21,9 @@
 
 static ngx_sf_zone_t *ngx_sf_cache_conf_find(ngx_sf_main_conf_t *smcf,
     const ngx_str_t *name);
+static ngx_uint_t ngx_sf_cache_conf_kept(const ngx_sf_endpoint_t *endpoint);
+static char *ngx_sf_cache_conf_not_kept(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, const ngx_str_t *name);
 static char *ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value,
     ngx_msec_t *ms);
 static ngx_sf_ttl_t *ngx_sf_cache_conf_ttls(ngx_conf_t *cf);
@@ -134,6 +137,10 @@ ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
+    if (n != NGX_DONE && !ngx_sf_cache_conf_kept(&smcf->endpoints[n])) {
+        return ngx_sf_cache_conf_not_kept(cf, smcf, &value[1]);
+    }
+
     ttl.ttl = NGX_CONF_UNSET_MSEC;
     ttl.stale = NGX_CONF_UNSET_MSEC;
     ttl.error = NGX_CONF_UNSET_MSEC;
@@ -179,6 +186,39 @@ ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_sf_cache_conf_kept(const ngx_sf_endpoint_t *endpoint)
+{
+    return endpoint->answer && endpoint->answer->cached;
+}
+
+
+static char *
+ngx_sf_cache_conf_not_kept(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    const ngx_str_t *name)
+{
+    u_char      list[NGX_MAX_CONF_ERRSTR], *p;
+    ngx_uint_t  i;
+
+    p = list;
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        if (ngx_sf_cache_conf_kept(&smcf->endpoints[i])) {
+            p = ngx_slprintf(p, list + sizeof(list) - 1, " %V",
+                             &smcf->endpoints[i].name);
+        }
+    }
+
+    *p = '\0';
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "answers of endpoint \"%V\" are never kept, those "
+                       "are of:%s", name, list);
+
+    return NGX_CONF_ERROR;
 }
 
 
@@ -282,6 +322,34 @@ ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
     }
 
     return NGX_OK;
+}
+
+
+/* whether all that is kept may be shown while no server can be reached */
+
+ngx_uint_t
+ngx_sf_cache_conf_bridged(const ngx_sf_main_conf_t *smcf)
+{
+    ngx_uint_t            i, n, zones;
+    ngx_sf_loc_conf_t   **slcf;
+
+    zones = 0;
+    slcf = smcf->locations.elts;
+
+    for (i = 0; i < smcf->locations.nelts; i++) {
+        zones += slcf[i]->zone != NULL;
+
+        for (n = 0; slcf[i]->zone && n < smcf->nendpoints; n++) {
+            if (slcf[i]->enabled[n]
+                && ngx_sf_cache_conf_kept(&smcf->endpoints[n])
+                && slcf[i]->ttls[n].error == 0)
+            {
+                return 0;
+            }
+        }
+    }
+
+    return zones != 0;
 }
 
 

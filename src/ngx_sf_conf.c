@@ -18,8 +18,25 @@
 #define NGX_SF_CONF_SECRET_MAX  4096      /* bytes of a file */
 
 
+/* what a secret does not begin with, and what was meant */
+
+typedef struct {
+    const char                 *text;
+    const char                 *use;
+} ngx_sf_conf_prefix_t;
+
+
+/* a module of nginx that passes requests on, and its directive */
+
+typedef struct {
+    const char                 *module;
+    const char                 *directive;
+} ngx_sf_conf_passer_t;
+
+
 static ngx_int_t ngx_sf_conf_add_location(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf);
+static char *ngx_sf_conf_secret_text(ngx_conf_t *cf, ngx_str_t *secret);
 static char *ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *secret);
 static char *ngx_sf_conf_secret_file(ngx_conf_t *cf,
@@ -36,6 +53,31 @@ static ngx_int_t ngx_sf_conf_use_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *uscf, ngx_sf_pg_conf_t *pgcf);
 static ngx_int_t ngx_sf_conf_check_fallback(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf);
+static ngx_int_t ngx_sf_conf_check_passer(ngx_conf_t *cf,
+    const char *directive, ngx_http_upstream_srv_conf_t *uscf);
+
+
+static const ngx_sf_conf_prefix_t  ngx_sf_conf_prefixes[] = {
+    { "/", "file:/path" },
+    { "./", "file:path" },
+    { "../", "file:path" },
+    { "~/", "file:/path" },
+    { "$", "env:NAME" },
+    { "file:", "file:path, in small letters" },
+    { "env:", "env:NAME, in small letters" },
+    { NULL, NULL }
+};
+
+
+static const ngx_sf_conf_passer_t  ngx_sf_conf_passers[] = {
+    { "ngx_http_proxy_module", "proxy_pass" },
+    { "ngx_http_fastcgi_module", "fastcgi_pass" },
+    { "ngx_http_uwsgi_module", "uwsgi_pass" },
+    { "ngx_http_scgi_module", "scgi_pass" },
+    { "ngx_http_grpc_module", "grpc_pass" },
+    { "ngx_http_memcached_module", "memcached_pass" },
+    { NULL, NULL }
+};
 
 
 char *
@@ -248,6 +290,9 @@ ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd,
 
     } else if (secret.len >= 5 && ngx_strncmp(secret.data, "file:", 5) == 0) {
         rv = ngx_sf_conf_secret_file(cf, &value[1], &secret);
+
+    } else {
+        rv = ngx_sf_conf_secret_text(cf, &secret);
     }
 
     if (rv != NGX_CONF_OK) {
@@ -312,6 +357,34 @@ ngx_sf_conf_jwt_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                            "\"%V\" cannot be required, there are: exp, off",
                            &value[1]);
         return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * A secret that stands in the configuration.  What looks like a path or a
+ * variable is one whose prefix was forgotten: everybody who guesses it could
+ * sign tokens with the text itself.
+ */
+
+static char *
+ngx_sf_conf_secret_text(ngx_conf_t *cf, ngx_str_t *secret)
+{
+    const ngx_sf_conf_prefix_t  *prefix;
+
+    for (prefix = ngx_sf_conf_prefixes; prefix->text; prefix++) {
+        if (ngx_strncasecmp(secret->data, (u_char *) prefix->text,
+                            ngx_strlen(prefix->text))
+            == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "secret \"%V\" begins with \"%s\": use %s; a "
+                               "secret that begins so can be in a file",
+                               secret, prefix->text, prefix->use);
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
@@ -434,6 +507,16 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (value[1].len == 0) {
         return "has an empty token";
+    }
+
+    if (ngx_strncmp(value[1].data, "file:", 5) == 0
+        || ngx_strncmp(value[1].data, "env:", 4) == 0)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "token \"%V\" would be that text: a fixed token "
+                           "stands in the configuration as it is sent",
+                           &value[1]);
+        return NGX_CONF_ERROR;
     }
 
     id = NGX_ERROR;
@@ -568,9 +651,9 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 {
     ngx_sf_loc_conf_t  *slcf = conf;
 
-    u_char      *host;
     ngx_str_t   *value, *origin;
     ngx_uint_t   i;
+    const char  *why;
 
     value = cf->args->elts;
 
@@ -583,17 +666,14 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 
     for (i = 1; i < cf->args->nelts; i++) {
 
-        host = value[i].data
-               + (ngx_strncmp(value[i].data, "https://", 8) == 0 ? 8 : 7);
+        why = ngx_sf_cors_wrong(&value[i]);
 
-        if ((ngx_strncmp(value[i].data, "http://", 7) != 0
-             && ngx_strncmp(value[i].data, "https://", 8) != 0)
-            || *host == '\0' || ngx_strchr(host, '/'))
-        {
+        if (why) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" is no origin, which is a scheme, a "
-                               "host and a port as in "
-                               "\"https://example.com:8443\"", &value[i]);
+                               "\"%V\" is no origin of browsers, %s: it is a "
+                               "scheme, a host and, if it is not the "
+                               "scheme's own, a port, as in "
+                               "\"https://example.com:8443\"", &value[i], why);
             return NGX_CONF_ERROR;
         }
 
@@ -796,4 +876,112 @@ ngx_sf_conf_check_fallback(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
                   slcf->file, slcf->line, name);
 
     return NGX_ERROR;
+}
+
+
+/*
+ * nginx's own modules would pass requests to PostgreSQL.  Nothing says who
+ * uses an upstream, but the configuration of a location of each of them begins
+ * with an ngx_http_upstream_conf_t, and that with the upstream.  Called while
+ * locations are merged, which is when also those of `if` can be seen.
+ */
+
+ngx_int_t
+ngx_sf_conf_check_passers(ngx_conf_t *cf)
+{
+    ngx_uint_t                   i;
+    ngx_module_t                *module;
+    ngx_http_conf_ctx_t         *ctx;
+    ngx_http_upstream_conf_t    *ucf;
+    const ngx_sf_conf_passer_t  *passer;
+
+    ctx = cf->ctx;
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        module = cf->cycle->modules[i];
+
+        if (module->type != NGX_HTTP_MODULE) {
+            continue;
+        }
+
+        for (passer = ngx_sf_conf_passers; passer->module; passer++) {
+            if (ngx_strcmp(module->name, passer->module) != 0) {
+                continue;
+            }
+
+            ucf = ctx->loc_conf[module->ctx_index];
+
+            if (ucf->upstream && ucf->upstream != NGX_CONF_UNSET_PTR
+                && ngx_sf_conf_check_passer(cf, passer->directive,
+                                            ucf->upstream)
+                   != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_conf_check_passer(ngx_conf_t *cf, const char *directive,
+    ngx_http_upstream_srv_conf_t *uscf)
+{
+    ngx_sf_pg_conf_t          *pgcf;
+    ngx_http_core_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf;
+
+    pgcf = uscf->srv_conf ? ngx_http_conf_upstream_srv_conf(uscf,
+                                             ngx_http_softfactory_module)
+                          : NULL;
+
+    if (pgcf == NULL || pgcf->given.elts == NULL) {
+        return NGX_OK;
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    cscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "%s in location \"%V\" names upstream \"%V\", which is "
+                  "PostgreSQL's: use softfactory_pass, in the server in "
+                  "%s:%ui", directive, &clcf->name, &uscf->host,
+                  cscf->file_name, cscf->line);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * A worker also has a socket that it listens on, one to its master and one to
+ * be woken for each zone.  Nothing is said where events{} stands behind http{}.
+ */
+
+void
+ngx_sf_conf_check_connections(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
+{
+    ngx_uint_t          i, n;
+    ngx_event_conf_t   *ecf;
+    ngx_sf_pg_conf_t  **pgcf;
+
+    if (ngx_get_conf(cf->cycle->conf_ctx, ngx_events_module) == NULL) {
+        return;
+    }
+
+    n = 0;
+    pgcf = smcf->pools.elts;
+    ecf = ngx_event_get_conf(cf->cycle->conf_ctx, ngx_event_core_module);
+
+    for (i = 0; i < smcf->pools.nelts; i++) {
+        n += ngx_sf_pg_conf_connections(pgcf[i]);
+    }
+
+    if (n && n + smcf->zones.nelts + 2 >= ecf->connections) {
+        ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                      "worker_connections %ui leave nothing for clients: a "
+                      "worker has up to %ui connections to PostgreSQL, by "
+                      "softfactory_pg_pool", ecf->connections, n);
+    }
 }

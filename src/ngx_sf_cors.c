@@ -23,10 +23,21 @@
     (sizeof("Authorization, Content-Type, X-Requested-With") - 1)
 
 
+#define NGX_SF_CORS_PORT  65535
+
+
 typedef struct {
     const char                 *name;
     ngx_str_t                   value;
 } ngx_sf_cors_header_t;
+
+
+/* what an origin begins with, and the port that is then left out */
+
+typedef struct {
+    ngx_str_t                   begin;
+    ngx_int_t                   port;
+} ngx_sf_cors_scheme_t;
 
 
 static ngx_int_t ngx_sf_cors_add(ngx_http_request_t *r,
@@ -34,6 +45,9 @@ static ngx_int_t ngx_sf_cors_add(ngx_http_request_t *r,
 static ngx_int_t ngx_sf_cors_allow_headers(ngx_http_request_t *r);
 static ngx_uint_t ngx_sf_cors_names(const ngx_str_t *list,
     const ngx_str_t *name);
+static const char *ngx_sf_cors_wrong_host(u_char *p, u_char *last);
+static const char *ngx_sf_cors_wrong_port(u_char *p, u_char *last,
+    ngx_int_t own);
 
 
 static const ngx_sf_cors_header_t  ngx_sf_cors_answer[] = {
@@ -50,6 +64,12 @@ static const ngx_sf_cors_header_t  ngx_sf_cors_preflight[] = {
       ngx_string("DELETE, GET, OPTIONS, POST, PUT") },
     { "Access-Control-Max-Age", ngx_string("600") },
     { NULL, ngx_null_string }
+};
+
+static const ngx_sf_cors_scheme_t  ngx_sf_cors_schemes[] = {
+    { ngx_string("http://"), 80 },
+    { ngx_string("https://"), 443 },
+    { ngx_null_string, 0 }
 };
 
 static const ngx_str_t  ngx_sf_cors_request_headers[] = {
@@ -202,4 +222,116 @@ ngx_sf_cors_names(const ngx_str_t *list, const ngx_str_t *name)
     }
 
     return 0;
+}
+
+
+const char *
+ngx_sf_cors_wrong(const ngx_str_t *origin)
+{
+    u_char                      *p, *host, *last;
+    const char                  *why;
+    const ngx_sf_cors_scheme_t  *scheme;
+
+    last = origin->data + origin->len;
+
+    for (p = origin->data; p < last; p++) {
+        if (*p >= 'A' && *p <= 'Z') {
+            return "which have small letters only";
+        }
+
+        if (*p >= 0x80) {
+            return "which write other letters as \"xn--\"";
+        }
+    }
+
+    for (scheme = ngx_sf_cors_schemes; scheme->port; scheme++) {
+        if (origin->len >= scheme->begin.len
+            && ngx_memcmp(origin->data, scheme->begin.data,
+                          scheme->begin.len)
+               == 0)
+        {
+            break;
+        }
+    }
+
+    if (scheme->port == 0) {
+        return "which begin with \"http://\" or \"https://\"";
+    }
+
+    host = origin->data + scheme->begin.len;
+    p = host;
+
+    if (p < last && *p == '[') {
+        p = ngx_strlchr(p, last, ']');
+        p = p ? p + 1 : last;
+    }
+
+    while (p < last && *p != ':') {
+        p++;
+    }
+
+    why = ngx_sf_cors_wrong_host(host, p);
+
+    return why || p == last ? why
+                            : ngx_sf_cors_wrong_port(p + 1, last,
+                                                     scheme->port);
+}
+
+
+/* a name, an address of IPv4, or one of IPv6 in brackets */
+
+static const char *
+ngx_sf_cors_wrong_host(u_char *p, u_char *last)
+{
+    ngx_str_t        text;
+    u_char           addr[16];
+
+    if (p == last) {
+        return "which have a host";
+    }
+
+    if (*p == '[') {
+        text.data = p + 1;
+        text.len = last - p - 1;
+
+        return text.len && last[-1] == ']'
+#if (NGX_HAVE_INET6)
+               && ngx_inet6_addr(text.data, text.len - 1, addr) == NGX_OK
+#endif
+               ? NULL : "which have an address of IPv6 in \"[]\"";
+    }
+
+    for ( /* void */ ; p < last; p++) {
+        if (*p == '/' || *p == '?' || *p == '#') {
+            return "which end with the host or the port, without a slash";
+        }
+
+        if ((*p < 'a' || *p > 'z') && (*p < '0' || *p > '9')
+            && *p != '.' && *p != '-' && *p != '_')
+        {
+            return "which name one host, by letters, digits, \"-\", \"_\" "
+                   "and \".\"";
+        }
+    }
+
+    return NULL;
+}
+
+
+static const char *
+ngx_sf_cors_wrong_port(u_char *p, u_char *last, ngx_int_t own)
+{
+    ngx_int_t  port;
+
+    if (p < last && last[-1] == '/') {
+        return "which end with the host or the port, without a slash";
+    }
+
+    port = *p == '0' ? NGX_ERROR : ngx_atoi(p, last - p);
+
+    if (port < 1 || port > NGX_SF_CORS_PORT) {
+        return "which have a port between 1 and 65535";
+    }
+
+    return port == own ? "which leave the scheme's own port out" : NULL;
 }

@@ -220,6 +220,8 @@ typedef struct {
 } ngx_sf_pg_slot_t;
 
 
+#define NGX_SF_PG_FAREWELL  256           /* bytes, with NUL */
+
 struct ngx_sf_pg_conn_s {
     ngx_queue_t                 queue;    /* lane->conns[state] */
     ngx_sf_pg_conn_state_e      state;
@@ -241,6 +243,8 @@ struct ngx_sf_pg_conn_s {
     uint32_t                   *prepared; /* by statement id: number in its
                                              name there, 0: not prepared */
     uint32_t                    nprepares;  /* on this connection so far */
+    u_char                      farewell[NGX_SF_PG_FAREWELL];
+                                          /* why the server ends it, a line */
 
     unsigned                    unsynced:1; /* statements sent since a Sync */
     unsigned                    answered:1; /* head has had its result */
@@ -296,6 +300,21 @@ struct ngx_sf_pg_pool_s {
     ngx_uint_t                  closed[NGX_SF_PG_CLOSE_REASONS];
                                           /* connections, since the start */
 };
+
+
+/* --- ngx_sf_pg_conf.c, for the next one --- */
+
+/* the value of a word of softfactory_pg, or NULL */
+ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword);
+
+
+/* --- ngx_sf_pg_file.c: files that softfactory_pg names --- */
+
+/* NGX_DECLINED: the word names a file, by a path that is not absolute */
+ngx_int_t ngx_sf_pg_file_named(const char *keyword, const char *value);
+
+/* whether libpq will take all files as they are; NGX_ERROR has been logged */
+ngx_int_t ngx_sf_pg_files_check(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
 
 
 /* --- ngx_sf_pg_pool.c: queries and connections of one upstream --- */

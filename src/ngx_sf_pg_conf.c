@@ -16,13 +16,9 @@
 
 #include "ngx_sf.h"
 
-#include <sys/stat.h>
-#include <pwd.h>
-#include <grp.h>
-
 
 #define NGX_SF_PG_SOCKET  ".s.PGSQL."
-#define NGX_SF_PG_GROUPS  128
+#define NGX_SF_PG_SYSTEM  160000          /* libpq: sslrootcert=system */
 
 
 typedef struct {
@@ -70,6 +66,9 @@ static char *ngx_sf_pg_conninfo_check(ngx_conf_t *cf,
     const PQconninfoOption *option);
 static ngx_int_t ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
     const PQconninfoOption *option);
+static char *ngx_sf_pg_conninfo_complete(ngx_conf_t *cf,
+    ngx_sf_pg_conf_t *pgcf);
+static char *ngx_sf_pg_conninfo_tls(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
 static ngx_int_t ngx_sf_pg_init_upstream(ngx_conf_t *cf,
     ngx_http_upstream_srv_conf_t *us);
 static ngx_int_t ngx_sf_pg_init_peer(ngx_http_request_t *r,
@@ -91,12 +90,6 @@ static ngx_int_t ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_uint_t lane);
 static ngx_int_t ngx_sf_pg_conf_startup(ngx_conf_t *cf,
     ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane, ngx_array_t *options);
-static ngx_int_t ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
-static ngx_int_t ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
-    ngx_keyval_t *kv, uid_t uid, gid_t gid);
-static ngx_uint_t ngx_sf_pg_conf_in_group(uid_t uid, gid_t gid, gid_t group);
-static ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf,
-    const char *keyword);
 static ngx_int_t ngx_sf_pg_conf_push(ngx_conf_t *cf, ngx_array_t *options,
     const char *keyword, const u_char *value, size_t len);
 
@@ -106,6 +99,8 @@ static const ngx_sf_pg_refused_t  ngx_sf_pg_refused[] = {
     { "hostaddr", "name it in a \"server\" line" },
     { "port", "name it in a \"server\" line" },
     { "service", "service files are read at every connect" },
+    { "servicefile", "service files are read at every connect" },
+    { "sslkeylogfile", "it would write the keys of all sessions to a file" },
     { "target_session_attrs", "the order of the \"server\" lines decides" },
     { "connect_timeout", "use connect_timeout= of softfactory_pg_pool" },
     { "gssencmode", "it is always \"disable\"" },
@@ -127,13 +122,6 @@ static const ngx_sf_pg_default_t  ngx_sf_pg_defaults[] = {
 
 static const char *const  ngx_sf_pg_sslmodes[] = {
     "disable", "require", "verify-ca", "verify-full", NULL
-};
-
-
-/* files that libpq reads as the workers' user */
-
-static const char *const  ngx_sf_pg_files[] = {
-    "passfile", "sslkey", "sslcert", "sslrootcert", "sslcrl", NULL
 };
 
 
@@ -283,7 +271,7 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     PQconninfoFree(options);
 
-    return rv;
+    return rv == NGX_CONF_OK ? ngx_sf_pg_conninfo_complete(cf, pgcf) : rv;
 }
 
 
@@ -300,6 +288,16 @@ ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
                                option->keyword, refused->why);
             return NGX_CONF_ERROR;
         }
+    }
+
+    if (ngx_sf_pg_file_named(option->keyword, option->val) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "%s \"%s\" must be an absolute path: libpq would "
+                           "look in the folder that nginx was started from%s",
+                           option->keyword, option->val,
+                           ngx_strcmp(option->val, "system") == 0
+                           ? " (sslrootcert=system needs libpq 16)" : "");
+        return NGX_CONF_ERROR;
     }
 
     if (ngx_strcmp(option->keyword, "sslmode") != 0) {
@@ -341,6 +339,64 @@ ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
     return ngx_sf_pg_conf_push(cf, given, (char *) keyword,
                                (u_char *) option->val,
                                ngx_strlen(option->val));
+}
+
+
+/* what libpq would guess, from the system's user or its home folder */
+
+static char *
+ngx_sf_pg_conninfo_complete(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
+{
+    ngx_str_t   *given;
+    ngx_uint_t   i;
+
+    static const char *const  words[] = { "dbname", "user" };
+
+    for (i = 0; i < 2; i++) {
+        given = ngx_sf_pg_conf_given(pgcf, words[i]);
+
+        if (given == NULL || given->len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "softfactory_pg needs %s=, as in "
+                               "\"dbname=softfactory user=app\"", words[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return ngx_sf_pg_conninfo_tls(cf, pgcf);
+}
+
+
+static char *
+ngx_sf_pg_conninfo_tls(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
+{
+    ngx_str_t  *mode, *ca;
+
+    mode = ngx_sf_pg_conf_given(pgcf, "sslmode");
+    ca = ngx_sf_pg_conf_given(pgcf, "sslrootcert");
+
+    if (ca == NULL) {
+        if (mode && ngx_strncmp(mode->data, "verify-", 7) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "sslmode=%V needs sslrootcert=/path, a file of "
+                               "the authorities' certificates%s", mode,
+                               PQlibVersion() < NGX_SF_PG_SYSTEM
+                               ? "" : ", or sslrootcert=system");
+            return NGX_CONF_ERROR;
+        }
+
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(ca->data, "system") == 0
+        && (mode == NULL || ngx_strcmp(mode->data, "verify-full") != 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "sslrootcert=system needs sslmode=verify-full");
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
 }
 
 
@@ -624,7 +680,23 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
         ngx_conf_init_msec_value(pgcf->resolver_timeout, 30000);
     }
 
-    return ngx_sf_pg_conf_files(cf, pgcf);
+    return ngx_sf_pg_files_check(cf, pgcf);
+}
+
+
+/* a primary has one server at a time, replicas all of them */
+
+ngx_uint_t
+ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf)
+{
+    ngx_uint_t  n;
+
+    n = pgcf->listener ? 0 : pgcf->size[NGX_SF_PG_READ]
+                             + pgcf->size[NGX_SF_PG_HEAVY]
+                             + pgcf->size[NGX_SF_PG_WRITE];
+
+    return pgcf->replicas ? n * pgcf->servers.nelts
+                          : n + pgcf->size[NGX_SF_PG_LISTEN];
 }
 
 
@@ -955,138 +1027,7 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 }
 
 
-/* `user` is known when its directive stands before http{}, as it does */
-
-static ngx_int_t
-ngx_sf_pg_conf_files(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
-{
-    uid_t             uid;
-    gid_t             gid;
-    ngx_uint_t        i, n;
-    ngx_keyval_t     *kv;
-    struct passwd    *pw;
-    ngx_core_conf_t  *ccf;
-
-    uid = geteuid();
-    gid = getegid();
-
-    if (uid == 0) {
-        ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
-                                               ngx_core_module);
-
-        if (ccf->user != (ngx_uid_t) NGX_CONF_UNSET_UINT) {
-            uid = ccf->user;
-            gid = ccf->group;
-
-        } else {
-            pw = getpwnam(NGX_USER);
-
-            if (pw) {
-                uid = pw->pw_uid;
-                gid = pw->pw_gid;
-            }
-        }
-    }
-
-    kv = pgcf->given.elts;
-
-    for (i = 0; i < pgcf->given.nelts; i++) {
-        for (n = 0; ngx_sf_pg_files[n]; n++) {
-            if (ngx_strcmp(kv[i].key.data, ngx_sf_pg_files[n]) == 0
-                && ngx_sf_pg_conf_file(cf, pgcf, &kv[i], uid, gid) != NGX_OK)
-            {
-                return NGX_ERROR;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-/* the checks of libpq, which would only warn on stderr and go on without */
-
-static ngx_int_t
-ngx_sf_pg_conf_file(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_keyval_t *kv,
-    uid_t uid, gid_t gid)
-{
-    mode_t       bit;
-    const char  *why;
-    struct stat  st;
-
-    if (stat((char *) kv->value.data, &st) == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
-                      "softfactory_pg: %V \"%V\" cannot be read, in "
-                      "upstream \"%V\" in %s:%ui", &kv->key, &kv->value,
-                      &pgcf->name, pgcf->file, pgcf->line);
-        return NGX_ERROR;
-    }
-
-    bit = st.st_uid == uid ? S_IRUSR
-          : ngx_sf_pg_conf_in_group(uid, gid, st.st_gid) ? S_IRGRP : S_IROTH;
-    why = NULL;
-
-    if (!S_ISREG(st.st_mode)) {
-        why = "is not a file";
-
-    } else if (uid != 0 && !(st.st_mode & bit)) {
-        why = "cannot be read by the user of the workers";
-
-    } else if (ngx_strcmp(kv->key.data, "passfile") == 0
-               && (st.st_mode & (S_IRWXG|S_IRWXO)))
-    {
-        why = "must have mode 0600 or less, libpq ignores it otherwise";
-
-    } else if (ngx_strcmp(kv->key.data, "sslkey") == 0
-               && (st.st_mode & (st.st_uid == 0 ? S_IWGRP|S_IXGRP|S_IRWXO
-                                                : S_IRWXG|S_IRWXO)))
-    {
-        why = "must have mode 0600, or 0640 when root owns it";
-    }
-
-    if (why) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "softfactory_pg: %V \"%V\" %s (uid %d), in "
-                      "upstream \"%V\" in %s:%ui", &kv->key, &kv->value, why,
-                      (int) uid, &pgcf->name, pgcf->file, pgcf->line);
-        return NGX_ERROR;
-    }
-
-    return NGX_OK;
-}
-
-
-/* also by a supplementary group: workers call initgroups() */
-
-static ngx_uint_t
-ngx_sf_pg_conf_in_group(uid_t uid, gid_t gid, gid_t group)
-{
-    int             i, n;
-    gid_t           groups[NGX_SF_PG_GROUPS];
-    struct passwd  *pw;
-
-    if (gid == group) {
-        return 1;
-    }
-
-    pw = getpwuid(uid);
-    n = NGX_SF_PG_GROUPS;
-
-    if (pw == NULL || getgrouplist(pw->pw_name, gid, groups, &n) == -1) {
-        return 0;
-    }
-
-    for (i = 0; i < n; i++) {
-        if (groups[i] == group) {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_str_t *
+ngx_str_t *
 ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword)
 {
     ngx_uint_t     i;

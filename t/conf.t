@@ -6,11 +6,13 @@
 #
 #     main      before http{}           server    in its server{}
 #     http      in http{}               location  in its location /api/
+#     events    in events{}
 #     upstream  instead of the upstream "primary"; PG stands for the socket
 #     setup     Perl, run before, with $dir, a folder that others can read
 #
 # Refused: words of the line.  The line that is guilty ends with "# here"; if
 # the words speak of an earlier one, as FIRST, that ends with "# first".
+# Warned: words of the only warning.
 
 use strict;
 use warnings;
@@ -19,6 +21,7 @@ use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
 use SoftFactory::Wait;
+use File::Copy 'copy';
 
 no_shuffle();
 no_root_location();
@@ -64,7 +67,8 @@ CONF
                 qw(client_body proxy fastcgi uwsgi scgi);
 
     my $conf = join "\n", $modules . $users, 'error_log stderr;',
-        "pid $dir/nginx.pid;", 'events { }', $block->main // '',
+        "pid $dir/nginx.pid;", 'events {', $block->events // '', '}',
+        $block->main // '',
         'http {', $paths, $block->http // '', $upstream,
         'server {', "listen unix:$dir/listen;", $block->server // '',
         'location /api/ {', $location, '}', '}', '}', '';
@@ -131,10 +135,25 @@ sub accepted {
 }
 
 
+# accepted, with one warning
+
+sub warned {
+    my ($block, $status, $out) = @_;
+
+    my @lines = grep { /\[(?:warn|error|crit|alert|emerg)\]/ } split /\n/, $out;
+    my @why = grep { index($lines[0] // '', $_) < 0 }
+              split /\n/, $block->warned;
+
+    ok($status == 0 && @lines == 1 && $lines[0] =~ /\[warn\]/ && !@why,
+       $block->name) or diag($out);
+}
+
+
 add_block_preprocessor(sub {
     my ($block) = @_;
 
     my $check = defined $block->refused ? \&refused
+                : defined $block->warned ? \&warned
                 : defined $block->accepted ? \&accepted : undef;
 
     return if !$check;
@@ -149,7 +168,24 @@ add_block_preprocessor(sub {
     $block->set_value(no_shutdown_error_log => undef);
 });
 
-mkdir "$dir/tmp";
+mkdir "$dir/$_" for 'tmp', 'crl';
+
+# a certificate with its key, and a key of nobody
+
+sub openssl {
+    my $out = `openssl @_ 2>&1`;
+
+    die "openssl @_: $out" if $?;
+}
+
+openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+        . "-subj /CN=app -days 2 -keyout $dir/tls.key -out $dir/tls.crt");
+openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 "
+        . "-out $dir/stray.key");
+openssl("pkey -in $dir/tls.key -aes256 -passout pass:word "
+        . "-out $dir/locked.key");
+write_file("$dir/bundle.crt", "authorities\n" . SoftFactory::Live::read_file("$dir/tls.crt")
+                              . SoftFactory::Live::read_file($ENV{SF_TEST_PG_CA}));
 
 run_tests();
 
@@ -797,8 +833,8 @@ upstream "primary" cannot be a primary and replicas at once
 
 === nor in two locations
 --- upstream
-upstream a { server unix:PG; softfactory_pg "dbname=softfactory"; }
-upstream b { server unix:PG; softfactory_pg "dbname=softfactory"; }
+upstream a { server unix:PG; softfactory_pg "dbname=softfactory user=app"; }
+upstream b { server unix:PG; softfactory_pg "dbname=softfactory user=app"; }
 --- server
 location /a/ { softfactory_pass a replicas=b; }
 location /b/ { softfactory_pass b; } # here
@@ -916,7 +952,7 @@ long"
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "dbname=softfactory passfile=DIR/no-such-file";
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/no-such-file";
 }
 --- refused
 softfactory_pg: passfile "
@@ -930,7 +966,7 @@ give(write_file("$dir/passfile", '*:*:*:*:secret', 0644));
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "dbname=softfactory passfile=DIR/passfile";
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/passfile";
 }
 --- refused
 softfactory_pg: passfile "
@@ -943,7 +979,7 @@ write_file("$dir/other", '*:*:*:*:secret', $> == 0 ? 0600 : 0000);
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "dbname=softfactory passfile=DIR/other";
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/other";
 }
 --- refused
 softfactory_pg: passfile "
@@ -954,7 +990,7 @@ cannot be read by the user of the workers (uid
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "dbname=softfactory passfile=DIR";
+    softfactory_pg "dbname=softfactory user=app passfile=DIR";
 }
 --- refused
 softfactory_pg: passfile "
@@ -967,7 +1003,8 @@ give(write_file("$dir/key", 'x', 0644));
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "sslmode=require sslkey=DIR/key dbname=softfactory";
+    softfactory_pg "sslmode=require sslkey=DIR/key dbname=softfactory
+                    user=app";
 }
 --- refused
 softfactory_pg: sslkey "
@@ -980,7 +1017,8 @@ give(write_file("$dir/group", 'x', 0640));
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "sslmode=require sslkey=DIR/group dbname=softfactory";
+    softfactory_pg "sslmode=require sslkey=DIR/group dbname=softfactory
+                    user=app";
 }
 --- refused
 softfactory_pg: sslkey "
@@ -991,7 +1029,8 @@ must have mode 0600, or 0640 when root owns it
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "sslmode=verify-full sslrootcert=DIR/no-such-file";
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-full
+                    sslrootcert=DIR/no-such-file";
 }
 --- refused
 softfactory_pg: sslrootcert "
@@ -1048,7 +1087,8 @@ softfactory_fallback @app; # here
 --- location
 softfactory_cors_origin https://a.example b.example; # here
 --- refused
-"b.example" is no origin, which is a scheme, a host and a port
+"b.example" is no origin of browsers, which begin with "http://" or "https://"
+it is a scheme, a host and, if it is not the scheme's own, a port
 as in "https://example.com:8443"
 
 
@@ -1251,7 +1291,7 @@ if ($arg_a) {
 
 === softfactory_pg stands in an upstream only
 --- server
-softfactory_pg "dbname=softfactory"; # here
+softfactory_pg "dbname=softfactory user=app"; # here
 --- refused
 "softfactory_pg" directive is not allowed here
 
@@ -1684,7 +1724,7 @@ upstream primary {
     softfactory_pg "dbname=softfactory user=app";
     softfactory_listen replicas;
 }
-upstream replicas { server unix:PG; softfactory_pg "dbname=softfactory"; }
+upstream replicas { server unix:PG; softfactory_pg "dbname=softfactory user=app"; }
 --- location
 softfactory_pass primary replicas=replicas;
 --- refused
@@ -1710,6 +1750,707 @@ upstream primary {
 softfactory_listen off; # here
 --- refused
 "softfactory_listen" directive is not allowed here
+
+
+=== a database has a name
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "user=app"; # here
+}
+--- refused
+softfactory_pg needs dbname=
+
+
+=== which is not empty
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname='' user=app"; # here
+}
+--- refused
+softfactory_pg needs dbname=
+
+
+=== who asks has a name
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory"; # here
+}
+--- refused
+softfactory_pg needs user=
+
+
+=== also in a URI
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "postgresql:///softfactory"; # here
+}
+--- refused
+softfactory_pg needs user=
+
+
+=== passfile is an absolute path
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=etc/x"; # here
+}
+--- refused
+passfile "etc/x" must be an absolute path
+
+
+=== sslkey is an absolute path
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslkey=etc/x"; # here
+}
+--- refused
+sslkey "etc/x" must be an absolute path
+
+
+=== sslcert is an absolute path
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslcert=etc/x"; # here
+}
+--- refused
+sslcert "etc/x" must be an absolute path
+
+
+=== sslrootcert is an absolute path
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslrootcert=etc/x"; # here
+}
+--- refused
+sslrootcert "etc/x" must be an absolute path
+
+
+=== sslcrl is an absolute path
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslcrl=etc/x"; # here
+}
+--- refused
+sslcrl "etc/x" must be an absolute path
+
+
+=== sslcrldir is an absolute path
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslcrldir=etc/x"; # here
+}
+--- refused
+sslcrldir "etc/x" must be an absolute path
+
+
+=== a home folder is none
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=~/.pgpass"; # here
+}
+--- refused
+passfile "~/.pgpass" must be an absolute path
+
+
+=== nor is a file that is there, seen from here
+--- setup
+copy($ENV{SF_TEST_PG_CA}, "$dir/ca.crt");
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslrootcert=ca.crt"; # here
+}
+--- refused
+sslrootcert "ca.crt" must be an absolute path
+
+
+=== verify-full needs an authority
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-full"; # here
+}
+--- refused
+sslmode=verify-full needs sslrootcert=/path
+
+
+=== verify-ca needs an authority
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-ca"; # here
+}
+--- refused
+sslmode=verify-ca needs sslrootcert=/path
+
+
+=== an authority has a certificate
+--- setup
+write_file("$dir/bad.crt", "x");
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-full
+                    sslrootcert=DIR/bad.crt";
+}
+--- refused
+bad.crt" holds no certificate that can be read: it must be PEM
+
+
+=== a key is none
+--- setup
+copy("$dir/tls.key", "$dir/tls.pub");
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-full
+                    sslrootcert=DIR/tls.pub";
+}
+--- refused
+tls.pub" holds no certificate
+
+
+=== a certificate that is cut spoils the others
+--- setup
+write_file("$dir/cut.crt", SoftFactory::Live::read_file("$dir/tls.crt")
+           . substr SoftFactory::Live::read_file("$dir/tls.crt"), 0, 200);
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=verify-full
+                    sslrootcert=DIR/cut.crt";
+}
+--- refused
+cut.crt" holds no certificate
+
+
+=== a client's certificate is one
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslcert=DIR/tls.pub";
+}
+--- refused
+tls.pub" holds no certificate
+
+
+=== a list of revocations is one
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslcrl=DIR/tls.crt";
+}
+--- refused
+tls.crt" holds no list of revocations
+
+
+=== a folder of them is one
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslcrldir=DIR/tls.crt";
+}
+--- refused
+tls.crt" is not a folder
+
+
+=== a key can be read
+--- setup
+give(write_file("$dir/no.key", "x", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslkey=DIR/no.key";
+}
+--- refused
+no.key" holds no key that can be read
+
+
+=== a key with a password needs it
+--- setup
+give("$dir/locked.key");
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslkey=DIR/locked.key sslpassword=wrong";
+}
+--- refused
+locked.key" holds no key that can be read, with sslpassword=
+
+
+=== a key belongs to its certificate
+--- setup
+give("$dir/stray.key");
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslkey=DIR/stray.key sslcert=DIR/tls.crt";
+}
+--- refused
+stray.key" is not the key of sslcert
+
+
+=== a passfile has a line for its server
+--- setup
+give(write_file("$dir/lines", "127.0.0.2:*:*:*:secret\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== with its port
+--- setup
+give(write_file("$dir/lines", "127.0.0.1:5433:*:*:secret\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== for the database
+--- setup
+give(write_file("$dir/lines", "*:*:other:*:secret\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== and the user
+--- setup
+give(write_file("$dir/lines", "*:*:*:apps:secret\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== which is whole
+--- setup
+give(write_file("$dir/lines", "*:*:*:app\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== a comment is none
+--- setup
+give(write_file("$dir/lines", "#*:*:*:*:secret\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== nor is an empty file
+--- setup
+give(write_file("$dir/lines", "\n", 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "127.0.0.1:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== a name is not its address
+--- setup
+give(write_file("$dir/lines", "127.0.0.1:*:*:*:secret\n", 0600));
+--- upstream
+upstream primary {
+    server localhost:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- refused
+passfile "
+has no line for "localhost:5432:softfactory:app"
+a line is host:port:dbname:user:password
+
+
+=== an origin is not https://App.Example.com
+--- location
+softfactory_cors_origin https://App.Example.com; # here
+--- refused
+"https://App.Example.com" is no origin of browsers
+which have small letters only
+
+
+=== an origin is not HTTPS://a.example
+--- location
+softfactory_cors_origin HTTPS://a.example; # here
+--- refused
+"HTTPS://a.example" is no origin of browsers
+which have small letters only
+
+
+=== an origin is not https://a.example:443
+--- location
+softfactory_cors_origin https://a.example:443; # here
+--- refused
+"https://a.example:443" is no origin of browsers
+which leave the scheme's own port out
+
+
+=== an origin is not http://a.example:80
+--- location
+softfactory_cors_origin http://a.example:80; # here
+--- refused
+"http://a.example:80" is no origin of browsers
+which leave the scheme's own port out
+
+
+=== an origin is not https://a.example:8443/
+--- location
+softfactory_cors_origin https://a.example:8443/; # here
+--- refused
+"https://a.example:8443/" is no origin of browsers
+without a slash
+
+
+=== an origin is not https://a.example?x
+--- location
+softfactory_cors_origin https://a.example?x; # here
+--- refused
+"https://a.example?x" is no origin of browsers
+without a slash
+
+
+=== an origin is not https://*.example
+--- location
+softfactory_cors_origin https://*.example; # here
+--- refused
+"https://*.example" is no origin of browsers
+which name one host
+
+
+=== an origin is not https://user@a.example
+--- location
+softfactory_cors_origin https://user@a.example; # here
+--- refused
+"https://user@a.example" is no origin of browsers
+which name one host
+
+
+=== an origin is not https://a.example:0
+--- location
+softfactory_cors_origin https://a.example:0; # here
+--- refused
+"https://a.example:0" is no origin of browsers
+between 1 and 65535
+
+
+=== an origin is not https://a.example:65536
+--- location
+softfactory_cors_origin https://a.example:65536; # here
+--- refused
+"https://a.example:65536" is no origin of browsers
+between 1 and 65535
+
+
+=== an origin is not https://a.example:08443
+--- location
+softfactory_cors_origin https://a.example:08443; # here
+--- refused
+"https://a.example:08443" is no origin of browsers
+between 1 and 65535
+
+
+=== an origin is not https://a.example:
+--- location
+softfactory_cors_origin https://a.example:; # here
+--- refused
+"https://a.example:" is no origin of browsers
+between 1 and 65535
+
+
+=== an origin is not https://bücher.example
+--- location
+softfactory_cors_origin https://bücher.example; # here
+--- refused
+"https://bücher.example" is no origin of browsers
+xn--
+
+
+=== an origin is not https://[::1
+--- location
+softfactory_cors_origin https://[::1; # here
+--- refused
+"https://[::1" is no origin of browsers
+an address of IPv6
+
+
+=== an origin is not https://[x]
+--- location
+softfactory_cors_origin https://[x]; # here
+--- refused
+"https://[x]" is no origin of browsers
+an address of IPv6
+
+
+=== an origin is not null
+--- location
+softfactory_cors_origin null; # here
+--- refused
+"null" is no origin of browsers
+which begin with
+
+
+=== an origin is not ftp://a.example
+--- location
+softfactory_cors_origin ftp://a.example; # here
+--- refused
+"ftp://a.example" is no origin of browsers
+which begin with
+
+
+=== a secret is not /etc/nginx/softfactory.secret
+--- location
+softfactory_jwt_secret /etc/nginx/softfactory.secret; # here
+--- refused
+secret "/etc/nginx/softfactory.secret" begins with
+use file:/path
+
+
+=== a secret is not ./softfactory.secret
+--- location
+softfactory_jwt_secret ./softfactory.secret; # here
+--- refused
+secret "./softfactory.secret" begins with
+use file:path
+
+
+=== a secret is not ../x
+--- location
+softfactory_jwt_secret ../x; # here
+--- refused
+secret "../x" begins with
+use file:path
+
+
+=== a secret is not ~/x
+--- location
+softfactory_jwt_secret ~/x; # here
+--- refused
+secret "~/x" begins with
+use file:/path
+
+
+=== a secret is not $PLATFORM_SECRET_KEY
+--- location
+softfactory_jwt_secret '$PLATFORM_SECRET_KEY'; # here
+--- refused
+secret "$PLATFORM_SECRET_KEY" begins with
+use env:NAME
+
+
+=== a secret is not FILE:/etc/x
+--- location
+softfactory_jwt_secret FILE:/etc/x; # here
+--- refused
+secret "FILE:/etc/x" begins with
+use file:path, in small letters
+
+
+=== a secret is not Env:X
+--- location
+softfactory_jwt_secret Env:X; # here
+--- refused
+secret "Env:X" begins with
+use env:NAME, in small letters
+
+
+=== a fixed token is not file:/etc/token
+--- location
+softfactory_token file:/etc/token user=1; # here
+--- refused
+token "file:/etc/token" would be that text
+
+
+=== a fixed token is not env:TOKEN
+--- location
+softfactory_token env:TOKEN user=1; # here
+--- refused
+token "env:TOKEN" would be that text
+
+
+=== sns_templates has no ttl
+--- location
+softfactory_cache_ttl sns_templates 5m; # here
+--- refused
+answers of endpoint "sns_templates" are never kept, those are of: review_campaigns
+performance_roi
+
+
+=== health has no ttl
+--- location
+softfactory_cache_ttl health 5m; # here
+--- refused
+answers of endpoint "health" are never kept, those are of: review_campaigns
+performance_roi
+
+
+=== dashboard_charts has no ttl
+--- location
+softfactory_cache_ttl dashboard_charts 5m; # here
+--- refused
+answers of endpoint "dashboard_charts" are never kept, those are of: review_campaigns
+performance_roi
+
+
+=== proxy_pass does not go to PostgreSQL: proxy_pass http://primary
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    proxy_pass http://primary;
+    }
+}
+--- refused
+proxy_pass in location "/x/" names upstream "primary", which is PostgreSQL's
+use softfactory_pass
+
+
+=== proxy_pass does not go to PostgreSQL: proxy_pass http://PRIMARY/x/
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    proxy_pass http://PRIMARY/x/;
+    }
+}
+--- refused
+proxy_pass in location "/x/" names upstream "PRIMARY", which is PostgreSQL's
+use softfactory_pass
+
+
+=== fastcgi_pass does not go to PostgreSQL: fastcgi_pass primary
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    fastcgi_pass primary;
+    }
+}
+--- refused
+fastcgi_pass in location "/x/" names upstream "primary", which is PostgreSQL's
+use softfactory_pass
+
+
+=== uwsgi_pass does not go to PostgreSQL: uwsgi_pass primary
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    uwsgi_pass primary;
+    }
+}
+--- refused
+uwsgi_pass in location "/x/" names upstream "primary", which is PostgreSQL's
+use softfactory_pass
+
+
+=== scgi_pass does not go to PostgreSQL: scgi_pass primary
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    scgi_pass primary;
+    }
+}
+--- refused
+scgi_pass in location "/x/" names upstream "primary", which is PostgreSQL's
+use softfactory_pass
+
+
+=== grpc_pass does not go to PostgreSQL: grpc_pass primary
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    grpc_pass primary;
+    }
+}
+--- refused
+grpc_pass in location "/x/" names upstream "primary", which is PostgreSQL's
+use softfactory_pass
+
+
+=== memcached_pass does not go to PostgreSQL: set $memcached_key x
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+    set $memcached_key x;
+    memcached_pass primary;
+    }
+}
+--- refused
+memcached_pass in location "/x/" names upstream "primary", which is PostgreSQL's
+use softfactory_pass
+
+
+=== not even in an if
+--- http
+server { # here
+    listen unix:DIR/other;
+    location /x/ {
+        if ($arg_x) { proxy_pass http://primary; }
+        return 204;
+    }
+}
+--- refused
+proxy_pass in location "/x/" names upstream "primary"
 
 
 === an upstream and a location are enough
@@ -1757,7 +2498,7 @@ upstream primary {
                     sslrootcert=DIR/ca.crt";
 }
 --- setup
-write_file("$dir/ca.crt", 'x', 0644);
+copy($ENV{SF_TEST_PG_CA}, "$dir/ca.crt");
 --- accepted
 
 
@@ -1788,7 +2529,8 @@ upstream primary {
 === files that the workers' user can read are good
 --- setup
 give(write_file("$dir/good", '*:*:*:*:secret', 0600));
-write_file("$dir/root-key", 'x', 0640);
+copy("$dir/tls.key", "$dir/root-key");
+chmod 0640, "$dir/root-key";
 if ($> == 0) {
     chown 0, (getgrnam $group)[2], "$dir/root-key";
 } else {
@@ -1797,9 +2539,102 @@ if ($> == 0) {
 --- upstream
 upstream primary {
     server 127.0.0.1:5432;
-    softfactory_pg "dbname=softfactory passfile=DIR/good sslmode=require
-                    sslkey=DIR/root-key sslcert=DIR/ca.crt";
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/good
+                    sslmode=require sslkey=DIR/root-key sslcert=DIR/tls.crt
+                    sslrootcert=DIR/bundle.crt sslcrldir=DIR/crl";
 }
+--- accepted
+
+
+=== a passfile may say it in many ways
+--- setup
+give(write_file("$dir/lines", <<'LINES', 0600));
+# the application's
+127.0.0.1:5432:other:app:secret
+other:*:*:*:secret
+127.0.0.1:*:softfactory:*:se\:cret
+::1:5432:softfactory:app:secret
+\db.example.com:5432:*:app:
+*:*:a\:b:app:x
+LINES
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    server 127.0.0.3:5432 down;
+    server [::1]:5432 backup;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- accepted
+
+
+=== of a socket the name is localhost, or its folder
+--- setup
+give(write_file("$dir/lines", 'localhost:*:softfactory:app:secret', 0600));
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines";
+}
+--- accepted
+
+
+=== a password needs no line
+--- setup
+give(write_file("$dir/lines", 'x', 0600));
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app passfile=DIR/lines
+                    password=x";
+}
+--- accepted
+
+
+=== a key may have a password
+--- setup
+give("$dir/locked.key");
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslkey=DIR/locked.key sslpassword=word
+                    sslcert=DIR/tls.crt";
+}
+--- accepted
+
+
+=== origins as browsers send them
+--- location
+softfactory_cors_origin http://localhost http://localhost:5000 https://a-b.c_d.e
+                        https://127.0.0.1:80 http://[::1]:443 http://[2001:db8::1]
+                        https://xn--bcher-kva.example https://a.example:65535;
+--- accepted
+
+
+=== other upstreams are nginx's own affair
+--- http
+upstream app { server 127.0.0.1:8000; }
+server {
+    listen unix:DIR/other;
+    location / { proxy_pass http://app; }
+    location /y { proxy_pass http://127.0.0.1:8001; }
+    location /z { fastcgi_pass app; }
+    location /v { set $up primary; proxy_pass http://$up; }
+}
+--- accepted
+
+
+=== what nginx cannot use with so few connections is warned of
+--- events
+worker_connections 7;
+--- warned
+worker_connections 7 leave nothing for clients
+up to 6 connections to PostgreSQL
+
+
+=== one more than that is enough
+--- events
+worker_connections 9;
 --- accepted
 
 
@@ -1853,7 +2688,7 @@ upstream primary {
     softfactory_pg "dbname=softfactory user=app";
     softfactory_listen direct;
 }
-upstream direct { server unix:PG; softfactory_pg "dbname=softfactory"; }
+upstream direct { server unix:PG; softfactory_pg "dbname=softfactory user=app"; }
 softfactory_zone api 4m;
 softfactory_zone other 64m;
 --- accepted
@@ -1872,7 +2707,7 @@ softfactory_cache_bypass $cookie_nocache $arg_nocache;
 --- server
 softfactory_cache_ttl review_campaigns stale=30s;
 softfactory_cache_ttl all error=1h;
-softfactory_cache_ttl sns_templates 1d;
+softfactory_cache_ttl analytics_funnel 1d;
 softfactory_cache api;
 --- location
 softfactory_cache_ttl review_campaigns error=5m stale=1m 10m;
@@ -2022,10 +2857,10 @@ for (['plain', '/health', 'http'], ['localhost', '/health', 'server'],
 }
 
 
-=== TEST 2: proxy_pass to such an upstream is an error with advice
+=== TEST 2: proxy_pass to such an upstream by a variable is an error with advice
 --- config
 location /api/ { softfactory_pass primary; }
-location /wrong { proxy_pass http://primary; }
+location /wrong { set $up primary; proxy_pass http://$up; }
 --- request
 GET /wrong
 --- error_code: 500

@@ -72,7 +72,7 @@ sub harmless {
 
     my $status = $res->{status} // 'none';
 
-    return "status $status" if $status !~ /^(?:200|400|401|404)$/;
+    return "status $status" if $status !~ /^(?:200|400|401|403|404)$/;
 
     if ($status == 200) {
         return $res->{body} =~ /\A[\[{].*[\]}]\n\z/s ? '' : 'no document';
