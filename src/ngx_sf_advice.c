@@ -16,6 +16,8 @@
 
 #define NGX_SF_ADVICE_FEW  20             /* requests that prove nothing */
 
+#define ngx_sf_advice_s(n)     ((n) == 1 ? "" : "s")
+
 
 static u_char *ngx_sf_advice_latency(u_char *buf, u_char *last,
     const ngx_sf_advice_endpoint_t *endpoint);
@@ -161,9 +163,14 @@ ngx_sf_advice_down(u_char *buf, u_char *last,
     if (server->down == 0) {
         return ngx_slprintf(buf, last,
                             "The database could not be reached for %ui "
-                            "statements: softfactory_cache_ttl all error= "
-                            "shows old answers meanwhile.",
-                            server->unavailable);
+                            "statement%s: %s.", server->unavailable,
+                            ngx_sf_advice_s(server->unavailable),
+                            server->bridged
+                            ? "error= of softfactory_cache_ttl shows what was "
+                              "in the cache, another server or replicas= "
+                              "would answer the rest"
+                            : "softfactory_cache_ttl all error= shows old "
+                              "answers meanwhile");
     }
 
     return ngx_slprintf(buf, last,
@@ -214,9 +221,10 @@ ngx_sf_advice_triggers(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%ui tables have no current triggers: run "
-                        "conf/postgresql/notify.sql as their owner.",
-                        server->uncovered);
+                        "Current triggers are missing on %ui table%s: run "
+                        "conf/postgresql/notify.sql as the owner.",
+                        server->uncovered,
+                        ngx_sf_advice_s(server->uncovered));
 }
 
 
@@ -229,9 +237,10 @@ ngx_sf_advice_broken(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%ui statements do not fit the schema: error.log "
-                        "names them; the tables must be those of "
-                        "conf/postgresql/schema.sql.", server->broken);
+                        "The schema did not fit %ui statement%s: error.log "
+                        "says what is missing; the tables must be those of "
+                        "conf/postgresql/schema.sql.", server->broken,
+                        ngx_sf_advice_s(server->broken));
 }
 
 
@@ -244,11 +253,12 @@ ngx_sf_advice_busy(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%ui statements were refused by a full queue and %ui "
+                        "A full queue refused %ui statement%s and %ui "
                         "waited too long: more connections= or heavy= in "
                         "softfactory_pg_pool if the database has room, else "
                         "a longer queue= and wait=, or fewer requests "
-                        "(limit_req).", server->busy, server->expired);
+                        "(limit_req).", server->busy,
+                        ngx_sf_advice_s(server->busy), server->expired);
 }
 
 
@@ -276,10 +286,10 @@ ngx_sf_advice_timeout(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%ui statements ran into their timeout: look for "
+                        "%ui statement%s ran into a timeout: look for "
                         "locks (pg_locks) and slow plans before timeout= or "
                         "heavy_timeout= of softfactory_pg_pool is raised.",
-                        server->timeout);
+                        server->timeout, ngx_sf_advice_s(server->timeout));
 }
 
 
@@ -328,9 +338,11 @@ ngx_sf_advice_evictions(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%ui entries had to make room for others, for %ui "
+                        "%ui %s had to make room for others, for %ui "
                         "requests: a larger softfactory_zone.",
-                        server->evictions, server->requests);
+                        server->evictions,
+                        server->evictions == 1 ? "entry" : "entries",
+                        server->requests);
 }
 
 

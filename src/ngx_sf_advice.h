@@ -38,6 +38,7 @@ typedef struct {
     ngx_uint_t                  busy;     /* refused by a full queue */
     ngx_uint_t                  expired;  /* waited too long */
     ngx_uint_t                  unavailable;
+    ngx_uint_t                  bridged;  /* error= holds everywhere */
     ngx_uint_t                  timeout;
     ngx_uint_t                  broken;   /* statements that do not fit */
     ngx_uint_t                  evictions;

@@ -44,7 +44,7 @@ static void ngx_sf_pg_conn_connect_handler(ngx_event_t *ev);
 static void ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc);
 static ngx_int_t ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_conn_timer_handler(ngx_event_t *ev);
-static void ngx_sf_pg_conn_notice(void *arg, const char *message);
+static void ngx_sf_pg_conn_notice(void *arg, const PGresult *res);
 static void ngx_sf_pg_conn_read_handler(ngx_event_t *rev);
 static void ngx_sf_pg_conn_write_handler(ngx_event_t *wev);
 static void ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc);
@@ -148,7 +148,7 @@ ngx_sf_pg_conn_start(ngx_sf_pg_conn_t *pgc)
         return NGX_ERROR;
     }
 
-    PQsetNoticeProcessor(pgc->pg, ngx_sf_pg_conn_notice, pgc->lane->pool);
+    PQsetNoticeReceiver(pgc->pg, ngx_sf_pg_conn_notice, pgc);
 
     c = ngx_get_connection(PQsocket(pgc->pg), pgc->lane->pool->log);
     if (c == NULL) {
@@ -316,15 +316,32 @@ ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
 }
 
 
-/* libpq would print notices to stderr */
+/*
+ * libpq would print notices to stderr.  What a server says before it closes a
+ * connection that asks for nothing is one of them: it is for the line about
+ * the loss, of which libpq knows only that it was not expected.
+ */
 
 static void
-ngx_sf_pg_conn_notice(void *arg, const char *message)
+ngx_sf_pg_conn_notice(void *arg, const PGresult *res)
 {
     u_char             line[NGX_MAX_ERROR_STR / 4];
-    ngx_sf_pg_pool_t  *pool = arg;
+    const char        *severity;
+    ngx_sf_pg_conn_t  *pgc = arg;
+    ngx_sf_pg_pool_t  *pool;
 
-    ngx_sf_pg_conn_one_line(line, sizeof(line), message);
+    pool = pgc->lane->pool;
+    severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+
+    if (severity && (ngx_strcmp(severity, "FATAL") == 0
+                     || ngx_strcmp(severity, "PANIC") == 0))
+    {
+        ngx_sf_pg_conn_one_line(pgc->farewell, NGX_SF_PG_FAREWELL,
+                                PQresultErrorMessage(res));
+        return;
+    }
+
+    ngx_sf_pg_conn_one_line(line, sizeof(line), PQresultErrorMessage(res));
 
     ngx_log_error(NGX_LOG_INFO, pool->log, 0,
                   "softfactory upstream \"%V\": %s", &pool->conf->name, line);
@@ -361,9 +378,10 @@ ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 
     if (PQconsumeInput(pgc->pg) != 1) {
 
-        /* what came before the end is still good */
+        /* what came before the end is still good, a farewell too */
 
         if (ngx_sf_pg_pipeline_results(pgc) == NGX_OK) {
+            (void) PQisBusy(pgc->pg);
             ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
         }
 
@@ -449,7 +467,8 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
     if (why->text) {
         ngx_sf_pg_conn_one_line(line, sizeof(line),
-                           pgc->pg ? PQerrorMessage(pgc->pg) : "");
+                           pgc->farewell[0] ? (char *) pgc->farewell
+                           : pgc->pg ? PQerrorMessage(pgc->pg) : "");
         ngx_sf_pg_log(pool, why->level, &pgc->server->conf->name, why->text,
                       (char *) line);
     }
@@ -474,6 +493,7 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pgc->answered = 0;
     pgc->overdue = 0;
     pgc->proved = 0;
+    pgc->farewell[0] = '\0';
 
     ngx_sf_pg_pipeline_unwind(pgc, reason);
 

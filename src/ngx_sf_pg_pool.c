@@ -851,8 +851,9 @@ ngx_sf_pg_log(ngx_sf_pg_pool_t *pool, ngx_uint_t level,
 
     if (pool->log_skipped) {
         ngx_log_error(level, pool->log, 0,
-                      "softfactory upstream \"%V\": %ui messages suppressed",
-                      &pool->conf->name, pool->log_skipped);
+                      "softfactory upstream \"%V\": %ui message%s suppressed",
+                      &pool->conf->name, pool->log_skipped,
+                      pool->log_skipped == 1 ? "" : "s");
         pool->log_skipped = 0;
     }
 

@@ -607,6 +607,7 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
     server->busy = errors[NGX_SF_PG_BUSY];
     server->expired = errors[NGX_SF_PG_EXPIRED];
     server->unavailable = errors[NGX_SF_PG_UNAVAILABLE];
+    server->bridged = ngx_sf_cache_conf_bridged(report->smcf);
     server->timeout = errors[NGX_SF_PG_TIMEOUT];
     server->broken = errors[NGX_SF_PG_BROKEN] + errors[NGX_SF_PG_DENIED];
     server->evictions = report->now.evictions - report->since->evictions;

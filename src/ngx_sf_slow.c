@@ -176,8 +176,8 @@ ngx_sf_slow_limited(ngx_sf_ctx_t *ctx, ngx_log_t *log)
     if (limit->second != now) {
         if (limit->skipped) {
             ngx_log_error(NGX_LOG_WARN, log, 0,
-                          "softfactory: %ui slow requests were not logged",
-                          limit->skipped);
+                          "softfactory: %ui slow request%s not logged",
+                          limit->skipped, limit->skipped == 1 ? "" : "s");
         }
 
         limit->second = now;

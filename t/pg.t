@@ -799,3 +799,53 @@ is(log_count(qr/"either": the primary is now unix:.*standby/) > 0, 1,
 [alert]
 [crit]
 [emerg]
+
+
+=== TEST 14: a connection that is lost says why, in the server's words
+--- http_config eval
+main::conf(dbname => $::A, pool => 'connections=1')
+. main::conf(name => 'busy', pool => 'connections=1 timeout=30s', conninfo =>
+             "dbname=$::A user=app application_name=busy")
+. main::conf(name => 'idle', pool => 'connections=1', conninfo =>
+             "dbname=$::A user=app application_name=idle "
+             . "options='-c idle_session_timeout=300ms'")
+--- config eval
+main::at('a', 'primary') . main::at('busy', 'busy') . main::at('idle', 'idle')
+--- check
+my $end = 'SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity'
+          . " WHERE datname = '$::A' AND application_name = ";
+
+sub said {
+    my ($upstream, $why) = @_;
+
+    return wait_until {
+        log_count(qr/\[warn\].*"$upstream", .*: connection lost: FATAL: +\Q$why/);
+    } "$upstream: $why";
+}
+
+# one that does nothing, by an administrator and by a timeout
+
+get("/$_$::CAMPAIGN/1") for 'a', 'busy', 'idle';
+ok(said('idle', 'terminating connection due to idle-session timeout'),
+   'a timeout of idle sessions');
+
+is(psql("${end}'softfactory/read'", user => 'postgres'), 1, 'one is ended');
+ok(said('primary', 'terminating connection due to administrator command'),
+   'an administrator, while it does nothing');
+
+# one at work; the read is sent again
+
+my $lock = hold($::LOCK, dbname => $::A);
+my $client = start("/busy$::CAMPAIGN/1");
+
+wait_until { sessions('busy/read', "wait_event_type = 'Lock'") } 'it waits';
+is(psql("${end}'busy/read'", user => 'postgres'), 1, 'another is ended');
+ok(said('busy', 'terminating connection due to administrator command'),
+   'an administrator, while it waits');
+$lock->release;
+like($client->finish->{body}, qr/"id":1\b/, 'its client is answered');
+
+# the next one begins anew, and its loss is not told with old words
+
+get("/a$::CAMPAIGN/1");
+is(log_count(qr/unexpectedly/), 0, 'no loss was unexpected');

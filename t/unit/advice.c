@@ -95,19 +95,32 @@ static const test_server_t  test_servers[] = {
     { "two are", { .down = 2 }, { "2 upstreams cannot be reached" } },
 
     { "it was down", { .unavailable = 9 },
-      { "9 statements", "softfactory_cache_ttl all error=" } },
+      { "9 statements: softfactory_cache_ttl all error=" } },
+
+    { "it was down, once", { .unavailable = 1 }, { "1 statement:" } },
+
+    { "it was down, and old answers were shown",
+      { .unavailable = 9, .bridged = 1 },
+      { "9 statements: error= of softfactory_cache_ttl shows what was",
+        "another server" } },
 
     { "the listener is lost", { .incoherent = 1 },
       { "softfactory_cache_incoherent_ttl", "softfactory_listen" } },
 
     { "tables without triggers", { .uncovered = 3 },
-      { "3 tables", "notify.sql" } },
+      { "3 tables:", "notify.sql" } },
+
+    { "a table without", { .uncovered = 1 }, { "1 table:" } },
 
     { "statements that do not fit", { .broken = 4 },
-      { "4 statements", "schema.sql" } },
+      { "4 statements:", "schema.sql" } },
+
+    { "one that does not fit", { .broken = 1 }, { "1 statement:" } },
 
     { "a full queue", { .busy = 5 },
       { "5 statements", "connections=", "queue=", "limit_req" } },
+
+    { "a full queue, for one", { .busy = 1 }, { "1 statement and 0 " } },
 
     { "waited too long", { .expired = 6, .queue_p95 = 2000 },
       { "6 waited too long", "wait=" } },
@@ -116,6 +129,8 @@ static const test_server_t  test_servers[] = {
 
     { "timeouts", { .timeout = 7 }, { "7 statements", "pg_locks",
                                       "timeout=" } },
+
+    { "a timeout", { .timeout = 1 }, { "1 statement ran" } },
 
     { "processors", { .cpu = 76 }, { "76.0 %", "above 75 %", "a node" } },
 
