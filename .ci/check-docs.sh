@@ -1,42 +1,28 @@
 #!/usr/bin/env bash
 #
-# make check-docs: each directive and variable that the C declares has a
-# section "### name" in README.md, a directive's with the lines syntax,
-# default and context; each directive stands in conf/softfactory.conf; each
-# endpoint of src/ngx_sf_api.c is named in README.md; README.md and the newest
-# entry of CHANGES name the version of src/ngx_sf_version.h.
+# make check-docs: each directive and variable that the module has (as
+# .ci/describe.sh tells) has a section "### name" in README.md, a directive's
+# with the lines syntax, default and context; each directive stands in
+# conf/softfactory.conf; each endpoint is named in README.md; README.md and the
+# newest entry of CHANGES name the version of src/ngx_sf_version.h.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 cd "$TOP"
-shopt -s nullglob
 
 README=README.md
 SAMPLE=conf/softfactory.conf
 CHANGES=CHANGES
-API=src/ngx_sf_api.c
+JSON=$BUILD/describe.json
 
 
-# rows TABLE FILE...: "file:line name" for the rows of all tables whose
-# declaration matches a regex: the row's first string is its name
+# names PART: of that list of the description, a line each
 
-rows() {
-    local table=$1
-    shift
-
-    TABLE=$table perl -ne '
-        $in = 1 if /^(?:static\s+)?(?:const\s+)?(?:$ENV{TABLE})\[/;
-        if ($in && /(?:^|\{)\s*(?:\.name\s*=\s*|\{\s*)?
-                     (?:ngx_string\()?"(\w+)"/x
-            && !$named)
-        {
-            print "$ARGV:$. $1\n";
-            $named = 1;
-        }
-        $named = 0 if $in && /^    \}|\},?\s*$/;
-        $in = $named = 0 if /^\};/;
-        close ARGV if eof' "$@"
+names() {
+    PART=$1 perl -MJSON::PP -0777 -ne '
+        print ref $_ ? $_->{name} : $_, "\n"
+            for @{decode_json($_)->{$ENV{PART}}}' "$JSON"
 }
 
 
@@ -56,35 +42,35 @@ section() {
 
 
 directive() {
-    local at=$1 name=$2 text line
+    local name=$1 text line
 
     text=$(section "$name"; echo .)
 
     if [ "$text" = . ]; then
-        echo "$at: directive $name has no section in $README"
+        echo "$README: directive $name has no section"
     else
         for line in syntax default context; do
             grep -qiE "^[-* ]*$line:" <<< "$text" ||
-                echo "$at: $README, section $name has no line \"$line:\""
+                echo "$README: section $name has no line \"$line:\""
         done
     fi
 
-    grep -qwF "$name" $SAMPLE || echo "$at: directive $name is not in $SAMPLE"
+    grep -qwF "$name" $SAMPLE || echo "$SAMPLE: directive $name is not there"
 }
 
 
 variable() {
-    local at=$1 name=$2
+    local name=$1
 
     [ "$(section "\$$name"; echo .)" != . ] ||
-        echo "$at: variable \$$name has no section in $README"
+        echo "$README: variable \$$name has no section"
 }
 
 
 endpoint() {
-    local at=$1 name=$2
+    local name=$1
 
-    grep -qwF "$name" $README || echo "$at: endpoint $name is not in $README"
+    grep -qwF "$name" $README || echo "$README: endpoint $name is not named"
 }
 
 
@@ -104,39 +90,30 @@ versions() {
 }
 
 
-# every KIND TABLE FILE...: checks all rows; none at all means that the tables
-# have a form that is not understood here
+# every KIND: none at all would mean that the description is broken
 
 every() {
-    local kind=$1 table=$2 list at name
-    shift 2
+    local name list
 
-    list=$(rows "$table" "$@")
-    [ -n "$list" ] || { echo "$1:1: no ${kind}s found"; return; }
+    list=$(names "${1}s")
+    [ -n "$list" ] || { echo "$JSON: no ${1}s"; return; }
 
-    while read -r at name; do
-        "$kind" "$at" "$name"
+    while read -r name; do
+        "$1" "$name"
     done <<< "$list"
 }
 
 
-for file in "$NAME.c" $API $README $SAMPLE $CHANGES; do
+for file in $README $SAMPLE $CHANGES; do
     [ -f "$file" ] || die "$file is missing"
 done
 
-variables=("$NAME.c")
-for file in src/*.c; do
-    ! grep -q '^static ngx_http_variable_t' "$file" || variables+=("$file")
-done
+.ci/describe.sh
 
 findings=$(
-    every directive 'ngx_command_t\s+\w+' "$NAME.c" src/*.c
-
-    if grep -q ngx_http_variable_t "${variables[@]}"; then
-        every variable 'ngx_http_variable_t\s+\w+' "${variables[@]}"
-    fi
-
-    every endpoint '\w+\s+ngx_sf_api' $API
+    every directive
+    every variable
+    every endpoint
     versions
 )
 

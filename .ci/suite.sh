@@ -4,7 +4,7 @@
 # sourced by test.sh and valgrind.sh after lib.sh.
 
 TEST=$BUILD/test
-TEST_MODULE=$BUILD/mod/ngx_http_softfactory_test_module.so
+MODULES=$TEST/modules
 
 
 # suite_database: a new PostgreSQL with small demo data, for this run
@@ -17,6 +17,21 @@ suite_database() {
     "$TOP/.ci/postgres.sh" start "$TEST/pg"
     "$TOP/.ci/postgres.sh" load "$TEST/pg" small
     eval "$("$TOP/.ci/postgres.sh" env "$TEST/pg")"
+}
+
+
+# suite_modules [FILE...]: copies of the modules and of those files, which make
+# at work beside this run does not touch
+
+suite_modules() {
+    rm -rf "$MODULES"
+    mkdir -p "$MODULES"
+    cp "$BUILD/$NAME.so" "$BUILD/mod/ngx_http_softfactory_test_module.so" \
+        "$@" "$MODULES"
+
+    TEST_NGINX_LOAD_MODULES="$MODULES/$NAME.so "
+    TEST_NGINX_LOAD_MODULES+=$MODULES/ngx_http_softfactory_test_module.so
+    export TEST_NGINX_LOAD_MODULES
 }
 
 

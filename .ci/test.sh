@@ -75,7 +75,7 @@ mkdir -p "$TEST"
 exec 8> "$BUILD/.test.lock"
 flock -n 8 || die "make test is at work already in this folder"
 
-.ci/build.sh
+.ci/describe.sh
 
 if [ -z "$QUICK" ]; then
     .ci/install.sh asan unit
@@ -106,8 +106,7 @@ export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export TEST_NGINX_BINARY=$TOP/.ci/nginx-keep-log.sh
 
 export SF_NGINX=/usr/sbin/nginx SF_REPORTS=$TEST/reports SF_TEST_SANITIZED=
-TEST_NGINX_LOAD_MODULES="$BUILD/$NAME.so $TEST_MODULE"
-export TEST_NGINX_LOAD_MODULES
+suite_modules
 suite nginx 300 "$@"
 
 if [ -n "$QUICK" ]; then
@@ -124,7 +123,8 @@ printf 'leak:%s\n' ngx_event_process_init ngx_regex_malloc \
 export LSAN_OPTIONS=suppressions=$TEST/lsan.suppress:print_suppressions=0
 export UBSAN_OPTIONS=print_stacktrace=1
 export ASAN_OPTIONS=detect_leaks=1,log_path=$TEST/reports-asan/asan
-export SF_NGINX=$BUILD/asan/nginx SF_REPORTS=$TEST/reports-asan
+suite_modules "$BUILD/asan/nginx"
+export SF_NGINX=$MODULES/nginx SF_REPORTS=$TEST/reports-asan
 export SF_TEST_SANITIZED=1
 unset TEST_NGINX_LOAD_MODULES
 suite asan 600 "$@"

@@ -15,7 +15,7 @@ PASSED=0
 FAILED=0
 
 .ci/install.sh build run test valgrind
-.ci/build.sh
+.ci/describe.sh
 mkdir -p "$TEST"
 exec 8> "$BUILD/.test.lock"
 flock -n 8 || die "make test is at work already in this folder"
@@ -25,8 +25,7 @@ suite_database
 export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export SF_TEST_SANITIZED=1 SF_REPORTS=$TEST/reports-valgrind
 export TEST_NGINX_BINARY=/usr/sbin/nginx
-TEST_NGINX_LOAD_MODULES="$BUILD/$NAME.so $TEST_MODULE"
-export TEST_NGINX_LOAD_MODULES
+suite_modules
 export TEST_NGINX_USE_VALGRIND="-q --keep-debuginfo=yes --leak-check=full \
 --show-leak-kinds=definite,indirect \
 --errors-for-leak-kinds=definite,indirect \

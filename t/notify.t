@@ -8,7 +8,6 @@
 use strict;
 use warnings;
 use lib 't/lib';
-use Compress::Raw::Zlib ();
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
@@ -200,36 +199,14 @@ sub in_schema {
 }
 
 
-# app_tables(): the list in src/ngx_sf_table.c: table => { keys, columns }
-
-sub app_tables {
-    open my $in, '<', 'src/ngx_sf_table.c' or die "src/ngx_sf_table.c: $!";
-    local $/;
-    my $c = <$in>;
-    my @tables;
-
-    while ($c =~ /^    \{ "(\w+)", \{ ([^}]*) \},\s*((?:"[^"]*"\s*)+)\}/mg) {
-        my ($name, $keys, $columns) = ($1, $2, $3);
-
-        $columns =~ s/[^\w,]//g;
-        push @tables, { name => $name, keys => [$keys =~ /"(\w+)"/g],
-                        columns => [split /,/, $columns] };
-    }
-
-    die 'no table in src/ngx_sf_table.c' if !@tables;
-    return @tables;
-}
-
-
-# version_of($table): as ngx_sf_table_version() has it
+# version_of($table): what its triggers have for an argument
 
 sub version_of {
     my ($name) = @_;
 
-    my ($t) = grep { $_->{name} eq $name } app_tables();
+    my ($t) = grep { $_->{name} eq $name } described('tables');
 
-    return sprintf '%08x', Compress::Raw::Zlib::crc32(
-        join "\0", $name, @{$t->{keys}}, join ',', @{$t->{columns}});
+    return $t->{version};
 }
 
 
@@ -238,7 +215,7 @@ sub version_of {
 sub all_states {
     my ($state) = @_;
 
-    return join '', map { "$_->{name}: $state\n" } app_tables();
+    return join '', map { "$_->{name}: $state\n" } described('tables');
 }
 
 
@@ -284,11 +261,11 @@ __DATA__
 --- check
 states('nothing is there yet', 3,
        join '', map { "$_->{name}: missing on public.$_->{name}"
-                      . " (insert delete update truncate)\n" } app_tables());
+                      . " (insert delete update truncate)\n" } described('tables'));
 installs('the file makes what is missing');
 states('all is there', 0, all_states('ok'));
 
-for (app_tables()) {
+for (described('tables')) {
     is(psql("SELECT string_agg(DISTINCT encode(tgargs, 'escape'), ' ')
                FROM pg_trigger WHERE tgrelid = '$_->{name}'::regclass
                                  AND NOT tgisinternal", dbname => $::DB),
@@ -384,7 +361,7 @@ psql("INSERT INTO payments (id, user_id, product_id, amount)
 psql("INSERT INTO campaign_applications (id, campaign_id, user_id, message)
       VALUES (1, 1, 1, 'm')", dbname => $::DB);
 
-for my $t (app_tables()) {
+for my $t (described('tables')) {
     my $id = psql("SELECT min(id) FROM $t->{name}", dbname => $::DB);
     my %is_key = map { $_ => 1 } @{$t->{keys}};
     my %read = map { $_ => 1 } 'id', @{$t->{keys}}, @{$t->{columns}};
@@ -644,7 +621,7 @@ my $are = sub {
     states($title, $status, join('', map {
             "$_->{name}: " . ($_->{name} eq 'sns_posts' ? $state
                               : 'table does not exist') . "\n"
-        } app_tables()), @parts);
+        } described('tables')), @parts);
 };
 
 in_schema('parts', <<'SQL');
@@ -757,7 +734,7 @@ my $are = sub {
     states($title, $status, join('', map {
             "$_->{name}: " . ($state{$_->{name}} // 'table does not exist')
             . "\n"
-        } app_tables()), @in);
+        } described('tables')), @in);
 };
 
 in_schema('states', <<'SQL');
@@ -852,7 +829,7 @@ in_schema();
 
 === TEST 8: what is wrong is said before anything is changed
 --- check
-my $known = join ', ', map { $_->{name} } app_tables();
+my $known = join ', ', map { $_->{name} } described('tables');
 my @in = (path => 'wrong');
 
 in_schema('wrong');
@@ -1016,7 +993,7 @@ my $remove = sub {
     my ($title, $left, %o) = @_;
 
     is(heard(sub { runs($title, $::REMOVE, 0, '', %o) }), 'triggers',
-       'who listens looks again');
+       "who listens looks again: $title");
     is(psql("SELECT (SELECT count(*) FROM pg_trigger
                       WHERE tgname LIKE 'softfactory%'
                         AND tgrelid IN (SELECT oid FROM pg_class
@@ -1068,7 +1045,7 @@ states('are missing', 3, join('', map {
         "$_->{name}: " . ($_->{name} =~ /^(?:users|payments)$/
             ? "missing on public.$_->{name} (insert delete update truncate)"
             : 'ok') . "\n"
-    } app_tables()));
+    } described('tables')));
 is(told("UPDATE users SET name = 's' WHERE id = 1;
          UPDATE sns_posts SET content = 's' WHERE id = 2"),
    'sns_posts user_id=1', 'and so is what they would tell');

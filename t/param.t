@@ -45,21 +45,14 @@ our @BAD = (
 );
 
 
-# names of the parameters of an endpoint, by its table in the source
+# names of what an endpoint reads of a query string
 
 sub params {
     my ($endpoint) = @_;
 
-    my $table = $endpoint->{params} or return;
-
-    open my $in, '<', 'src/ngx_sf_api.c' or die "src/ngx_sf_api.c: $!";
-    local $/;
-    my ($text) = <$in> =~ /\b$table\[\] = \{(.*?)\n?\};/s or die $table;
-
-    my %names = map { $_ => 1 } $text =~ /"(\w+)"/g;
-
-    $names{$_} = 1 for $text =~ /P_PAGES/ ? qw(page per_page) : ();
-    delete $names{id};
+    my %names = map { $_ => 1 } grep { defined }
+                map { @$_{qw(name alias since)} }
+                grep { $_->{type} ne 'ID' } @{$endpoint->{params}};
 
     return sort keys %names;
 }
@@ -144,7 +137,7 @@ for my $case (
     my ($query, $number) = @$case;
 
     my $doc = answers("/api/analytics/trends?$query", 200);
-    is($doc->{period}, $number, 'so it is');
+    is($doc->{period}, $number, "?$query: so it is");
 }
 
 is(answers('/api/analytics/trends', 200)->{period}, 30, 'without a query');
@@ -170,7 +163,8 @@ for my $case (
     my ($text, $value) = @$case;
 
     my $doc = answers("/api/analytics/advanced?period=0&metric=$text", 200);
-    is($doc->{metric}, token_of($value), 'so it is read');
+    is($doc->{metric}, token_of($value),
+       'so it is read: ' . substr $text, 0, 40);
 }
 
 # bytes need not be encoded at all
@@ -211,10 +205,11 @@ my $size = sub {
     my ($rows) = grep { ref } values %$doc;
     my $left = $total - $size * (($page // 1) - 1);
 
-    is(scalar(@$rows), $left < $size ? $left : $size, 'rows of the page');
+    is(scalar(@$rows), $left < $size ? $left : $size,
+       "$path: rows of the page");
     is_deeply([@$doc{qw(total current_page pages)}],
               [$total, $page // 1, int(($total + $size - 1) / $size)],
-              'its figures');
+              "$path: its figures");
 };
 
 for my $case (
@@ -284,8 +279,9 @@ my $page = sub {
     my ($path, $rows, $pages) = @_;
 
     my $doc = answers($path, 200);
-    is(scalar(@{(grep { ref } values %$doc)[0]}), $rows, 'rows');
-    is($doc->{pages}, $pages, 'pages');
+    is(scalar(@{(grep { ref } values %$doc)[0]}), $rows,
+       "$path: rows");
+    is($doc->{pages}, $pages, "$path: pages");
 };
 
 $page->('/api/review/campaigns', 10, 101);
@@ -443,7 +439,7 @@ for my $text ('2026-02-29', '1900-02-29', '2026-13-01', '2026-00-01',
 {
     my $doc = answers("/api/sns/analytics?start_date=$text"
                       . '&end_date=2026-03-01', 200);
-    is($doc->{data}{period}{start}, '"2026-01-30"', 'is no date');
+    is($doc->{data}{period}{start}, '"2026-01-30"', "$text is no date");
 }
 
 
@@ -544,7 +540,7 @@ for my $token ('a' x 8000, '.' x 8000, 'a.' x 4000, '..', '.', '=', ' ',
     my $res = get('/api/sns/posts', token => $token);
 
     is($res->{status}, 401, 'a token is refused: ' . substr $token, 0, 20);
-    is(harmless($res), '', 'and nothing else');
+    is(harmless($res), '', 'and nothing else: ' . substr $token, -20);
 }
 
 is(get('/api/dashboard/summary',
@@ -560,7 +556,7 @@ for my $headers (
     my $res = get('/api/sns/posts', token => undef, headers => $headers);
 
     is($res->{status}, 401, 'no token in ' . substr $headers->[0], 0, 40);
-    is(harmless($res), '', 'and nothing else');
+    is(harmless($res), '', 'and nothing else: ' . substr $headers->[0], 0, 40);
 }
 
 # a body of a GET is read and forgotten

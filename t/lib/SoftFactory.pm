@@ -28,8 +28,8 @@ use Test::Nginx::Socket ();
 use Exporter 'import';
 
 our @EXPORT = qw(conf api operators defaults jwt psql ask truth rows scratch
-                 install_notify zone_status endpoints request get wire answers
-                 fails document float_text token_of);
+                 install_notify zone_status described endpoints request get wire
+                 answers fails document float_text token_of);
 
 our $SECRET = 'a secret of the tests';
 
@@ -294,68 +294,34 @@ sub zone_status {
 }
 
 
-# endpoints(): the rows of src/ngx_sf_api.c, as hashes of name, path, access
-# (USER, ANONYMOUS, ANYONE), product, params (the name of their table), and
-# sql, total, tags, total_tags, ttl, missing, body, document if they have one;
-# personal, when a statement of theirs names the user
+# described($part): what the module is made of, as it says itself: the list of
+# that name in build/describe.json; t/modules/ngx_sf_test_describe.c has the
+# names and what stands in each
 
-sub endpoints {
-    open my $in, '<', 'src/ngx_sf_api.c' or die "src/ngx_sf_api.c: $!";
-    local $/;
-    my $c = <$in>;
-    my $all = $c;
+my $described;
 
-    $c =~ s{.*const ngx_sf_row_t  ngx_sf_api\[\] = \{}{}s;
-    $c =~ s{"\s*\n\s*"}{}g;
+sub described {
+    my ($part) = @_;
 
-    my @rows;
+    if (!$described) {
+        my $file = "$ENV{SF_TEST_BUILD}/describe.json";
 
-    while ($c =~ m{\{ \s* \.name \s = \s "(\w+)" (.*?) \}, \s*\n
-                   | NGX_SF_(\w+)_ROW\( "(\w+)", \s* "([^"]+)", \s*
-                     (\w+) (?: , \s* \w+, \s* (\d+), \s* "([^"]+)" )? }gsx)
-    {
-        if ($1) {
-            my %row = (name => $1);
-            my $fields = $2;
-
-            $row{$1} = $2
-                while $fields =~ m{\.(\w+) \s = \s "? ([^",]+?) "? \s* (?:,|$)
-                                  }gx;
-            $row{access} =~ s/^NGX_SF_//;
-            push @rows, \%row;
-
-        } else {
-            push @rows, { name => $4, path => $5,
-                          access => $3 eq 'DOCUMENT' ? 'ANYONE' : 'USER',
-                          { HEAVY => 'sql', CONSTANT => 'body',
-                            DOCUMENT => 'document' }->{$3} => $6,
-                          $7 ? (ttl => $7, tags => $8) : () };
-        }
+        open my $in, '<', $file or die "$file: $!, run .ci/describe.sh";
+        local $/;
+        $described = JSON::PP::decode_json(<$in>);
     }
 
-    die "no endpoint in src/ngx_sf_api.c" if !@rows;
+    my $list = $described->{$part} // [];
+    die "no $part in build/describe.json" if !@$list;
 
-    for my $row (@rows) {
-        $row->{personal} = grep { names_user($all, $_) }
-                           grep { defined } @$row{qw(sql total)};
-    }
-
-    return @rows;
+    return @$list;
 }
 
 
-# names_user($c, $name): whether a text that is defined there has "$user", in
-# itself or in a macro
+# endpoints(): copies of their objects
 
-sub names_user {
-    my ($c, $name) = @_;
-
-    my ($text) = $c =~ /\b$name\[\] =\n(.*?);\n/s;
-    ($text) = $c =~ /^#define $name\s((?:.*\\\n)*.*)/m if !defined $text;
-
-    return defined $text
-           && ($text =~ /\$user\b/
-               || grep { names_user($c, $_) } $text =~ /\b(NGX_SF_\w+)/g);
+sub endpoints {
+    return map { { %$_ } } described('endpoints');
 }
 
 

@@ -20,7 +20,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_test.h"
 
 
 typedef struct {
@@ -50,7 +50,7 @@ static ngx_int_t ngx_sf_test_send(ngx_http_request_t *r,
 static void ngx_sf_test_cleanup(void *data);
 
 
-static const char *const  ngx_sf_test_lanes[] = {
+const char *const  ngx_sf_test_lanes[] = {
     "read", "heavy", "write", "listen"
 };
 
@@ -61,6 +61,13 @@ static ngx_command_t  ngx_sf_test_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE4,
       ngx_sf_test_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_test_describe"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_sf_test_describe,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+#
+# describe.sh: build/describe.json, which says what the module is made of:
+# directives, variables, endpoints, products, tables, metrics.  The module
+# itself writes it, by t/modules/ngx_sf_test_describe.c, where its form stands.
+# Made anew when the module is.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+"$TOP/.ci/build.sh"
+
+alone describe
+
+TEST_SO=$BUILD/mod/ngx_http_softfactory_test_module.so
+OUT=$BUILD/describe
+JSON=$BUILD/describe.json
+
+if [ "$JSON" -nt "$BUILD/$NAME.so" ] && [ "$JSON" -nt "$TEST_SO" ]; then
+    exit 0
+fi
+
+mkdir -p "$OUT"
+cat > "$OUT/nginx.conf" << CONF
+load_module $BUILD/$NAME.so;
+load_module $TEST_SO;
+pid nginx.pid;
+error_log stderr;
+events { }
+
+http {
+    access_log off;
+    client_body_temp_path tmp;
+    proxy_temp_path tmp;
+    fastcgi_temp_path tmp;
+    uwsgi_temp_path tmp;
+    scgi_temp_path tmp;
+    softfactory_test_describe $JSON.new;
+}
+CONF
+
+within 60 "nginx -t" /usr/sbin/nginx -t -q -e stderr -p "$OUT/" \
+    -c "$OUT/nginx.conf" || die "cannot describe the module"
+mv "$JSON.new" "$JSON"

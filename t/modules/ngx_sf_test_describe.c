@@ -1,0 +1,336 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * What the module is made of, as JSON, for tests and checks: they read no C.
+ *
+ *     http {
+ *         softfactory_test_describe FILE;
+ *     }
+ *
+ * writes FILE when the configuration is read, and nginx -t is enough for that;
+ * .ci/describe.sh does it and leaves build/describe.json.  An object, whose
+ * keys are
+ *
+ *     directives  names
+ *     variables   names, without the "$"
+ *     endpoints   objects in the order of the rows: name, path, method, access
+ *                 (ANYONE, ANONYMOUS, USER), params, personal (whether one of
+ *                 its answers differs from user to user), and what the row
+ *                 has of product, lane, sql, total (texts), tags, total_tags,
+ *                 ttl, missing, forbidden, body; document: true, where a
+ *                 function makes it
+ *       params    objects: name, type (as in ngx_sf_param_type_e), def, min,
+ *                 max, and where there are some alias, since, and choices:
+ *                 values
+ *     products    slugs, in the order of their bits
+ *     tables      objects: name, keys, columns (without the keys), version (as
+ *                 the triggers have it)
+ *     families    objects of metrics: name, type, help
+ *
+ * All of it is known when the configuration is read, some 60 KB; the file is
+ * new each time.
+ */
+
+
+#include "ngx_sf_test.h"
+#include "ngx_sf_exposition.h"
+#include "ngx_sf_table.h"
+
+#include <jansson.h>
+
+
+static json_t *ngx_sf_test_directives(ngx_conf_t *cf);
+static json_t *ngx_sf_test_variables(ngx_conf_t *cf);
+static json_t *ngx_sf_test_endpoints(ngx_conf_t *cf);
+static json_t *ngx_sf_test_products(ngx_conf_t *cf);
+static json_t *ngx_sf_test_tables(ngx_conf_t *cf);
+static json_t *ngx_sf_test_families(ngx_conf_t *cf);
+
+
+typedef struct {
+    const char                 *name;
+    json_t                   *(*make)(ngx_conf_t *cf);
+} ngx_sf_test_part_t;
+
+
+static const ngx_sf_test_part_t  ngx_sf_test_parts[] = {
+    { "directives", ngx_sf_test_directives },
+    { "variables", ngx_sf_test_variables },
+    { "endpoints", ngx_sf_test_endpoints },
+    { "products", ngx_sf_test_products },
+    { "tables", ngx_sf_test_tables },
+    { "families", ngx_sf_test_families },
+    { NULL, NULL }
+};
+
+
+static const char *const  ngx_sf_test_access[] = {
+    "ANYONE", "ANONYMOUS", "USER"
+};
+
+
+static const char *const  ngx_sf_test_types[] = {
+    "END", "ID", "STRING", "LIST", "LIST_ONE", "INT", "INT_DEFAULT",
+    "INT_STRICT", "TEXT", "CHOICE", "DATE", "SEARCH", "PAGE", "PAGE_SIZE"
+};
+
+
+static void
+ngx_sf_test_text(json_t *object, const char *key, const char *text)
+{
+    if (text) {
+        json_object_set_new(object, key, json_string(text));
+    }
+}
+
+
+static json_t *
+ngx_sf_test_directives(ngx_conf_t *cf)
+{
+    json_t         *out;
+    ngx_uint_t      i;
+    ngx_command_t  *cmd;
+    ngx_module_t   *module;
+
+    out = json_array();
+
+    for (i = 0; cf->cycle->modules[i]; i++) {
+        module = cf->cycle->modules[i];
+
+        if (module != &ngx_http_softfactory_module) {
+            continue;
+        }
+
+        for (cmd = module->commands; cmd->name.len; cmd++) {
+            json_array_append_new(out, json_string((char *) cmd->name.data));
+        }
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_variables(ngx_conf_t *cf)
+{
+    json_t                     *out;
+    ngx_uint_t                  i;
+    ngx_hash_key_t             *key;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    out = json_array();
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    key = cmcf->variables_keys->keys.elts;
+
+    for (i = 0; i < cmcf->variables_keys->keys.nelts; i++) {
+        if (ngx_strncmp(key[i].key.data, "softfactory_", 12) == 0) {
+            json_array_append_new(out,
+                                  json_stringn((char *) key[i].key.data,
+                                               key[i].key.len));
+        }
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_params(const ngx_sf_param_t *param)
+{
+    json_t                 *out, *object, *choices;
+    const ngx_sf_choice_t  *choice;
+
+    out = json_array();
+
+    for ( /* void */ ; param && param->type != NGX_SF_PARAM_END; param++) {
+
+        object = json_pack("{s:s, s:I, s:I, s:I}",
+                           "type", ngx_sf_test_types[param->type],
+                           "def", (json_int_t) param->def,
+                           "min", (json_int_t) param->min,
+                           "max", (json_int_t) param->max);
+
+        ngx_sf_test_text(object, "name", param->name);
+        ngx_sf_test_text(object, "alias", param->alias);
+        ngx_sf_test_text(object, "since", param->since);
+
+        if (param->choices) {
+            choices = json_array();
+
+            for (choice = param->choices; choice->value; choice++) {
+                json_array_append_new(choices, json_string(choice->value));
+            }
+
+            json_object_set_new(object, "choices", choices);
+        }
+
+        json_array_append_new(out, object);
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_endpoint(const ngx_sf_endpoint_t *endpoint)
+{
+    json_t              *out;
+    ngx_uint_t           personal;
+    const ngx_sf_row_t  *row;
+
+    row = endpoint->row;
+    personal = (endpoint->answer && endpoint->answer->personal)
+               || (endpoint->total && endpoint->total->personal);
+
+    out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b}", "name", row->name,
+                    "path", row->path,
+                    "method", row->method == NGX_HTTP_GET ? "GET" : "other",
+                    "access", ngx_sf_test_access[row->access],
+                    "params", ngx_sf_test_params(row->params),
+                    "personal", (int) personal);
+
+    ngx_sf_test_text(out, "product", row->product);
+    ngx_sf_test_text(out, "sql", row->sql);
+    ngx_sf_test_text(out, "tags", row->tags);
+    ngx_sf_test_text(out, "total", row->total);
+    ngx_sf_test_text(out, "total_tags", row->total_tags);
+    ngx_sf_test_text(out, "missing", row->missing);
+    ngx_sf_test_text(out, "forbidden", row->forbidden);
+    ngx_sf_test_text(out, "body", row->body);
+
+    if (row->sql) {
+        ngx_sf_test_text(out, "lane", ngx_sf_test_lanes[row->lane]);
+    }
+
+    if (row->ttl) {
+        json_object_set_new(out, "ttl", json_integer(row->ttl));
+    }
+
+    if (row->document) {
+        json_object_set_new(out, "document", json_true());
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_endpoints(ngx_conf_t *cf)
+{
+    json_t              *out;
+    ngx_uint_t           i;
+    ngx_sf_main_conf_t  *smcf;
+
+    out = json_array();
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        json_array_append_new(out,
+                              ngx_sf_test_endpoint(&smcf->endpoints[i]));
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_products(ngx_conf_t *cf)
+{
+    json_t              *out;
+    ngx_str_t           *slug;
+    ngx_uint_t           i;
+    ngx_sf_main_conf_t  *smcf;
+
+    out = json_array();
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    slug = smcf->products.elts;
+
+    for (i = 0; i < smcf->products.nelts; i++) {
+        json_array_append_new(out, json_stringn((char *) slug[i].data,
+                                                slug[i].len));
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_tables(ngx_conf_t *cf)
+{
+    char         version[9];
+    size_t       len;
+    json_t      *out, *keys, *columns;
+    ngx_uint_t   i, n;
+    const char  *p;
+
+    out = json_array();
+
+    for (i = 0; i < ngx_sf_table_count(); i++) {
+
+        keys = json_array();
+        columns = json_array();
+
+        for (n = 0; n < NGX_SF_TABLE_KEYS && ngx_sf_tables[i].keys[n]; n++) {
+            json_array_append_new(keys, json_string(ngx_sf_tables[i].keys[n]));
+        }
+
+        for (p = ngx_sf_tables[i].columns; *p; p += len + (p[len] == ',')) {
+            len = strcspn(p, ",");
+            json_array_append_new(columns, json_stringn(p, len));
+        }
+
+        ngx_sprintf((u_char *) version, "%08xD%Z", ngx_sf_table_version(i));
+
+        json_array_append_new(out,
+            json_pack("{s:s, s:o, s:o, s:s}", "name", ngx_sf_tables[i].name,
+                      "keys", keys, "columns", columns, "version", version));
+    }
+
+    return out;
+}
+
+
+static json_t *
+ngx_sf_test_families(ngx_conf_t *cf)
+{
+    json_t                 *out;
+    const ngx_sf_family_t  *family;
+
+    out = json_array();
+
+    for (family = ngx_sf_families; family->name; family++) {
+        json_array_append_new(out,
+            json_pack("{s:s, s:s, s:s}", "name", family->name, "type",
+                      family->type, "help", family->help));
+    }
+
+    return out;
+}
+
+
+char *
+ngx_sf_test_describe(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    int                        failed;
+    json_t                    *out;
+    ngx_str_t                 *value;
+    const ngx_sf_test_part_t  *part;
+
+    value = cf->args->elts;
+    out = json_object();
+
+    for (part = ngx_sf_test_parts; part->name; part++) {
+        json_object_set_new(out, part->name, part->make(cf));
+    }
+
+    failed = json_dump_file(out, (char *) value[1].data, JSON_INDENT(1));
+    json_decref(out);
+
+    return failed ? "cannot write the file" : NGX_CONF_OK;
+}
