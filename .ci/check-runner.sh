@@ -2,7 +2,8 @@
 #
 # Whether the runner of the suite (suite.py, limit.py) notices what it is there
 # for: t/runner has a file that waits for ever, one that leaves a process, one
-# that ends early and one that fails.  A matter of seconds.
+# that ends early, one that fails, one whose tests cannot be told from each
+# other.  A matter of seconds.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -36,17 +37,19 @@ begin=$SECONDS
 status=0
 
 python3 .ci/suite.py runner 3 "$OUT" \
-    t/runner/{good,hangs,leaves,early,fails}.t > "$OUT/log" 2>&1 || status=$?
+    t/runner/{good,hangs,leaves,early,fails,alike}.t > "$OUT/log" 2>&1 ||
+    status=$?
 
 [ "$status" = 1 ] || findings+="status $status"$'\n'
-says 'suite runner 2 of 5: t/runner/hangs.t, 0.'
+says 'suite runner 2 of 6: t/runner/hangs.t, 0.'
 says 't/runner/hangs.t: took more than 3 s and was ended'
 says 'the last test: ok 1 - TEST 1: this ends'
 says "was running: sleep $((1000 + SF_RUNNER))"
 says "t/runner/leaves.t: left behind: sleep $((2000 + SF_RUNNER))"
 says 't/runner/early.t: 3 tests were planned, 1 were run'
 says 'not ok 1 - this is wrong'
-says '6 passed, 4 failed'
+says 't/runner/alike.t: 20 tests have the title - Allow'
+says '26 passed, 5 failed'
 gone suite.py
 
 status=0

@@ -11,7 +11,8 @@ one
     last test that it has got to is named;
     that ends early: a plan that does not fit, a status without a test that
     failed;
-    that leaves processes behind: those are named, and ended.
+    that leaves processes behind: those are named, and ended;
+    that has one title for many tests: nobody could tell which one failed.
 """
 
 import collections
@@ -23,6 +24,7 @@ import time
 import limit
 
 SHOWN = 200                     # lines of one file
+ALIKE = 12                      # tests with one title
 TEST = re.compile(rb"(not )?ok\b(?: (\d+))?(.*)")
 PLAN = re.compile(rb"1\.\.(\d+)(?: |$)")
 
@@ -37,6 +39,7 @@ class File:
         self.plan = None
         self.last = b"none"
         self.shown = collections.Counter()
+        self.titles = collections.Counter()
 
     def hear(self, lines):
         for line in lines:
@@ -48,6 +51,7 @@ class File:
                 self.passed += good
                 self.failed += not good
                 self.last = line
+                self.titles[test[3]] += 1
                 if not good:
                     self.show(line)
             elif plan:
@@ -77,6 +81,13 @@ class File:
             self.say("status %d, though no test failed" % status)
         elif done == 0:
             self.say("no test was run")
+
+        # Test::Nginx has titles of its own, with the block's name before them
+
+        for title, n in self.titles.items():
+            if n > ALIKE and not re.match(rb" - \S+ TEST \d+:", title):
+                self.say("%d tests have the title%s: name the case in it"
+                         % (n, title.decode(errors="replace")))
 
     def run(self, seconds):
         command = limit.Command(["perl", self.path], pipe=True,

@@ -943,7 +943,7 @@ my $kpis = sub {
         growth => value_of('%', $growth),
         total_users => value_of('users', $users),
         active_subscriptions => value_of('subscriptions', $subscriptions),
-    });
+    }, title => "$users users, $subscriptions, revenue $revenue");
 };
 
 my $sql = sub { one($_, $main::EMPTY) for @_ };

@@ -505,12 +505,13 @@ for ($etag, "W/$etag", "$other, $etag", "$etag, $other", "$other,W/$etag",
 
     is(x($res), '304 HIT', "If-None-Match: $_");
     is($res->{body} . ($res->{headers}{'content-length'} // ''), '',
-       'no body');
-    is(etag($res), $etag, 'the tag of the answer');
-    is($res->{headers}{'cache-control'}, 'public, no-cache', 'Cache-Control');
-    is($res->{headers}{vary}, 'Accept-Encoding', 'Vary');
-    like($res->{headers}{age}, qr/^\d+$/, 'Age');
-    ok(!asked($res), 'no statement');
+       "$_: no body");
+    is(etag($res), $etag, "$_: the tag of the answer");
+    is($res->{headers}{'cache-control'}, 'public, no-cache',
+       "$_: Cache-Control");
+    is($res->{headers}{vary}, 'Accept-Encoding', "$_: Vary");
+    like($res->{headers}{age}, qr/^\d+$/, "$_: Age");
+    ok(!asked($res), "$_: no statement");
 }
 
 for ($other, "W/$other", '""', 'x', substr($etag, 1, -1), "x$etag",
@@ -1222,8 +1223,8 @@ for my $key (sort keys %body) {
     my ($row) = grep { path($_, $user) eq $path } @::ROWS;
 
     is(x($res), $row->{sql} ? '200 STALE' : '200 HIT', "$key without it");
-    ok($res->{body} eq $body{$key}{body}, 'is as it was');
-    cmp_ok(age($res), '>=', 1, 'with its age') if $row->{sql};
+    ok($res->{body} eq $body{$key}{body}, "$key is as it was");
+    cmp_ok(age($res), '>=', 1, "$key with its age") if $row->{sql};
 }
 
 my $etag = etag($body{"1 $::CAMPAIGN"});
@@ -1548,7 +1549,7 @@ for my $sql ('TRUNCATE review_bookmarks',
     for (1, 2) {
         my $res = by($_, '/api/review/bookmarks');
 
-        is(x($res), '200 MISS', "$sql: user $_");
+        is(x($res), '200 MISS', $sql =~ s/\s+/ /gr . ": user $_");
         is($res->{body}, by($_, '/off/api/review/bookmarks')->{body},
            'has it right');
     }
@@ -1603,10 +1604,10 @@ for my $n (1, 2) {
                  && ($left == 0 || $res->{body} =~ /"soon 2"/);
 
         ok($ok, "$_ without it, on time") or diag($res->{body});
-        is(x($res), '200 MISS', 'it was made anew');
-        like($res->{body}, qr/"total":$left\b/, 'its total is right')
+        is(x($res), '200 MISS', "$_ was made anew, of $left");
+        like($res->{body}, qr/"total":$left\b/, "$_: its total is $left")
             if !/per_page/;
-        is(x(get($_)), '200 HIT', 'and is kept');
+        is(x(get($_)), '200 HIT', "$_ is kept, of $left");
     }
 
     $end += 1;
@@ -1914,7 +1915,7 @@ for my $row (@::CACHED) {
     $all->();
     like($moved->(purge("endpoint=$row->{name}")), qr/^200 \w/,
          "endpoint=$row->{name}");
-    is(x(by(1, path($row))), '200 MISS', 'is dropped');
+    is(x(by(1, path($row))), '200 MISS', "$row->{name} is dropped");
 }
 
 # all

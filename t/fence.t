@@ -381,7 +381,7 @@ my %none = (
 
 for my $name (sort keys %none) {
     is(wrote('none', @{$none{$name}}), 'wrote', "a write: $name");
-    is(told(at($b, $::POSTS)), $old, 'no fence');
+    is(told(at($b, $::POSTS)), $old, "no fence: $name");
 }
 
 at($a, '/api/unknown?v=1:none:1', method => 'HEAD');
@@ -399,7 +399,8 @@ for my $method (qw(PUT DELETE PATCH POST)) {
     $::GATE->shut;
     is(wrote($method, method => $method, path => '/api/unknown'), 'wrote',
        "a write: $method");
-    like(told(at($b, $::POSTS)), qr/^BYPASS \d+ $method$/, 'a fence');
+    like(told(at($b, $::POSTS)), qr/^BYPASS \d+ $method$/,
+         "a fence: $method");
 }
 
 $::GATE->open;

@@ -275,7 +275,7 @@ my @clients = map { start("$::CAMPAIGN/$_") } 1 .. $n;
 
 sleep 0.1;
 $lock->release;
-is($_->finish->{status}, 200, 'a slow one') for @clients;
+is($clients[$_]->finish->{status}, 200, "slow one $_") for 0 .. $#clients;
 sleep 0.1;
 
 # two workers, a second that may end meanwhile

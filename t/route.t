@@ -171,10 +171,11 @@ sub same_head {
         for $get, $head;
 
     is($head->{body}, '', "no body: HEAD $path");
-    is($head->{status}, $get->{status}, 'the same status');
-    is_deeply($head->{headers}, $get->{headers}, 'the same headers');
+    is($head->{status}, $get->{status}, "the same status: HEAD $path");
+    is_deeply($head->{headers}, $get->{headers},
+              "the same headers: HEAD $path");
     is($head->{headers}{'content-length'}, length $get->{body},
-       'and the right length');
+       "and the right length: HEAD $path");
     return $get;
 }
 
@@ -211,7 +212,8 @@ for my $endpoint (endpoints()) {
         my $res = request('OPTIONS', path_of($endpoint), token => $token);
 
         is("$res->{status} $res->{headers}{allow} $res->{body}",
-           '200 GET, HEAD, OPTIONS ', "OPTIONS $endpoint->{path}");
+           '200 GET, HEAD, OPTIONS ',
+           "OPTIONS $endpoint->{path}, token " . ($token // 'none'));
     }
 }
 
@@ -227,7 +229,8 @@ for my $endpoint (endpoints()) {
 
         SoftFactory::judge($res, 405, { error => '"Method not allowed"' },
                            "$method $endpoint->{path}");
-        is($res->{headers}{allow}, 'GET, HEAD, OPTIONS', 'Allow');
+        is($res->{headers}{allow}, 'GET, HEAD, OPTIONS',
+           "$method $endpoint->{path}: Allow");
     }
 }
 
@@ -249,8 +252,10 @@ for my $endpoint (endpoints()) {
     is($res->{headers}{'cache-control'},
        $public ? 'public, no-cache' : 'private, no-cache',
        "$endpoint->{path} is " . ($public ? 'public' : 'private'));
-    is($res->{headers}{'content-length'}, length $res->{body}, 'its length');
-    is($res->{headers}{'access-control-allow-origin'}, undef, 'no CORS');
+    is($res->{headers}{'content-length'}, length $res->{body},
+       "$endpoint->{path}: its length");
+    is($res->{headers}{'access-control-allow-origin'}, undef,
+       "$endpoint->{path}: no CORS");
 }
 
 is(get('/api/sns/posts', token => undef)->{headers}{'cache-control'},
@@ -389,6 +394,6 @@ for my $endpoint (endpoints()) {
 
     fails($path, 404, 'Not found', title => 'off');
     fails($path, 404, 'Not found', title => 'off', token => undef);
-    is(request($_, $path)->{status}, 404, "no $_ either")
+    is(request($_, $path)->{status}, 404, "no $_ $path either")
         for qw(OPTIONS POST HEAD);
 }

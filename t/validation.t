@@ -103,7 +103,7 @@ sub is_down {
 
     my $res = get($path, %o);
     like($res->{headers}{'retry-after'} // 'none', qr/^[1-9]\d*$/,
-         'Retry-After');
+         "$path: Retry-After");
 }
 
 
@@ -147,8 +147,10 @@ for my $endpoint (endpoints()) {
     fails($path, 401, $main::MISSING, token => undef);
     fails($path, 401, $main::MISSING, token => undef,
           headers => ['Authorization: Basic ZGVtbw==']);
-    fails($path, 401, $main::INVALID, token => $_) for @tokens;
-    fails($path, 401, $main::INACTIVE, token => $_) for @nobody;
+    fails($path, 401, $main::INVALID, token => $tokens[$_],
+          title => "wrong token $_") for 0 .. $#tokens;
+    fails($path, 401, $main::INACTIVE, token => $nobody[$_],
+          title => "token $_ of nobody") for 0 .. $#nobody;
 
     # and that is all they are told
 
@@ -255,13 +257,14 @@ for my $endpoint (endpoints()) {
             SoftFactory::judge($res, 405,
                                { error => '"Method not allowed"' },
                                "$method $path");
-            is($res->{headers}{allow}, 'GET, HEAD, OPTIONS', 'Allow');
+            is($res->{headers}{allow}, 'GET, HEAD, OPTIONS',
+               "$method $path: Allow");
         }
     }
 
     my $res = request('OPTIONS', $path);
     is($res->{status}, 200, "OPTIONS $path");
-    is($res->{body}, '', 'without a body');
+    is($res->{body}, '', "OPTIONS $path: without a body");
 
     next if $path !~ m{^/api/};
 
