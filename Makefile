@@ -2,7 +2,7 @@
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
-	docker-test load load-10k
+	docker-test load load-10k fresh-test
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -12,6 +12,9 @@ run:        ## serve http://localhost:9000 with demo data [PORT= SIZE=large]
 
 test:       ## everything: checks, unit tests, both nginx builds, PostgreSQL
 	@.ci/test.sh
+
+fresh-test: ## make run and make test in a fresh clone, in a bare Debian
+	@.ci/fresh.sh
 
 asan:       ## build/asan/nginx: nginx and module with ASan and UBSan
 	@.ci/install.sh build asan

@@ -29,6 +29,7 @@ declare -A GROUP=(
     [npm]="nodejs npm"
     [docker]="podman buildah runc mmdebstrap jq catatonit docker-compose
               netavark aardvark-dns iptables iproute2 curl openssl"
+    [fresh]="mmdebstrap git util-linux"
     [image]="nginx libpq5 libjansson4"
     [standins]="postgresql prometheus wget"
 )
