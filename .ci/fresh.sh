@@ -36,9 +36,9 @@ base() {
     within 900 mmdebstrap mmdebstrap -q --variant=minbase \
         --include=git,make,ca-certificates \
         --hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr "$release" \
-        "$BASE.new" $sources > "$PLACE/base.log" 2>&1 ||
+        "$PLACE/base.new.tar" $sources > "$PLACE/base.log" 2>&1 ||
         die "cannot make a base, see $PLACE/base.log"
-    mv "$BASE.new" "$BASE"
+    mv "$PLACE/base.new.tar" "$BASE"
 }
 
 

@@ -1,0 +1,308 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The table of verified tokens: what is found in it is the token that was
+ * verified, by the keys that it was verified with, for as long as it is good.
+ * Tokens are made here, as in jwt.c.
+ */
+
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include "ngx_sf.h"
+#include "unit.h"
+
+
+#define TEST_NOW       1000
+#define TEST_EXP       2000
+#define TEST_SECRET    "test-platform-secret-key"
+#define TEST_HEADER    "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
+#define TEST_MANY      40000        /* more than there are places */
+#define TEST_MAX_LEN   1024         /* of a token that is kept */
+#define TEST_M         0x5bd1e995   /* of ngx_murmur_hash2() */
+
+
+static ngx_sf_tokens_t   *test_tokens;
+static ngx_sf_jwt_key_t  *test_key, *test_other_key;
+static ngx_array_t       *test_keys, *test_same_keys, *test_other_keys;
+
+
+static u_char *
+test_base64url(u_char *p, const u_char *data, size_t len)
+{
+    ngx_str_t  src, dst;
+
+    src.data = (u_char *) data;
+    src.len = len;
+    dst.data = p;
+    ngx_encode_base64url(&dst, &src);
+
+    return p + dst.len;
+}
+
+
+static ngx_str_t
+test_token(const char *payload)
+{
+    u_char     buf[8192], mac[EVP_MAX_MD_SIZE], *p;
+    unsigned   len;
+
+    p = test_base64url(buf, (const u_char *) TEST_HEADER,
+                       strlen(TEST_HEADER));
+    *p++ = '.';
+    p = test_base64url(p, (const u_char *) payload, strlen(payload));
+
+    (void) HMAC(EVP_sha256(), TEST_SECRET, strlen(TEST_SECRET), buf, p - buf,
+                mac, &len);
+
+    *p++ = '.';
+    p = test_base64url(p, mac, len);
+
+    return unit_str((char *) buf, p - buf);
+}
+
+
+static ngx_str_t
+test_user(ngx_uint_t user, size_t padding)
+{
+    char  payload[4096];
+
+    ngx_memzero(payload, sizeof(payload));
+    ngx_sprintf((u_char *) payload,
+                "{\"type\":\"access\",\"user_id\":%ui,\"exp\":%d,\"x\":\"",
+                user, TEST_EXP);
+    ngx_memset(payload + strlen(payload), 'x', padding);
+    strcat(payload, "\"}");
+
+    return test_token(payload);
+}
+
+
+static ngx_array_t *
+test_array(ngx_sf_jwt_key_t *key)
+{
+    ngx_array_t        *keys;
+    ngx_sf_jwt_key_t  **place;
+
+    keys = ngx_array_create(unit_pool, 1, sizeof(ngx_sf_jwt_key_t *));
+    place = ngx_array_push(keys);
+    *place = key;
+
+    return keys;
+}
+
+
+static const char *
+test_ask(const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
+    int64_t *user)
+{
+    ngx_pool_t           *temp;
+    const char           *reason;
+    ngx_sf_jwt_claims_t   claims;
+
+    ngx_memzero(&claims, sizeof(ngx_sf_jwt_claims_t));
+    temp = ngx_create_pool(4096, &unit_log);
+
+    reason = ngx_sf_token_claims(test_tokens, temp, token, keys, now,
+                                 &claims);
+    *user = claims.user_id;
+    ngx_destroy_pool(temp);
+
+    return reason;
+}
+
+
+static ngx_uint_t
+test_good(const ngx_str_t *token, ngx_uint_t user)
+{
+    int64_t  found;
+
+    return test_ask(token, test_keys, TEST_NOW, &found) == NULL
+           && found == (int64_t) user;
+}
+
+
+static void
+test_begin(void)
+{
+    ngx_str_t  secret = ngx_string(TEST_SECRET), other = ngx_string("other");
+
+    test_key = ngx_sf_jwt_key_create(unit_pool, &secret);
+    test_other_key = ngx_sf_jwt_key_create(unit_pool, &other);
+    test_keys = test_array(test_key);
+    test_same_keys = test_array(test_key);
+    test_other_keys = test_array(test_other_key);
+    test_tokens = ngx_sf_tokens_create((ngx_cycle_t *) ngx_cycle);
+}
+
+
+/* first verified, then found: the answers are the same */
+
+static void
+test_twice(void)
+{
+    int64_t      user;
+    ngx_str_t    token;
+    ngx_uint_t   round;
+    const char  *reason;
+
+    token = test_user(7, 0);
+
+    for (round = 1; round <= 2; round++) {
+        unit_ok(test_good(&token, 7), "it is good, round %u",
+                (unsigned) round);
+
+        reason = test_ask(&token, test_other_keys, TEST_NOW, &user);
+        unit_ok(reason != NULL, "not by other keys, round %u: %s",
+                (unsigned) round, reason ? reason : "good");
+
+        reason = test_ask(&token, test_same_keys, TEST_NOW, &user);
+        unit_ok(reason == NULL && user == 7,
+                "by the same key in another location, round %u",
+                (unsigned) round);
+
+        reason = test_ask(&token, NULL, TEST_NOW, &user);
+        unit_ok(reason != NULL, "not without a key, round %u",
+                (unsigned) round);
+
+        reason = test_ask(&token, test_keys, TEST_EXP - 1, &user);
+        unit_ok(reason == NULL, "in its last second, round %u",
+                (unsigned) round);
+
+        reason = test_ask(&token, test_keys, TEST_EXP + 60, &user);
+        unit_ok(reason != NULL, "not when it has expired, round %u",
+                (unsigned) round);
+    }
+}
+
+
+/*
+ * Another text with the same length and hash: two words of the signature are
+ * changed so that the second takes back what the first has done.  A word is
+ * mixed by k * m, k ^ k >> 24, k * m before it is put in, which can be undone.
+ */
+
+static uint32_t
+test_mix(uint32_t k)
+{
+    k *= TEST_M;
+    k ^= k >> 24;
+
+    return k * TEST_M;
+}
+
+
+static uint32_t
+test_unmix(uint32_t k)
+{
+    uint32_t    inverse;
+    ngx_uint_t  i;
+
+    /* Newton's iteration: each step doubles the bits that are right */
+
+    inverse = TEST_M;
+
+    for (i = 0; i < 5; i++) {
+        inverse *= 2 - TEST_M * inverse;
+    }
+
+    k *= inverse;
+    k ^= k >> 24;
+
+    return k * inverse;
+}
+
+
+/* the hash as it stands before the word at that place */
+
+static uint32_t
+test_before(const ngx_str_t *token, size_t at)
+{
+    size_t    i;
+    uint32_t  h, word;
+
+    h = (uint32_t) token->len;
+
+    for (i = 0; i < at; i += 4) {
+        ngx_memcpy(&word, token->data + i, 4);
+        h = h * TEST_M ^ test_mix(word);
+    }
+
+    return h;
+}
+
+
+static void
+test_collision(void)
+{
+    size_t       at;
+    int64_t      user;
+    uint32_t     word, h;
+    ngx_str_t    token, forged;
+    const char  *reason;
+
+    token = test_user(8, 0);
+    unit_ok(test_good(&token, 8), "it is known");
+
+    forged = unit_str((char *) token.data, token.len);
+    at = (token.len - 12) & ~3;
+
+    forged.data[at] ^= 1;
+    h = test_before(&forged, at + 4);
+    word = test_unmix(test_before(&token, at + 8) ^ h * TEST_M);
+    ngx_memcpy(forged.data + at + 4, &word, 4);
+
+    unit_ok(ngx_murmur_hash2(forged.data, forged.len)
+            == ngx_murmur_hash2(token.data, token.len)
+            && ngx_memcmp(forged.data, token.data, token.len) != 0,
+            "another text of the same hash");
+
+    reason = test_ask(&forged, test_keys, TEST_NOW, &user);
+    unit_ok(reason != NULL, "is not taken for it");
+}
+
+
+/* a token in use stays known, the latest is known, and none is wrong */
+
+static void
+test_room(void)
+{
+    ngx_str_t    token, stays, late;
+    ngx_uint_t   i, good;
+
+    good = 0;
+    stays = test_user(9, 0);
+
+    for (i = 0; i < TEST_MANY; i++) {
+        token = test_user(100 + i, 0);
+        good += test_good(&token, 100 + i) && test_good(&token, 100 + i);
+        good += test_good(&stays, 9);
+    }
+
+    unit_ok(good == 2 * TEST_MANY, "all of them are good: %u",
+            (unsigned) good);
+
+    late = test_user(10, TEST_MAX_LEN);
+    unit_ok(test_good(&late, 10) && test_good(&late, 10),
+            "so is one that is too long to be kept");
+}
+
+
+int
+main(void)
+{
+    unit_init();
+    test_begin();
+    test_twice();
+    test_collision();
+    test_room();
+
+    ngx_sf_tokens_destroy(test_tokens);
+
+    return unit_done();
+}
