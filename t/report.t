@@ -252,7 +252,7 @@ my $report = main::report();
 is($report->{summary}{total_errors}, 1, 'an error');
 is($report->{summary}{error_endpoint_count}, 1, 'of an endpoint');
 is($report->{database}{errors}{timeout}, 1, 'a timeout');
-ok((grep { /ran into their timeout/ }
+ok((grep { /ran into a timeout/ }
     @{$report->{summary}{recommendations}}), 'what to do');
 --- no_error_log
 [crit]
@@ -301,7 +301,7 @@ wait_until {
     $_->finish for @more;
     sleep 0.1;
 
-    log_count(qr/softfactory: \d+ slow requests were not logged/);
+    log_count(qr/softfactory: \d+ slow requests? not logged/);
 } 'a line tells of the others', 30;
 
 unlike(error_log(), qr/hidden/, 'and not what stood in a query string');
@@ -440,3 +440,40 @@ is((status('')->{endpoints}[0] // {})->{minute}, 4,
 is_deeply([map { $before->{$_} } qw(requests errors hits p95_ms failed)],
           [0, undef, undef, undef, undef], 'nothing has no share')
     if $before;
+
+
+
+=== TEST 9: what is set already is not recommended
+--- http_config eval
+$::P = main::pg_server('away');
+$::P->psql('', file => "$ENV{SF_TEST_SQL}/schema.sql", user => 'app');
+
+main::conf(zone => 'api 8m', server => "unix:$::P->{socket} fail_timeout=1s",
+           dbname => 'softfactory');
+--- config eval
+<<'CONF'
+softfactory_cache_ttl all error=1h;
+location /api/ { softfactory_pass primary; }
+location = /report { softfactory_report; }
+CONF
+--- check
+sub recommended {
+    return join "\n", @{report()->{summary}{recommendations}};
+}
+
+$::P->stop;
+is(get($::CAMPAIGN)->{status}, 503, 'the database is away');
+$::P->start;
+wait_until { get($::CAMPAIGN)->{status} == 200 } 'and back';
+
+# gauges are told once a second
+
+wait_until { recommended() =~ /could not be reached for/ } 'it is told';
+like(recommended(), qr/statements?: error= of softfactory_cache_ttl shows/,
+     'error= is there');
+unlike(recommended(), qr/softfactory_cache_ttl all error=/,
+       'it is not recommended');
+--- no_error_log
+[alert]
+[crit]
+[emerg]
