@@ -37,6 +37,8 @@ static char *ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_http_softfactory_listen_schema(ngx_conf_t *cf,
+    ngx_command_t *cmd, void *conf);
 
 static ngx_int_t ngx_http_softfactory_endpoint_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
@@ -115,6 +117,13 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       NGX_HTTP_MAIN_CONF_OFFSET,
       offsetof(ngx_sf_main_conf_t, lease),
       &ngx_http_softfactory_lease_bounds },
+
+    { ngx_string("softfactory_listen_schema"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_softfactory_listen_schema,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
 
     { ngx_string("softfactory_pass"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,
@@ -547,6 +556,7 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
     }
 
     smcf->lease = NGX_CONF_UNSET_MSEC;
+    smcf->look = NGX_CONF_UNSET_MSEC;
 
     return smcf;
 }
@@ -558,6 +568,7 @@ ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_sf_main_conf_t  *smcf = conf;
 
     ngx_conf_init_msec_value(smcf->lease, 2000);
+    ngx_conf_init_msec_value(smcf->look, 5000);
 
     return NGX_CONF_OK;
 }
@@ -585,6 +596,42 @@ ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post, void *data)
         return "must be between 0s and 10m: clocks are to be set, tokens "
                "are not to live longer";
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_softfactory_listen_schema(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf)
+{
+    ngx_sf_main_conf_t  *smcf = conf;
+
+    ngx_str_t  *value;
+    ngx_msec_t  look;
+
+    if (smcf->look != NGX_CONF_UNSET_MSEC) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        smcf->look = 0;
+        return NGX_CONF_OK;
+    }
+
+    look = ngx_parse_time(&value[1], 0);
+
+    if (look == (ngx_msec_t) NGX_ERROR) {
+        return "must be a time or \"off\"";
+    }
+
+    if (look < NGX_SF_LISTEN_LOOK_MIN || look > NGX_SF_LISTEN_LOOK_MAX) {
+        return "must be between 250ms and 1h, or \"off\"";
+    }
+
+    smcf->look = look;
 
     return NGX_CONF_OK;
 }

@@ -873,6 +873,8 @@ struct ngx_sf_main_conf_s {
     ngx_array_t                 operators;    /* of ngx_sf_loc_conf_t * with
                                                  a purge or a status */
     ngx_msec_t                  lease;    /* softfactory_listen_lease */
+    ngx_msec_t                  look;     /* softfactory_listen_schema, 0:
+                                             off */
     ngx_sf_metrics_t           *metrics;  /* NULL: nothing is passed to us */
     u_char                     *observer; /* file of the last location that
                                              shows metrics, NULL: none */

@@ -349,7 +349,7 @@ ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
            && confirmed
            && (ngx_msec_int_t) (fresh->now - confirmed)
               <= (ngx_msec_int_t) fresh->lease
-           && (fresh->source->uncovered & fresh->tables) == 0;
+           && (fresh->tables & ~fresh->source->covered) == 0;
 }
 
 

@@ -443,6 +443,7 @@ ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     }
 
     slcf->zone->lease = smcf->lease;
+    slcf->zone->look = smcf->look;
     slcf->max_entry = ngx_min(slcf->max_entry,
                               slcf->zone->shm_zone->shm.size / 8);
 

@@ -215,7 +215,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_listener_state, NGX_SF_LISTENER_QUEUE },
 
     { "softfactory_listener_uncovered_tables", "gauge",
-      "Tables without current triggers.",
+      "Tables whose changes are not told.",
       ngx_sf_family_listener_state, NGX_SF_LISTENER_UNCOVERED },
 
     { "softfactory_listener_notifications_total", "counter",
@@ -229,6 +229,14 @@ const ngx_sf_family_t  ngx_sf_families[] = {
     { "softfactory_listener_flushes_total", "counter",
       "Times that everything was dropped.",
       ngx_sf_family_listener, ngx_sf_in_source(epochs) },
+
+    { "softfactory_listener_schema_changes_total", "counter",
+      "Changes of what tables are that were seen.",
+      ngx_sf_family_listener, ngx_sf_in_source(changes) },
+
+    { "softfactory_listener_schema_changed_timestamp_seconds", "gauge",
+      "When the last one was seen, 0: none was.",
+      ngx_sf_family_listener, ngx_sf_in_source(changed_at) },
 
     { "softfactory_connections", "gauge",
       "Connections of clients to this nginx, by state.",
@@ -745,7 +753,7 @@ ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
         default: /* NGX_SF_LISTENER_UNCOVERED */
             value = 0;
 
-            for (n = source->uncovered; n; n &= n - 1) {
+            for (n = ngx_sf_zone_uncovered(source); n; n &= n - 1) {
                 value++;
             }
         }

@@ -108,7 +108,7 @@ static json_t *
 ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
 {
     json_t             *list;
-    ngx_uint_t          i, down, unheard;
+    ngx_uint_t          i, down, unheard, blind;
     ngx_msec_int_t      age;
     ngx_sf_origin_t    *origin;
     ngx_sf_source_t    *source;
@@ -121,6 +121,7 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
     origin = smcf->origins.elts;
     down = 0;
     unheard = 0;
+    blind = 0;
 
     for (i = 0; i < smcf->pools.nelts; i++) {
         down |= pgcf[i]->primary && !pgcf[i]->listener
@@ -130,8 +131,12 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
     for (i = 0; i < smcf->origins.nelts; i++) {
         source = smcf->worker->sources[i];
 
-        unheard |= source && !origin[i].primary->listen_off
-                   && !ngx_sf_zone_coherent(source, smcf->lease, &age);
+        if (source == NULL || origin[i].primary->listen_off) {
+            continue;
+        }
+
+        unheard |= !ngx_sf_zone_coherent(source, smcf->lease, &age);
+        blind |= source->blind != 0;
     }
 
     if (down) {
@@ -140,6 +145,10 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
 
     if (unheard) {
         json_array_append_new(list, json_string("listener"));
+    }
+
+    if (blind) {
+        json_array_append_new(list, json_string("schema"));
     }
 
     ngx_sf_sample_fallback(smcf->metrics, &minute);

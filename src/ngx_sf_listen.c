@@ -20,13 +20,14 @@
  *   CONNECTING   owner or candidate: LISTEN is being sent, and sent again
  *   LISTENING    LISTEN is in force; the owner begins at once, a candidate
  *                waits for the owner
- *   CHECKING     owner: the epoch has moved, which tables have triggers?
- *   UP           owner: heartbeats, and a look at the triggers now and then
+ *   CHECKING     owner: what does the catalogue say of the tables?
+ *   UP           owner: heartbeats, and another look now and then
  *
  * owner.  Any worker takes the place of an owner that is gone, or that has
- * not run for a while (a stopped process).  It says LISTEN, and after that is
- * in force it moves the epoch: what was committed before has gone unheard.
- * The same when the connection was lost.  An owner that cannot connect for
+ * not run for a while (a stopped process).  It says LISTEN, after that is in
+ * force it looks at the catalogue, and then it moves the epoch: what was
+ * committed before has gone unheard, or unseen.  The same when the connection
+ * was lost.  An owner that cannot connect for
  * long leaves the place to others, whose luck may be better.
  *
  * candidate.  After a reload a worker of the new configuration takes over from
@@ -56,8 +57,6 @@
 #define NGX_SF_LISTEN_HOLD       1000     /* an exiting owner stays */
 #define NGX_SF_LISTEN_WAIT       2000     /* a candidate, for the owner */
 
-#define NGX_SF_LISTEN_UNKNOWN    ((ngx_uint_t) -1)
-
 
 /* what a look at the election means for this worker */
 
@@ -82,7 +81,7 @@ static ngx_sf_listen_move_e ngx_sf_listen_stand(ngx_sf_listen_t *l,
 static ngx_sf_listen_move_e ngx_sf_listen_serve(ngx_sf_listen_t *l);
 static ngx_sf_listen_move_e ngx_sf_listen_wait(ngx_sf_listen_t *l,
     ngx_uint_t vacant);
-static void ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t uncovered);
+static void ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t inherits);
 static void ngx_sf_listen_yield(ngx_sf_listen_t *l);
 static ngx_uint_t ngx_sf_listen_gone(ngx_sf_listen_t *l, ngx_pid_t pid);
 static ngx_uint_t ngx_sf_listen_tired(ngx_sf_listen_t *l);
@@ -116,7 +115,6 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
     l->primary = primary;
     l->direct = pool->conf != primary;
     l->log = cycle->log;
-    l->reported = NGX_SF_LISTEN_UNKNOWN;
 
     l->tick.handler = ngx_sf_listen_tick_handler;
     l->tick.data = l;
@@ -216,7 +214,9 @@ ngx_sf_listen_arm(ngx_sf_listen_t *l)
         break;
 
     case NGX_SF_LISTEN_UP:
-        left = l->sent + NGX_SF_LISTEN_HEARTBEAT - ngx_current_msec;
+        left = ngx_min((ngx_msec_int_t) (l->sent + NGX_SF_LISTEN_HEARTBEAT
+                                         - ngx_current_msec),
+                       (ngx_msec_int_t) (l->look_at - ngx_current_msec));
 
         if (left > 0 && left < (ngx_msec_int_t) delay) {
             delay = left;
@@ -400,7 +400,7 @@ ngx_sf_listen_stand(ngx_sf_listen_t *l, ngx_uint_t vacant, ngx_uint_t open)
     }
 
     if (vacant) {
-        ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
+        ngx_sf_listen_claim(l, 0);
         return NGX_SF_LISTEN_START;
     }
 
@@ -439,7 +439,7 @@ ngx_sf_listen_wait(ngx_sf_listen_t *l, ngx_uint_t vacant)
     }
 
     if (vacant) {
-        ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
+        ngx_sf_listen_claim(l, 0);
 
         return l->state == NGX_SF_LISTEN_LISTENING ? NGX_SF_LISTEN_BEGIN
                                                    : NGX_SF_LISTEN_STAY;
@@ -462,18 +462,23 @@ ngx_sf_listen_wait(ngx_sf_listen_t *l, ngx_uint_t vacant)
     /* a new configuration may also name another server */
 
     if (gap >= 0 || source->listened != l->server) {
-        ngx_sf_listen_claim(l, NGX_SF_LISTEN_ALL);
+        ngx_sf_listen_claim(l, 0);
         return NGX_SF_LISTEN_BEGIN;
     }
 
-    ngx_sf_listen_claim(l, source->uncovered);
+    ngx_sf_listen_claim(l, 1);
 
     return NGX_SF_LISTEN_INHERIT;
 }
 
 
+/*
+ * What the last look has found goes on from owner to owner, so that the next
+ * one is compared with it; which tables are covered, only without a gap.
+ */
+
 static void
-ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t uncovered)
+ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t inherits)
 {
     ngx_sf_source_t  *source;
 
@@ -483,13 +488,17 @@ ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t uncovered)
     source->owner_generation = l->zone->generation;
     source->owner_slot = l->zone->nslot;
     source->seen = ngx_current_msec;
-    source->uncovered = uncovered;
+
+    if (!inherits) {
+        source->schema.covered = 0;
+        source->covered = 0;
+    }
 
     if (source->candidate == ngx_pid) {
         source->candidate = 0;
     }
 
-    l->uncovered = uncovered;
+    l->schema = source->schema;
 }
 
 
@@ -555,18 +564,15 @@ ngx_sf_listen_tired(ngx_sf_listen_t *l)
 }
 
 
-/* the owner listens: what was committed before has not been heard */
+/*
+ * The owner listens: what was committed before has not been heard.  The epoch
+ * moves when the first look is over; until then there is no new lease.
+ */
 
 static void
 ngx_sf_listen_begin(ngx_sf_listen_t *l)
 {
-    l->uncovered = NGX_SF_LISTEN_ALL;
-
-    ngx_sf_tags_move_all(l->zone, l->index);
-
-    if (ngx_sf_listen_confirm(l) != NGX_OK) {
-        return;
-    }
+    l->schema.covered = 0;
 
     ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                   "softfactory upstream \"%V\": listening on %V",
@@ -588,8 +594,7 @@ ngx_sf_listen_inherit(ngx_sf_listen_t *l)
                   &l->primary->name,
                   ngx_sf_pg_server_name(l->pool, l->server));
 
-    l->reported = l->uncovered;
-    l->check_at = ngx_current_msec;
+    ngx_sf_listen_look_inherit(l);
 
     ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
     ngx_sf_listen_next(l);
@@ -615,7 +620,9 @@ ngx_sf_listen_confirm(ngx_sf_listen_t *l)
     }
 
     source->seen = ngx_current_msec;
-    source->uncovered = l->uncovered;
+    source->schema = l->schema;
+    source->covered = l->schema.covered;
+    source->blind = l->misses >= NGX_SF_LISTEN_MISSES;
     source->listened = l->server;
     source->server = l->direct ? 0 : l->server;
     source->queue_usage = l->usage;

@@ -19,7 +19,11 @@ typedef struct ngx_sf_listen_s  ngx_sf_listen_t;
 
 #define NGX_SF_LISTEN_STATEMENTS  3
 
-#define NGX_SF_LISTEN_LEASE_MIN   1000    /* ms */
+/* in ms */
+
+#define NGX_SF_LISTEN_LEASE_MIN   1000
+#define NGX_SF_LISTEN_LOOK_MIN    250
+#define NGX_SF_LISTEN_LOOK_MAX    3600000
 
 
 /*

@@ -6,19 +6,15 @@
 
 /*
  * What is said on the listening connection: LISTEN, heartbeats, now and then
- * a look at the triggers; and what is heard there, answers and notifications.
+ * a look at the catalogue (ngx_sf_listen_look.c); and what is heard there,
+ * answers and notifications.
  *
  * One statement is under way at a time, and the time at which it was sent is
  * what its answer proves (ngx_sf_listen_confirm).  Answers count only when they
  * come from the server that LISTEN was said to, and only for the owner: others
  * do not get beyond LISTENING.
  *
- * The look at the triggers finds the tables that are uncovered.  It is made
- * at the beginning, every ten seconds, and soon after the database has said
- * that triggers come or go.  When a table is covered again everything is
- * dropped: what was read while a change could go unheard must not live on.
- *
- * (PostgreSQL manual, LISTEN, NOTIFY, pg_trigger.)
+ * (PostgreSQL manual, LISTEN, NOTIFY.)
  */
 
 
@@ -27,9 +23,6 @@
 
 /* in ms */
 
-#define NGX_SF_LISTEN_CHECK      10000    /* of the triggers */
-#define NGX_SF_LISTEN_RECHECK    250      /* the next one, at the soonest */
-#define NGX_SF_LISTEN_RETRY      2000     /* the next one, after a failure */
 #define NGX_SF_LISTEN_BACKOFF    4000     /* after errors, at most */
 
 
@@ -38,12 +31,9 @@
 typedef enum {
     NGX_SF_LISTEN_SAY = 0,
     NGX_SF_LISTEN_BEAT,
-    NGX_SF_LISTEN_TRIGGERS
+    NGX_SF_LISTEN_LOOK
 } ngx_sf_listen_statement_e;
 
-
-static ngx_int_t ngx_sf_listen_values(ngx_cycle_t *cycle,
-    ngx_sf_listen_t *l);
 
 static void ngx_sf_listen_send(ngx_sf_listen_t *l,
     ngx_sf_listen_statement_e what);
@@ -53,8 +43,6 @@ static void ngx_sf_listen_failed(ngx_sf_listen_t *l,
     ngx_sf_listen_statement_e what, ngx_sf_pg_outcome_e outcome);
 static void ngx_sf_listen_said(ngx_sf_listen_t *l);
 static void ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res);
-static void ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res);
-static void ngx_sf_listen_report(ngx_sf_listen_t *l);
 
 static void ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub,
     const char *channel, const char *payload);
@@ -63,34 +51,13 @@ static void ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub,
 static void ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub);
 
 
-/*
- * TRIGGERS: $1 names, $2 versions; the tables of which a part, partitions and
- * children included, lacks a trigger.  No part is locked.
- */
-
 static const ngx_sf_pg_statement_t  ngx_sf_listen_statements[] = {
 
     { 0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0 },
 
     { 0, ngx_string("heartbeat"),
       "/* heartbeat */ SELECT pg_is_in_recovery(),"
-      " (pg_notification_queue_usage() * 1000000)::int", 0, 2 },
-
-    { 0, ngx_string("triggers"),
-      "/* triggers */ WITH RECURSIVE part (name, version, relid) AS ("
-      " SELECT name, version, to_regclass(name)::oid"
-      " FROM unnest($1::text[], $2::text[]) AS t (name, version)"
-      " UNION"
-      " SELECT name, version, inhrelid"
-      " FROM part JOIN pg_inherits ON inhparent = relid)"
-      " SELECT DISTINCT name FROM part WHERE ("
-      " SELECT count(*) FROM pg_trigger"
-      " WHERE tgrelid = relid AND tgenabled = 'A'"
-      " AND tgname IN ('softfactory_notify_insert',"
-      " 'softfactory_notify_update', 'softfactory_notify_delete',"
-      " 'softfactory_notify_truncate')"
-      " AND tgargs = convert_to(version, 'UTF8') || decode('00', 'hex'))"
-      " <> 4", 2, 1 }
+      " (pg_notification_queue_usage() * 1000000)::int", 0, 2 }
 };
 
 
@@ -100,10 +67,13 @@ ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_SF_LISTEN_STATEMENTS; i++) {
+    for (i = 0; i < NGX_SF_LISTEN_LOOK; i++) {
         l->statements[i] = ngx_sf_listen_statements[i];
         l->statements[i].id = first_id + i;
     }
+
+    l->statements[NGX_SF_LISTEN_LOOK] = ngx_sf_listen_look_statement;
+    l->statements[NGX_SF_LISTEN_LOOK].id = first_id + NGX_SF_LISTEN_LOOK;
 
     l->query.lane = NGX_SF_PG_LISTEN;
     l->query.handler = ngx_sf_listen_answer;
@@ -114,49 +84,7 @@ ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     l->sub.closed = ngx_sf_listen_closed;
     l->sub.exiting = ngx_sf_listen_exiting;
 
-    return ngx_sf_listen_values(cycle, l);
-}
-
-
-/* names and versions of all tables, as literals of text[] */
-
-static ngx_int_t
-ngx_sf_listen_values(ngx_cycle_t *cycle, ngx_sf_listen_t *l)
-{
-    size_t       size;
-    u_char      *names, *versions, *n, *v;
-    ngx_uint_t   i, count;
-
-    count = ngx_sf_table_count();
-    size = sizeof("{}");
-
-    for (i = 0; i < count; i++) {
-        size += ngx_strlen(ngx_sf_tables[i].name) + 1;
-    }
-
-    names = ngx_pnalloc(cycle->pool, size);
-    versions = ngx_pnalloc(cycle->pool, sizeof("{}") + count * 9);
-
-    if (names == NULL || versions == NULL) {
-        return NGX_ERROR;
-    }
-
-    n = names;
-    v = versions;
-
-    for (i = 0; i < count; i++) {
-        n = ngx_sprintf(n, "%c%s", i ? ',' : '{', ngx_sf_tables[i].name);
-        v = ngx_sprintf(v, "%c%08xD", i ? ',' : '{',
-                        ngx_sf_table_version(i));
-    }
-
-    ngx_sprintf(n, "}%Z");
-    ngx_sprintf(v, "}%Z");
-
-    l->values[0] = (char *) names;
-    l->values[1] = (char *) versions;
-
-    return NGX_OK;
+    return ngx_sf_listen_look_prepare(cycle, l);
 }
 
 
@@ -179,12 +107,12 @@ ngx_sf_listen_next(ngx_sf_listen_t *l)
         break;
 
     case NGX_SF_LISTEN_CHECKING:
-        ngx_sf_listen_send(l, NGX_SF_LISTEN_TRIGGERS);
+        ngx_sf_listen_send(l, NGX_SF_LISTEN_LOOK);
         break;
 
     case NGX_SF_LISTEN_UP:
-        if ((ngx_msec_int_t) (l->check_at - now) <= 0) {
-            ngx_sf_listen_send(l, NGX_SF_LISTEN_TRIGGERS);
+        if ((ngx_msec_int_t) (l->look_at - now) <= 0) {
+            ngx_sf_listen_send(l, NGX_SF_LISTEN_LOOK);
 
         } else if (l->nudged
                    || now - l->sent >= NGX_SF_LISTEN_HEARTBEAT)
@@ -210,6 +138,10 @@ ngx_sf_listen_send(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what)
     q->statement = &l->statements[what];
     q->values = q->statement->nvalues ? l->values : NULL;
 
+    if (what == NGX_SF_LISTEN_LOOK) {
+        ngx_sf_listen_look_values(l);
+    }
+
     now = ngx_current_msec;
 
     if (ngx_sf_pg_submit(l->pool, q) != NGX_SF_PG_OK) {
@@ -220,10 +152,8 @@ ngx_sf_listen_send(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what)
     l->busy = 1;
     l->nudged = 0;
 
-    if (what == NGX_SF_LISTEN_TRIGGERS) {
-        l->checked = now;
-        l->moving = l->changed;
-        l->changed = 0;
+    if (what == NGX_SF_LISTEN_LOOK) {
+        ngx_sf_listen_look_sent(l);
     }
 }
 
@@ -280,26 +210,15 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
 {
     ngx_msec_t  delay;
 
-    if (what == NGX_SF_LISTEN_TRIGGERS) {
-        l->changed |= l->moving;
-        l->check_at = ngx_current_msec + NGX_SF_LISTEN_RETRY;
-
-        /* heartbeats go on; until it is known no table counts as covered */
-
-        if (l->moving) {
-            l->uncovered = NGX_SF_LISTEN_ALL;
-        }
-
-        if (l->state == NGX_SF_LISTEN_CHECKING) {
-            ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
-        }
+    if (what == NGX_SF_LISTEN_LOOK) {
+        ngx_sf_listen_look_failed(l);
     }
 
     if (outcome == NGX_SF_PG_UNAVAILABLE || outcome == NGX_SF_PG_EXPIRED) {
         return;
     }
 
-    if (what != NGX_SF_LISTEN_TRIGGERS) {
+    if (what != NGX_SF_LISTEN_LOOK) {
         delay = NGX_SF_LISTEN_TICK << ngx_min(l->errors, 8);
         l->retry_at = ngx_current_msec
                       + ngx_min(delay, NGX_SF_LISTEN_BACKOFF);
@@ -352,90 +271,6 @@ ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
 }
 
 
-static void
-ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
-{
-    ngx_int_t   table;
-    ngx_str_t   name;
-    ngx_uint_t  i, mask, first;
-
-    mask = 0;
-
-    for (i = 0; i < ngx_sf_pg_result_rows(res); i++) {
-        name = ngx_sf_pg_result_cell(res, i, 0);
-        table = ngx_sf_table_find(name.data, name.len);
-
-        if (table != NGX_ERROR) {
-            mask |= (ngx_uint_t) 1 << table;
-        }
-    }
-
-    first = l->state == NGX_SF_LISTEN_CHECKING;
-
-    /* what was read while a change could go unheard must not live on */
-
-    if (!first && (l->uncovered & ~mask)) {
-        ngx_sf_tags_move_all(l->zone, l->index);
-    }
-
-    l->uncovered = mask;
-    l->check_at = l->changed ? l->checked + NGX_SF_LISTEN_RECHECK
-                             : ngx_current_msec + NGX_SF_LISTEN_CHECK;
-
-    if (ngx_sf_listen_confirm(l) != NGX_OK) {
-        return;
-    }
-
-    if (l->moving) {
-        ngx_sf_tags_move_all(l->zone, l->index);
-    }
-
-    if (first) {
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
-    }
-
-    ngx_sf_listen_report(l);
-}
-
-
-static void
-ngx_sf_listen_report(ngx_sf_listen_t *l)
-{
-    u_char      *p, *last, names[NGX_MAX_ERROR_STR / 2];
-    ngx_uint_t   i;
-
-    if (l->uncovered == l->reported) {
-        return;
-    }
-
-    l->reported = l->uncovered;
-
-    if (l->uncovered == 0) {
-        ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
-                      "softfactory upstream \"%V\": all tables have current "
-                      "triggers", &l->primary->name);
-        return;
-    }
-
-    p = names;
-    last = names + sizeof(names);
-
-    for (i = 0; i < ngx_sf_table_count(); i++) {
-        if (l->uncovered & ((ngx_uint_t) 1 << i)) {
-            p = ngx_slprintf(p, last, "%s%s", p == names ? "" : ", ",
-                             ngx_sf_tables[i].name);
-        }
-    }
-
-    ngx_log_error(NGX_LOG_WARN, l->log, 0,
-                  "softfactory upstream \"%V\": tables without current "
-                  "triggers: %*s; answers from them live at most "
-                  "softfactory_cache_incoherent_ttl; see "
-                  "conf/postgresql/notify.sql",
-                  &l->primary->name, (size_t) (p - names), names);
-}
-
-
 /* anybody in the database can say anything here */
 
 static void
@@ -443,7 +278,6 @@ ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const char *channel,
     const char *payload)
 {
     ngx_uint_t        moved;
-    ngx_msec_t        soonest;
     ngx_sf_listen_t  *l;
 
     l = sub->data;
@@ -454,23 +288,19 @@ ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const char *channel,
 
     (void) ngx_atomic_fetch_add(&l->source->notifications, 1);
 
-    if (ngx_strcmp(payload, NGX_SF_TABLE_TRIGGERS) != 0) {
-        moved = ngx_sf_tags_move(l->zone, l->index, (u_char *) payload,
-                                 ngx_strlen(payload));
-        (void) ngx_atomic_fetch_add(&l->source->moves, moved);
+    if (ngx_strcmp(payload, NGX_SF_TABLE_TRIGGERS) == 0) {
+        ngx_sf_listen_look_soon(l, NGX_SF_LISTEN_TRIGGERS_CAME);
         return;
     }
 
-    soonest = l->checked + NGX_SF_LISTEN_RECHECK;
-
-    if ((ngx_msec_int_t) (soonest - ngx_current_msec) < 0) {
-        soonest = ngx_current_msec;
+    if (ngx_strcmp(payload, NGX_SF_TABLE_SCHEMA) == 0) {
+        ngx_sf_listen_look_soon(l, NGX_SF_LISTEN_SCHEMA_CAME);
+        return;
     }
 
-    l->changed = 1;
-    l->check_at = soonest;
-
-    ngx_sf_listen_next(l);
+    moved = ngx_sf_tags_move(l->zone, l->index, (u_char *) payload,
+                             ngx_strlen(payload));
+    (void) ngx_atomic_fetch_add(&l->source->moves, moved);
 }
 
 

@@ -13,9 +13,9 @@
 
 
 /*
- * What ngx_sf_listen.c, which knows who listens, and ngx_sf_listen_talk.c,
- * which knows what is said on the connection, have in common; no other file
- * includes it.
+ * What ngx_sf_listen.c, which knows who listens, ngx_sf_listen_talk.c, which
+ * knows what is said on the connection, and ngx_sf_listen_look.c, which knows
+ * what the catalogue says, have in common; no other file includes it.
  */
 
 
@@ -24,7 +24,14 @@
 #define NGX_SF_LISTEN_TICK       250
 #define NGX_SF_LISTEN_HEARTBEAT  500
 
-#define NGX_SF_LISTEN_ALL        (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1)
+#define NGX_SF_LISTEN_VALUES     4
+
+#define NGX_SF_LISTEN_MISSES     2        /* looks in a row: all is unknown */
+
+/* what has been told on the channel, beside changes of rows */
+
+#define NGX_SF_LISTEN_TRIGGERS_CAME  1    /* or went */
+#define NGX_SF_LISTEN_SCHEMA_CAME    2    /* something may have changed */
 
 
 typedef enum {
@@ -51,7 +58,7 @@ struct ngx_sf_listen_s {
     ngx_event_t                 hold;     /* keeps an exiting worker */
 
     ngx_sf_pg_statement_t       statements[NGX_SF_LISTEN_STATEMENTS];
-    const char                 *values[2];    /* of TRIGGERS */
+    const char                 *values[NGX_SF_LISTEN_VALUES];  /* of LOOK */
     ngx_sf_pg_query_t           query;
 
     /* times, ngx_current_msec */
@@ -61,23 +68,25 @@ struct ngx_sf_listen_s {
     ngx_msec_t                  since;    /* of CONNECTING */
     ngx_msec_t                  rest;     /* not elected before that */
     ngx_msec_t                  listening;    /* LISTEN is in force */
-    ngx_msec_t                  check_at; /* the next look at triggers */
-    ngx_msec_t                  checked;  /* the last one was sent */
+    ngx_msec_t                  look_at;  /* the next look */
+    ngx_msec_t                  looked;   /* the last one was sent */
+    ngx_msec_t                  digest_at;    /* the next one with digests */
     ngx_msec_t                  exiting;  /* it was noticed, 0: not yet */
 
     ngx_uint_t                  errors;   /* in a row */
     uint32_t                    server;   /* that LISTEN was said to */
-    ngx_uint_t                  uncovered;    /* mask of tables, as found */
-    ngx_uint_t                  reported; /* the same, as logged */
+    ngx_sf_schema_t             schema;   /* as found */
+    ngx_uint_t                  reported[NGX_SF_LACKS];   /* as logged */
+    ngx_uint_t                  misses;   /* looks that failed, in a row */
+    ngx_uint_t                  told;     /* since the last look was sent */
+    ngx_uint_t                  asked;    /* what the one under way is for */
     ngx_uint_t                  usage;    /* of the notification queue, ppm */
 
     unsigned                    busy:1;   /* the query is the pool's */
     unsigned                    nudged:1; /* a heartbeat is wanted now */
     unsigned                    heal:1;   /* LISTEN failed: something else
                                              first */
-    unsigned                    changed:1;    /* triggers, since the last look
-                                                 was sent */
-    unsigned                    moving:1; /* the look under way is for that */
+    unsigned                    digesting:1;  /* the look under way does */
 };
 
 
@@ -111,6 +120,27 @@ ngx_int_t ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
 
 /* sends what is due, one statement at a time */
 void ngx_sf_listen_next(ngx_sf_listen_t *l);
+
+
+/* --- ngx_sf_listen_look.c: what the catalogue says --- */
+
+extern const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement;
+
+/* names and versions of the tables, for its values */
+ngx_int_t ngx_sf_listen_look_prepare(ngx_cycle_t *cycle,
+    ngx_sf_listen_t *l);
+
+/* a look is about to be sent; it has been; its answer; it has failed */
+void ngx_sf_listen_look_values(ngx_sf_listen_t *l);
+void ngx_sf_listen_look_sent(ngx_sf_listen_t *l);
+void ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res);
+void ngx_sf_listen_look_failed(ngx_sf_listen_t *l);
+
+/* somebody says that there is something to be seen: what, as above */
+void ngx_sf_listen_look_soon(ngx_sf_listen_t *l, ngx_uint_t told);
+
+/* what is covered has been logged by another worker */
+void ngx_sf_listen_look_inherit(ngx_sf_listen_t *l);
 
 
 #endif /* _NGX_SF_LISTEN_TALK_H_INCLUDED_ */

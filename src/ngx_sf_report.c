@@ -633,7 +633,7 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
                                                     report->smcf->lease,
                                                     &age);
 
-        for (mask = source->uncovered; mask; mask &= mask - 1) {
+        for (mask = ngx_sf_zone_uncovered(source); mask; mask &= mask - 1) {
             server->uncovered++;
         }
     }

@@ -31,6 +31,8 @@
 #define NGX_SF_FENCES       8192
 #define NGX_SF_TAGS         8         /* of an answer, beside the epoch */
 #define NGX_SF_ETAG_LEN     34        /* with its quotes */
+#define NGX_SF_DIGESTS      33        /* of a schema: 32 tables, and the rest */
+#define NGX_SF_DIGEST_LEN   16
 
 #define NGX_SF_ZONE_MIN     (4 * 1024 * 1024)
 
@@ -139,6 +141,31 @@ typedef struct {
 } ngx_sf_slot_t;
 
 
+/* why changes of a table would not be told */
+
+typedef enum {
+    NGX_SF_LACK_TRIGGERS = 0,   /* one is missing, or not as it must be */
+    NGX_SF_LACK_SUBSCRIPTION,   /* logical replication writes past them */
+    NGX_SF_LACK_SHAPE,          /* it is no plain table, or a part of one that
+                                   has no triggers of ours */
+    NGX_SF_LACKS
+} ngx_sf_lack_e;
+
+
+/*
+ * What a look at the catalogue has found.  Masks and digests go by table; the
+ * digest behind that of the last table is of what all of them may use:
+ * functions, enums, roles.  Zeroes: not known.
+ */
+
+typedef struct {
+    ngx_uint_t                  covered;  /* mask of tables whose changes are
+                                             told */
+    ngx_uint_t                  lacks[NGX_SF_LACKS];  /* masks of the others */
+    u_char                      digests[NGX_SF_DIGESTS][NGX_SF_DIGEST_LEN];
+} ngx_sf_schema_t;
+
+
 /*
  * A database that answers come from, found by its identity.  The listener
  * owns everything from owner on; ngx_sf_listen.c has the rules.
@@ -149,8 +176,11 @@ typedef struct {
                                                  and user; zeroes: free */
     ngx_atomic_t                confirmed;    /* (o) when the last heartbeat
                                                  that was answered was sent */
-    ngx_atomic_t                uncovered;    /* (o) mask of tables without
-                                                 their triggers */
+    ngx_atomic_t                covered;  /* (o) mask of tables whose changes
+                                             are told: schema.covered */
+    ngx_atomic_t                era;      /* (a) moves before the counters do
+                                             when a relation may have become
+                                             something else */
     ngx_atomic_t                listened; /* (o) hash of the server that the
                                              listener is connected to */
     ngx_atomic_t                server;   /* (o) hash of the server that the
@@ -166,6 +196,14 @@ typedef struct {
     ngx_atomic_t                epochs;   /* (a) times that all was dropped */
     ngx_atomic_t                queue_usage;  /* (o) of the server's
                                                  notification queue, ppm */
+    ngx_sf_schema_t             schema;   /* (m) as the last look found it */
+    ngx_atomic_t                blind;    /* (o) the looks fail */
+    ngx_atomic_t                changes;  /* (a) of the schema, that were
+                                             seen */
+    ngx_atomic_t                changed;  /* (o) mask of its digests, the last
+                                             time */
+    ngx_atomic_t                changed_at;   /* (o) then, in seconds since
+                                                 1970, 0: never */
 } ngx_sf_source_t;
 
 
@@ -216,6 +254,8 @@ struct ngx_sf_zone_s {
     uint64_t                    seed;     /* sh->seed, on a line of its own */
     ngx_uint_t                  generation;
     ngx_msec_t                  lease;    /* of its listeners */
+    ngx_msec_t                  look;     /* between looks at the schema, 0:
+                                             there are none */
 
     ngx_sf_slot_t              *slot;     /* of this worker, NULL: none */
     ngx_uint_t                  nslot;
@@ -272,6 +312,9 @@ void ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts);
  */
 ngx_uint_t ngx_sf_zone_coherent(const ngx_sf_source_t *source,
     ngx_msec_t lease, ngx_msec_int_t *age);
+
+/* mask of the tables whose changes would not be told */
+ngx_uint_t ngx_sf_zone_uncovered(const ngx_sf_source_t *source);
 
 /* for ngx_sf_cache_hash(); 0 for a zone that is not there */
 uint64_t ngx_sf_zone_seed(const ngx_sf_zone_t *zone);
@@ -345,6 +388,10 @@ ngx_uint_t ngx_sf_stamp_current(ngx_sf_zone_t *zone,
  */
 ngx_uint_t ngx_sf_tags_move(ngx_sf_zone_t *zone, ngx_uint_t source,
     const u_char *payload, size_t len);
+
+/* drops all that was read from a table of a source, by whatever tag */
+void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
+    ngx_uint_t table);
 
 /* drops all that came from a source */
 void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);

@@ -28,6 +28,7 @@ static json_t *ngx_sf_status_sources(ngx_http_request_t *r,
     ngx_sf_zone_t *zone);
 static json_t *ngx_sf_status_source(ngx_sf_main_conf_t *smcf,
     ngx_sf_origin_t *origin, ngx_sf_source_t *source);
+static json_t *ngx_sf_status_schema(ngx_sf_source_t *source);
 static json_t *ngx_sf_status_tables(ngx_uint_t mask);
 
 
@@ -216,7 +217,7 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
 
     coherent = ngx_sf_zone_coherent(source, smcf->lease, &age);
 
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:s%}",
+    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:s%}",
                      "coherent", (int) coherent,
                      "confirmed_ms_ago",
                      age < 0 ? json_null() : json_integer(age),
@@ -225,9 +226,31 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
                      "moves", (json_int_t) source->moves,
                      "notifications", (json_int_t) source->notifications,
                      "queue_usage", (double) source->queue_usage / 1000000,
-                     "uncovered", ngx_sf_status_tables(source->uncovered),
+                     "schema", ngx_sf_status_schema(source),
+                     "uncovered", ngx_sf_status_tables(
+                                            ngx_sf_zone_uncovered(source)),
                      "upstream", origin->primary->name.data,
                      (size_t) origin->primary->name.len);
+}
+
+
+/* changes that were seen; of the last one when it was, and what was dropped */
+
+static json_t *
+ngx_sf_status_schema(ngx_sf_source_t *source)
+{
+    json_t  *dropped;
+
+    dropped = source->changed & (ngx_uint_t) 1 << ngx_sf_table_count()
+              ? json_pack("[s]", "everything")
+              : ngx_sf_status_tables(source->changed);
+
+    return json_pack("{s:o, s:I, s:o}",
+                     "changed_at",
+                     source->changed_at ? json_integer(source->changed_at)
+                                        : json_null(),
+                     "changes", (json_int_t) source->changes,
+                     "dropped", dropped);
 }
 
 

@@ -35,6 +35,7 @@ typedef struct {
 
 #define NGX_SF_TABLE_CHANNEL   "softfactory"
 #define NGX_SF_TABLE_TRIGGERS  "triggers"  /* triggers came or went */
+#define NGX_SF_TABLE_SCHEMA    "schema"    /* a migration has been */
 
 
 extern const ngx_sf_table_t  ngx_sf_tables[];     /* ended by a NULL name */

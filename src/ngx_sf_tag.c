@@ -333,6 +333,22 @@ ngx_sf_tag_value(const u_char **pp, const u_char *last, int64_t *value)
 
 
 void
+ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
+    ngx_uint_t table)
+{
+    ngx_uint_t  key;
+
+    ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
+                                           NGX_SF_TAG_COUNTER_TABLE, 0));
+
+    for (key = 0; key < NGX_SF_TABLE_KEYS; key++) {
+        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
+                                           NGX_SF_TAG_COUNTER_ANY(key), 0));
+    }
+}
+
+
+void
 ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source)
 {
     ngx_sf_tag_move(zone, source);

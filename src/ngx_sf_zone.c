@@ -26,7 +26,7 @@
 
 
 #define NGX_SF_ZONE_MAGIC        0x7366616374303031ULL
-#define NGX_SF_ZONE_VERSION      2
+#define NGX_SF_ZONE_VERSION      3
 #define NGX_SF_ZONE_BUCKET_SIZE  1024     /* bytes of zone for a bucket */
 
 
@@ -527,6 +527,13 @@ ngx_sf_zone_coherent(const ngx_sf_source_t *source, ngx_msec_t lease,
     *age = ngx_max(*age, 0);
 
     return *age <= (ngx_msec_int_t) lease;
+}
+
+
+ngx_uint_t
+ngx_sf_zone_uncovered(const ngx_sf_source_t *source)
+{
+    return (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1) & ~source->covered;
 }
 
 

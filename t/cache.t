@@ -1976,7 +1976,8 @@ my ($cache, $source) = ($doc->{cache}, $doc->{sources}[0]);
 is(join(' ', sort keys %$doc), 'buckets cache connections endpoints errors '
    . 'machine now requests slow sources started upstreams workers', 'its parts');
 is(join(' ', sort keys %$source), 'coherent confirmed_ms_ago flushes '
-   . 'listener_pid moves notifications queue_usage uncovered upstream',
+   . 'listener_pid moves notifications queue_usage schema uncovered '
+   . 'upstream',
    'of a database');
 is($source->{upstream}, 'primary', 'its name');
 is($source->{coherent}, JSON::PP::true, 'it is listened to');

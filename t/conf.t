@@ -1663,6 +1663,42 @@ softfactory_listen_lease 2s; # here
 "softfactory_listen_lease" directive is not allowed here
 
 
+=== looks at the schema are no busy loop
+--- http
+softfactory_listen_schema 249ms; # here
+--- refused
+"softfactory_listen_schema" directive must be between 250ms and 1h, or "off"
+
+
+=== nor forgotten
+--- http
+softfactory_listen_schema 61m; # here
+--- refused
+"softfactory_listen_schema" directive must be between 250ms and 1h, or "off"
+
+
+=== between two of them is a time
+--- http
+softfactory_listen_schema often; # here
+--- refused
+"softfactory_listen_schema" directive must be a time or "off"
+
+
+=== which is said once
+--- http
+softfactory_listen_schema off;
+softfactory_listen_schema 5s; # here
+--- refused
+"softfactory_listen_schema" directive is duplicate
+
+
+=== for all
+--- location
+softfactory_listen_schema 5s; # here
+--- refused
+"softfactory_listen_schema" directive is not allowed here
+
+
 === a listener has an upstream
 --- http
 softfactory_zone api 8m;

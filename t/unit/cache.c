@@ -201,6 +201,7 @@ test_begin(void)
 
     test_fresh.source = ngx_sf_zone_source(test_a, identity);
     test_fresh.source->confirmed = TEST_START;
+    test_fresh.source->covered = tags.tables;
     test_fresh.tables = tags.tables;
     test_fresh.now = TEST_START;
     test_fresh.ttl = TEST_TTL;
@@ -747,7 +748,7 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
     now = test_fresh.now;
 
     test_fresh.source->confirmed = now;
-    test_fresh.source->uncovered = 0;
+    test_fresh.source->covered = test_fresh.tables;
     test_fresh.now = now - row->age;
 
     (void) test_ask(&ask, test_a, key);
@@ -773,7 +774,7 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
 
     if (row->uncovered) {
         (void) ngx_sf_tags_compile(row->uncovered, &tags);
-        test_fresh.source->uncovered = tags.tables;
+        test_fresh.source->covered &= ~tags.tables;
     }
 
     if (row->moved == NULL) {

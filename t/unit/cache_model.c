@@ -707,6 +707,7 @@ model_begin(uint64_t seed)
     ngx_memzero(&model_fresh, sizeof(ngx_sf_fresh_t));
     model_fresh.source = ngx_sf_zone_source(model_workers[0].zone, identity);
     model_fresh.tables = model_tags.tables;
+    model_fresh.source->covered = model_tags.tables;
     model_fresh.now = 1000000;
     model_fresh.ttl = MODEL_TTL;
     model_fresh.stale = MODEL_STALE;

@@ -583,6 +583,76 @@ test_sources(void)
 }
 
 
+/* a table that has become another one: by whatever tag it was read */
+
+static void
+test_tables(void)
+{
+    ngx_uint_t      i, epochs;
+    ngx_sf_stamp_t  stamp, other;
+
+    static const char *const  read[] = {
+        "campaigns", "campaigns.id=$id", "campaigns.creator_id=$user",
+        "users campaigns.id=$id", NULL
+    };
+
+    static const char *const  unread[] = {
+        "campaign_applications.campaign_id=$id", "users.id=$id", "payments",
+        NULL
+    };
+
+    epochs = test_zone->sh->sources[TEST_SOURCE].epochs;
+
+    for (i = 0; read[i]; i++) {
+        test_stamp(read[i], TEST_SOURCE, 8, 5, &stamp);
+        test_stamp(read[i], TEST_SOURCE + 1, 8, 5, &other);
+
+        ngx_sf_tags_move_table(test_zone, TEST_SOURCE,
+                               ngx_sf_table_find((u_char *) "campaigns", 9));
+
+        unit_ok(!ngx_sf_stamp_current(test_zone, &stamp),
+                "the table drops \"%s\"", read[i]);
+        unit_ok(ngx_sf_stamp_current(test_zone, &other),
+                "not \"%s\" of another source", read[i]);
+    }
+
+    for (i = 0; unread[i]; i++) {
+        test_stamp(unread[i], TEST_SOURCE, 8, 5, &stamp);
+
+        ngx_sf_tags_move_table(test_zone, TEST_SOURCE,
+                               ngx_sf_table_find((u_char *) "campaigns", 9));
+
+        unit_ok(ngx_sf_stamp_current(test_zone, &stamp),
+                "the table keeps \"%s\"", unread[i]);
+    }
+
+    unit_ok(test_zone->sh->sources[TEST_SOURCE].epochs == epochs,
+            "no epoch moves");
+}
+
+
+/* what is not known to be covered is not */
+
+static void
+test_covered(void)
+{
+    ngx_uint_t        all;
+    ngx_sf_source_t  *source;
+
+    source = &test_zone->sh->sources[TEST_SOURCE];
+    all = ((ngx_uint_t) 1 << ngx_sf_table_count()) - 1;
+
+    unit_ok(ngx_sf_zone_uncovered(source) == all, "no table of a new source");
+
+    source->covered = 5;
+
+    unit_ok(ngx_sf_zone_uncovered(source) == (all & ~(ngx_uint_t) 5),
+            "all but two");
+
+    source->covered = 0;
+}
+
+
 /* counters are made use of evenly, and those of the epochs by nothing else */
 
 static void
@@ -640,6 +710,8 @@ main(void)
     test_bytes();
     test_users();
     test_sources();
+    test_tables();
+    test_covered();
     test_spread();
 
     workers_zone_free(test_shm);
