@@ -33,6 +33,7 @@ our $DB = scratch('sf_schema');
 our $SOCKET = $ENV{SF_TEST_PG_SOCKET};
 our $CAMPAIGN = '/api/review/campaigns/1';
 our $ROI = '/api/performance/roi';
+our $EVENTS = "$ENV{SF_TEST_SQL}/event-trigger";
 
 my $self = $$;
 
@@ -596,6 +597,61 @@ reconfigure { s/softfactory_listen_schema off/softfactory_listen_schema 250ms/ }
 wait_until { source()->{flushes} > $flushes } 'everything is dropped';
 kept($::CAMPAIGN);
 seen('then they come', 'campaigns', 'ALTER TABLE campaigns DROP sf');
+
+
+=== TEST 10: event triggers
+--- http_config eval: main::http(look => '1h')
+--- check
+wait_coherent();
+
+my $file = sub {
+    psql('', dbname => $::DB, user => 'postgres', file => "$::EVENTS$_[0].sql");
+};
+
+$file->('');
+$file->('');
+seen('a column more', 'campaigns', 'ALTER TABLE campaigns ADD sf integer');
+seen('a column less', 'campaigns', 'ALTER TABLE campaigns DROP sf');
+seen('a privilege', 'campaigns', 'GRANT SELECT ON campaigns TO sf_stranger');
+seen('a policy', 'campaigns', 'CREATE POLICY sf ON campaigns USING (true)');
+seen('a policy less', 'campaigns', 'DROP POLICY sf ON campaigns');
+seen('a function', 'everything', "CREATE FUNCTION sf_f() RETURNS integer
+     LANGUAGE sql AS 'SELECT 1'");
+seen('a function less', 'everything', 'DROP FUNCTION sf_f()');
+
+# by its owner, who could not make them, and whose replication role it is not
+
+owner('CREATE TABLE sf_other (id integer)');
+seen('what its owner does', 'campaigns', sub {
+    owner('ALTER TABLE campaigns ADD sf integer');
+});
+seen('what is done as a replica', 'campaigns',
+     'SET session_replication_role = replica; ALTER TABLE campaigns DROP sf');
+
+my $n = source()->{notifications};
+
+owner($_) for 'CREATE TEMP TABLE t (id serial PRIMARY KEY, t text);
+               CREATE INDEX ON t (t); ALTER TABLE t ADD x integer;
+               DROP TABLE t',
+              'CREATE TEMP TABLE t AS TABLE campaigns',
+              'CREATE TEMP VIEW v AS TABLE campaigns',
+              'ANALYZE campaigns', 'VACUUM campaigns',
+              "BEGIN; CREATE TABLE u (id integer); ROLLBACK";
+is(source()->{notifications} - $n, 0, 'temporary tables tell nothing');
+change('DROP TABLE sf_other', dbname => $::DB);
+is(source()->{notifications} - $n, 1, 'others do, once');
+
+# DDL goes on whatever happens in there
+
+super('REVOKE EXECUTE ON FUNCTION pg_notification_queue_usage() FROM PUBLIC');
+owner('CREATE TABLE sf_other (id integer); DROP TABLE sf_other');
+super('GRANT EXECUTE ON FUNCTION pg_notification_queue_usage() TO PUBLIC');
+
+$file->('-remove');
+$file->('-remove');
+is(super("SELECT count(*) FROM pg_event_trigger"), 0, 'they are gone');
+is(super("SELECT count(*) FROM pg_proc WHERE proname LIKE 'softfactory_s%'"),
+   0, 'with their function');
 
 
 === TEST 11: what is being read while something changes is not kept
