@@ -91,7 +91,7 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       NULL },
 
     { ngx_string("softfactory_pg"),
-      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE1,
+      NGX_HTTP_UPS_CONF|NGX_CONF_TAKE12,
       ngx_sf_pg_conninfo,
       NGX_HTTP_SRV_CONF_OFFSET,
       0,
@@ -928,8 +928,9 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     worker->tokens = ngx_sf_tokens_create(cycle);
     worker->memos = ngx_sf_memos_create(cycle);
 
-    worker->statements = ngx_pcalloc(cycle->pool, smcf->nstatements
-                                           * sizeof(ngx_sf_pg_statement_t *));
+    worker->statements = ngx_pcalloc(cycle->pool,
+                                     smcf->pools.nelts * smcf->nstatements
+                                     * sizeof(ngx_sf_pg_statement_t *));
     worker->pools = ngx_pcalloc(cycle->pool, smcf->pools.nelts
                                              * sizeof(ngx_sf_pg_pool_t *));
 

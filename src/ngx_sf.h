@@ -189,9 +189,13 @@ ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
 uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
     ngx_uint_t *user);
 
-/* the text that serves these values, composed in the worker at first use */
+/*
+ * The text that serves these values from the tables of a primary upstream,
+ * composed in the worker at first use.
+ */
 ngx_sf_pg_statement_t *ngx_sf_statement_variant(ngx_sf_worker_t *worker,
-    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source);
+    const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *statement,
+    const ngx_sf_bind_source_t *source);
 
 /*
  * Values in the order of the text's $1, $2, …, copied to the pool; statement
@@ -923,7 +927,8 @@ struct ngx_sf_worker_s {
     ngx_cycle_t                *cycle;
     ngx_sf_main_conf_t         *smcf;
     ngx_sf_pg_pool_t          **pools;    /* by ngx_sf_pg_conf_t.index */
-    ngx_sf_pg_statement_t     **statements;   /* by id, made at first use */
+    ngx_sf_pg_statement_t     **statements;   /* by pool and id, made at
+                                                 first use */
     ngx_sf_flights_t            flights;
     ngx_sf_source_t           **sources;  /* by origin; NULL: no cache */
     ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */

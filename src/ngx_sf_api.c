@@ -13,7 +13,8 @@
  *
  * Numbers in the shapes are columns of the statement above them, from 0.
  * Fields stand in byte order of their keys, which is the order on the wire.
- * Templates are described in ngx_sf_statement.c.
+ * Templates are described in ngx_sf_statement.c.  A table is $schema.name
+ * wherever it stands; columns and aliases never bear a table's name.
  *
  * A page of a list is cut out in a subquery before anything is counted or
  * joined, so the work of a statement is bounded by the page and not by the
@@ -78,16 +79,16 @@ static const char  ngx_sf_campaigns_sql[] =
     "/* review_campaigns */ "
     "SELECT c.id, c.title, c.product_name, c.category, c.reward_type, "
     "c.reward_value, c.max_reviewers, c.deadline, c.status, c.created_at, "
-    "(SELECT count(*) FROM campaign_applications a "
+    "(SELECT count(*) FROM $schema.campaign_applications a "
     "WHERE a.campaign_id = c.id) "
-    "FROM (SELECT * FROM campaigns WHERE " NGX_SF_CAMPAIGN_ACTIVE
+    "FROM (SELECT * FROM $schema.campaigns WHERE " NGX_SF_CAMPAIGN_ACTIVE
     "[[ AND category = $category]] "
     "ORDER BY created_at DESC, id DESC $page) c "
     "ORDER BY c.created_at DESC, c.id DESC";
 
 static const char  ngx_sf_campaigns_total[] =
     "/* review_campaigns total */ "
-    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM campaigns "
+    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM $schema.campaigns "
     "WHERE " NGX_SF_CAMPAIGN_ACTIVE
     "[[ AND category = $category]]";
 
@@ -124,8 +125,8 @@ static const char  ngx_sf_campaign_sql[] =
     "c.reward_value, c.max_reviewers, c.deadline, c.status, c.created_at, "
     "n.applications, c.description, "
     "greatest(0, coalesce(c.max_reviewers, 0) - n.applications) "
-    "FROM campaigns c CROSS JOIN LATERAL "
-    "(SELECT count(*) AS applications FROM campaign_applications a "
+    "FROM $schema.campaigns c CROSS JOIN LATERAL "
+    "(SELECT count(*) AS applications FROM $schema.campaign_applications a "
     "WHERE a.campaign_id = c.id) n "
     "WHERE c.id = $id";
 
@@ -154,9 +155,9 @@ static const char  ngx_sf_my_campaigns_sql[] =
     "/* review_my_campaigns */ "
     "SELECT c.id, c.title, c.product_name, c.category, c.status, "
     "c.max_reviewers, c.deadline, "
-    "(SELECT count(*) FROM campaign_applications a "
+    "(SELECT count(*) FROM $schema.campaign_applications a "
     "WHERE a.campaign_id = c.id) "
-    "FROM campaigns c WHERE c.creator_id = $user ORDER BY c.id";
+    "FROM $schema.campaigns c WHERE c.creator_id = $user ORDER BY c.id";
 
 static const ngx_sf_json_field_t  ngx_sf_my_campaign_item[] = {
     F("applications_count", INT, 7),
@@ -177,8 +178,8 @@ static const ngx_sf_json_field_t  ngx_sf_my_campaigns_shape[] = {
 static const char  ngx_sf_my_applications_sql[] =
     "/* review_my_applications */ "
     "SELECT a.id, c.title, c.product_name, c.reward_value, a.status, "
-    "a.created_at FROM campaign_applications a "
-    "JOIN campaigns c ON c.id = a.campaign_id "
+    "a.created_at FROM $schema.campaign_applications a "
+    "JOIN $schema.campaigns c ON c.id = a.campaign_id "
     "WHERE a.user_id = $user ORDER BY a.id";
 
 static const ngx_sf_json_field_t  ngx_sf_my_application_item[] = {
@@ -200,10 +201,10 @@ static const ngx_sf_json_field_t  ngx_sf_my_applications_shape[] = {
 static const char  ngx_sf_campaign_applications_sql[] =
     "/* review_campaign_applications */ "
     "SELECT c.creator_id = $user, a.id, a.message, a.sns_link, "
-    "a.follower_count, a.status, u.name, u.email FROM campaigns c "
-    "LEFT JOIN campaign_applications a "
+    "a.follower_count, a.status, u.name, u.email FROM $schema.campaigns c "
+    "LEFT JOIN $schema.campaign_applications a "
     "ON a.campaign_id = c.id AND c.creator_id = $user "
-    "LEFT JOIN users u ON u.id = a.user_id "
+    "LEFT JOIN $schema.users u ON u.id = a.user_id "
     "WHERE c.id = $id ORDER BY a.id";
 
 static const ngx_sf_json_field_t  ngx_sf_campaign_application_item[] = {
@@ -241,7 +242,7 @@ static const ngx_sf_json_field_t  ngx_sf_campaign_applications_shape[] = {
     "l.current_applicants, l.url, l.image_url, l.status, l.scraped_at, "
 
 #define NGX_SF_LISTING_BOOKMARKED                                             \
-    "EXISTS (SELECT FROM review_bookmarks b "                                 \
+    "EXISTS (SELECT FROM $schema.review_bookmarks b "                         \
     "WHERE b.user_id = $user AND b.listing_id = l.id) "
 
 static const ngx_sf_choice_t  ngx_sf_listings_sorts[] = {
@@ -267,13 +268,13 @@ static const ngx_sf_param_t  ngx_sf_listings_params[] = {
 static const char  ngx_sf_listings_sql[] =
     "/* review_listings */ "
     "SELECT " NGX_SF_LISTING_COLUMNS NGX_SF_LISTING_BOOKMARKED
-    "FROM (SELECT * FROM review_listings WHERE " NGX_SF_LISTING_ACTIVE
+    "FROM (SELECT * FROM $schema.review_listings WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_FILTERS
     " ORDER BY $sort_by $page) l ORDER BY $sort_by";
 
 static const char  ngx_sf_listings_total[] =
     "/* review_listings total */ "
-    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM review_listings "
+    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM $schema.review_listings "
     "WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_FILTERS;
 
@@ -327,13 +328,13 @@ static const ngx_sf_param_t  ngx_sf_listings_search_params[] = {
 static const char  ngx_sf_listings_search_sql[] =
     "/* review_listings_search */ "
     "SELECT " NGX_SF_LISTING_COLUMNS NGX_SF_LISTING_BOOKMARKED
-    "FROM (SELECT * FROM review_listings WHERE " NGX_SF_LISTING_ACTIVE
+    "FROM (SELECT * FROM $schema.review_listings WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_MATCHES
     " ORDER BY deadline, id $page) l ORDER BY l.deadline, l.id";
 
 static const char  ngx_sf_listings_search_total[] =
     "/* review_listings_search total */ "
-    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM review_listings "
+    "SELECT count(*), " NGX_SF_NEXT_DEADLINE " FROM $schema.review_listings "
     "WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_MATCHES;
 
@@ -342,12 +343,13 @@ static const char  ngx_sf_listings_search_total[] =
 static const char  ngx_sf_listing_sql[] =
     "/* review_listing */ "
     "SELECT " NGX_SF_LISTING_COLUMNS NGX_SF_LISTING_BOOKMARKED ", "
-    "(SELECT count(*) FROM review_applications n "
+    "(SELECT count(*) FROM $schema.review_applications n "
     "WHERE n.listing_id = l.id), "
     "m.id, m.account_id, m.applied_at, m.status "
-    "FROM review_listings l LEFT JOIN LATERAL "
+    "FROM $schema.review_listings l LEFT JOIN LATERAL "
     "(SELECT a.id, a.account_id, a.applied_at, a.status "
-    "FROM review_applications a JOIN review_accounts r ON r.id = a.account_id "
+    "FROM $schema.review_applications a "
+    "JOIN $schema.review_accounts r ON r.id = a.account_id "
     "WHERE a.listing_id = l.id AND r.user_id = $user) m ON true "
     "WHERE l.id = $id ORDER BY m.id";
 
@@ -379,14 +381,14 @@ static const ngx_sf_param_t  ngx_sf_bookmarks_params[] = {
 static const char  ngx_sf_bookmarks_sql[] =
     "/* review_bookmarks */ "
     "SELECT " NGX_SF_LISTING_COLUMNS "true, b.created_at "
-    "FROM (SELECT id, listing_id, created_at FROM review_bookmarks "
+    "FROM (SELECT id, listing_id, created_at FROM $schema.review_bookmarks "
     "WHERE user_id = $user ORDER BY created_at DESC, id DESC $page) b "
-    "JOIN review_listings l ON l.id = b.listing_id "
+    "JOIN $schema.review_listings l ON l.id = b.listing_id "
     "ORDER BY b.created_at DESC, b.id DESC";
 
 static const char  ngx_sf_bookmarks_total[] =
     "/* review_bookmarks total */ "
-    "SELECT count(*) FROM review_bookmarks WHERE user_id = $user";
+    "SELECT count(*) FROM $schema.review_bookmarks WHERE user_id = $user";
 
 static const ngx_sf_json_field_t  ngx_sf_bookmark_item[] = {
     F("bookmarked_at", TIME, 16),
@@ -413,9 +415,9 @@ static const ngx_sf_json_field_t  ngx_sf_bookmarks_shape[] = {
 static const char  ngx_sf_accounts_sql[] =
     "/* sns_accounts */ "
     "SELECT a.id, a.platform, a.account_name, a.is_active, a.created_at, "
-    "(SELECT count(*) FROM sns_posts p "
+    "(SELECT count(*) FROM $schema.sns_posts p "
     "WHERE p.account_id = a.id AND p.user_id = $user) "
-    "FROM sns_accounts a WHERE a.user_id = $user ORDER BY a.id";
+    "FROM $schema.sns_accounts a WHERE a.user_id = $user ORDER BY a.id";
 
 static const ngx_sf_json_field_t  ngx_sf_account_item[] = {
     F("account_name", STRING, 2),
@@ -448,14 +450,14 @@ static const char  ngx_sf_posts_sql[] =
     "/* sns_posts */ "
     "SELECT p.id, left(p.content, 101), p.platform, p.status, "
     "p.template_type, p.scheduled_at, p.created_at, a.account_name "
-    "FROM (SELECT * FROM sns_posts WHERE " NGX_SF_POSTS_FILTERS
+    "FROM (SELECT * FROM $schema.sns_posts WHERE " NGX_SF_POSTS_FILTERS
     " ORDER BY created_at DESC, id DESC $page) p "
-    "LEFT JOIN sns_accounts a ON a.id = p.account_id "
+    "LEFT JOIN $schema.sns_accounts a ON a.id = p.account_id "
     "ORDER BY p.created_at DESC, p.id DESC";
 
 static const char  ngx_sf_posts_total[] =
     "/* sns_posts total */ "
-    "SELECT count(*) FROM sns_posts WHERE " NGX_SF_POSTS_FILTERS;
+    "SELECT count(*) FROM $schema.sns_posts WHERE " NGX_SF_POSTS_FILTERS;
 
 static const ngx_sf_json_field_t  ngx_sf_post_item[] = {
     F("account_name", STRING, 7),
@@ -500,15 +502,16 @@ static const char  ngx_sf_analytics_sql[] =
     "sum(a.total_engagement) AS engagement, sum(a.total_reach) AS reach, "
     "sum(a.total_impressions) AS impressions, "
     "(array_agg(a.followers ORDER BY a.date DESC, a.id DESC))[1] AS followers "
-    "FROM sns_analytics a WHERE a.user_id = $user "
+    "FROM $schema.sns_analytics a WHERE a.user_id = $user "
     "AND a.date BETWEEN $start_date::date AND $end_date::date "
     "GROUP BY a.account_id), "
     "parts AS (SELECT s.platform, a.engagement, a.reach, a.impressions, "
     "a.followers, 0 AS posts "
-    "FROM accounts a JOIN sns_accounts s ON s.id = a.account_id"
+    "FROM accounts a JOIN $schema.sns_accounts s ON s.id = a.account_id"
     "[[ WHERE s.platform = $platform]] "
-    "UNION ALL SELECT p.platform, 0, 0, 0, 0, count(*) FROM sns_posts p "
-    "WHERE p.user_id = $user AND p.created_at >= $start_date::date "
+    "UNION ALL SELECT p.platform, 0, 0, 0, 0, count(*) "
+    "FROM $schema.sns_posts p WHERE p.user_id = $user "
+    "AND p.created_at >= $start_date::date "
     "AND p.created_at < $end_date::date + 1"
     "[[ AND p.platform = $platform]] GROUP BY p.platform), "
     "sums AS (SELECT platform, grouping(platform) AS all_platforms, "
@@ -560,10 +563,10 @@ static const ngx_sf_json_field_t  ngx_sf_analytics_shape[] = {
 
 /* --- dashboard, analytics, performance --- */
 
-#define NGX_SF_COUNT_USERS  "(SELECT count(*) FROM users)"
+#define NGX_SF_COUNT_USERS  "(SELECT count(*) FROM $schema.users)"
 
 #define NGX_SF_COUNT_SUBSCRIPTIONS                                            \
-    "(SELECT count(*) FROM subscriptions WHERE status = 'active')"
+    "(SELECT count(*) FROM $schema.subscriptions WHERE status = 'active')"
 
 static const char  ngx_sf_kpis_sql[] =
     "/* dashboard_kpis */ "
@@ -575,7 +578,7 @@ static const char  ngx_sf_kpis_sql[] =
     "localtimestamp - interval '30 days') AS recent, "
     "sum(amount) FILTER (WHERE created_at < "
     "localtimestamp - interval '30 days') AS earlier "
-    "FROM payments WHERE status = 'completed' "
+    "FROM $schema.payments WHERE status = 'completed' "
     "AND created_at >= localtimestamp - interval '60 days') p";
 
 static const ngx_sf_json_field_t  ngx_sf_kpi_subscriptions[] = {
@@ -630,14 +633,16 @@ static const ngx_sf_json_field_t  ngx_sf_summary_shape[] = {
 
 static const char  ngx_sf_overview_sql[] =
     "/* analytics_overview */ "
-    "SELECT (SELECT count(*) FROM campaigns WHERE " NGX_SF_CAMPAIGN_ACTIVE
-    "), (SELECT count(*) FROM review_listings WHERE " NGX_SF_LISTING_ACTIVE
-    "), " NGX_SF_COUNT_SUBSCRIPTIONS ", "
-    "coalesce((SELECT sum(amount) FROM payments WHERE status = 'completed' "
+    "SELECT (SELECT count(*) FROM $schema.campaigns "
+    "WHERE " NGX_SF_CAMPAIGN_ACTIVE "), "
+    "(SELECT count(*) FROM $schema.review_listings "
+    "WHERE " NGX_SF_LISTING_ACTIVE "), " NGX_SF_COUNT_SUBSCRIPTIONS ", "
+    "coalesce((SELECT sum(amount) FROM $schema.payments "
+    "WHERE status = 'completed' "
     "AND created_at >= localtimestamp - interval '30 days'), 0), "
-    "(SELECT count(*) FROM sns_accounts), "
-    "(SELECT count(*) FROM sns_posts), "
-    "coalesce((SELECT sum(amount) FROM payments "
+    "(SELECT count(*) FROM $schema.sns_accounts), "
+    "(SELECT count(*) FROM $schema.sns_posts), "
+    "coalesce((SELECT sum(amount) FROM $schema.payments "
     "WHERE status = 'completed'), 0), " NGX_SF_COUNT_USERS;
 
 static const ngx_sf_json_field_t  ngx_sf_overview_fields[] = {
@@ -672,7 +677,7 @@ static const char  ngx_sf_advanced_sql[] =
     "WITH points AS (SELECT n, localtimestamp - n * interval '1 day' AS t "
     "FROM generate_series(0, $period::integer) n), "
     "sums AS (SELECT date_bin('1 day', least(created_at, localtimestamp), "
-    "localtimestamp) AS t, sum(amount) AS amount FROM payments "
+    "localtimestamp) AS t, sum(amount) AS amount FROM $schema.payments "
     "WHERE $metric = 'revenue' AND status = 'completed' "
     "AND created_at >= localtimestamp "
     "- $period::integer * interval '1 day' GROUP BY 1) "
@@ -699,7 +704,8 @@ static const ngx_sf_json_field_t  ngx_sf_advanced_shape[] = {
 static const char  ngx_sf_cohort_sql[] =
     "/* analytics_cohort */ "
     "SELECT to_char(date_trunc('month', created_at), 'YYYY-MM'), count(*) "
-    "FROM users WHERE created_at >= localtimestamp - interval '180 days' "
+    "FROM $schema.users "
+    "WHERE created_at >= localtimestamp - interval '180 days' "
     "GROUP BY date_trunc('month', created_at) "
     "ORDER BY date_trunc('month', created_at)";
 
@@ -715,15 +721,16 @@ static const ngx_sf_json_field_t  ngx_sf_cohort_shape[] = {
 
 static const char  ngx_sf_funnel_sql[] =
     "/* analytics_funnel */ "
-    "WITH n AS MATERIALIZED (SELECT " NGX_SF_COUNT_USERS " AS users, "
+    "WITH n AS MATERIALIZED (SELECT " NGX_SF_COUNT_USERS " AS signed_up, "
     NGX_SF_COUNT_SUBSCRIPTIONS " AS subscribed, "
-    "(SELECT count(*) FROM payments WHERE status = 'completed') AS paid) "
-    "SELECT s.stage, s.rate, s.users FROM n CROSS JOIN LATERAL (VALUES "
-    "(1, 'Signups', 100::float8, n.users), "
-    "(2, 'Subscribed', n.subscribed::float8 / nullif(n.users, 0)::float8 "
+    "(SELECT count(*) FROM $schema.payments "
+    "WHERE status = 'completed') AS paid) "
+    "SELECT s.stage, s.rate, s.reached FROM n CROSS JOIN LATERAL (VALUES "
+    "(1, 'Signups', 100::float8, n.signed_up), "
+    "(2, 'Subscribed', n.subscribed::float8 / nullif(n.signed_up, 0)::float8 "
     "* 100, n.subscribed), "
     "(3, 'Paid', n.paid::float8 / nullif(n.subscribed, 0)::float8 * 100, "
-    "n.paid)) s (position, stage, rate, users) ORDER BY s.position";
+    "n.paid)) s (position, stage, rate, reached) ORDER BY s.position";
 
 static const ngx_sf_json_field_t  ngx_sf_funnel_item[] = {
     F("conversion_rate", FLOAT_OR_0, 1),
@@ -758,11 +765,11 @@ static const ngx_sf_json_field_t  ngx_sf_trends_shape[] = {
 static const char  ngx_sf_roi_sql[] =
     "/* performance_roi */ "
     "WITH s AS MATERIALIZED (SELECT "
-    NGX_SF_COUNT_SUBSCRIPTIONS " AS subscriptions, "
-    "coalesce((SELECT sum(amount) FROM payments "
+    NGX_SF_COUNT_SUBSCRIPTIONS " AS active, "
+    "coalesce((SELECT sum(amount) FROM $schema.payments "
     "WHERE status = 'completed'), 0)::float8 AS revenue, "
     NGX_SF_COUNT_USERS "::float8 * 50 AS cost) "
-    "SELECT s.subscriptions, "
+    "SELECT s.active, "
     "(s.revenue - s.cost) / nullif(s.cost, 0) * 100, "
     "(s.revenue - s.cost) / nullif(s.revenue, 0) * 100 FROM s";
 
@@ -1118,10 +1125,11 @@ const ngx_sf_row_t  ngx_sf_api[] = {
 
 const char  ngx_sf_api_principal[] =
     "/* principal */ "
-    "SELECT u.is_active, (SELECT string_agg((SELECT p.slug FROM products p "
-    "WHERE p.id = s.product_id), ',') FROM subscriptions s "
+    "SELECT u.is_active, (SELECT string_agg((SELECT p.slug "
+    "FROM $schema.products p WHERE p.id = s.product_id), ',') "
+    "FROM $schema.subscriptions s "
     "WHERE s.user_id = $user AND s.status = 'active') "
-    "FROM users u WHERE u.id = $user";
+    "FROM $schema.users u WHERE u.id = $user";
 
 const char  ngx_sf_api_principal_tags[] =
     "users.id=$user subscriptions.user_id=$user products";

@@ -486,7 +486,7 @@ ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 }
 
 
-/* upstream, database, user, and what may choose another schema */
+/* upstream, schema, database, user, and what may change a session */
 
 static void
 ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf, u_char identity[16])
@@ -499,6 +499,8 @@ ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf, u_char identity[16])
 
     ngx_md5_init(&md5);
     ngx_md5_update(&md5, pgcf->name.data, pgcf->name.len);
+    ngx_md5_update(&md5, "\n", 1);
+    ngx_md5_update(&md5, pgcf->schema.data, pgcf->schema.len);
 
     for (i = 0; words[i]; i++) {
         word = ngx_sf_cache_conf_word(pgcf, words[i]);

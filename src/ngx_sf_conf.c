@@ -46,6 +46,8 @@ static char *ngx_sf_conf_token_products(ngx_conf_t *cf,
 static ngx_int_t ngx_sf_conf_upstream(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf, ngx_str_t *name, ngx_uint_t replicas,
     ngx_sf_pg_conf_t **pgcf);
+static ngx_int_t ngx_sf_conf_check_schema(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
 static ngx_int_t ngx_sf_conf_listen(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
 static ngx_http_upstream_srv_conf_t *ngx_sf_conf_find_upstream(
     ngx_conf_t *cf, const ngx_str_t *name);
@@ -706,6 +708,10 @@ ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
         return NGX_ERROR;
     }
 
+    if (slcf->replicas_pg && ngx_sf_conf_check_schema(cf, slcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     if (slcf->primary_pg->listen.len && slcf->primary_pg->listen_pg == NULL
         && ngx_sf_conf_listen(cf, slcf->primary_pg) != NGX_OK)
     {
@@ -760,6 +766,32 @@ ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
     pgcf->replicas = replicas;
 
     return ngx_sf_conf_use_upstream(cf, uscf, pgcf);
+}
+
+
+/* a text is composed for both */
+
+static ngx_int_t
+ngx_sf_conf_check_schema(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_str_t  *primary, *replicas;
+
+    primary = &slcf->primary_pg->schema;
+    replicas = &slcf->replicas_pg->schema;
+
+    if (primary->len == replicas->len
+        && ngx_memcmp(primary->data, replicas->data, primary->len) == 0)
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "softfactory_pass in %s:%ui: upstream \"%V\" has "
+                  "schema=%V, its replicas \"%V\" have schema=%V",
+                  slcf->file, slcf->line, &slcf->primary_pg->name, primary,
+                  &slcf->replicas_pg->name, replicas);
+
+    return NGX_ERROR;
 }
 
 

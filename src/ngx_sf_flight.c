@@ -389,6 +389,7 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
     ngx_sf_item_source(&flight->order, &source);
 
     flight->query.statement = ngx_sf_statement_variant(flight->worker,
+                                                 order->slcf->primary_pg,
                                                  order->item->statement,
                                                  &source);
     if (flight->query.statement == NULL) {

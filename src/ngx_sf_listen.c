@@ -103,8 +103,13 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
     ngx_sf_listen_t  *l;
 
     l = ngx_pcalloc(cycle->pool, sizeof(ngx_sf_listen_t));
+    if (l == NULL) {
+        return NULL;
+    }
 
-    if (l == NULL || ngx_sf_listen_prepare(cycle, l, first_id) != NGX_OK) {
+    l->primary = primary;
+
+    if (ngx_sf_listen_prepare(cycle, l, first_id) != NGX_OK) {
         return NULL;
     }
 
@@ -112,7 +117,6 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
     l->source = source;
     l->index = source - zone->sh->sources;
     l->pool = pool;
-    l->primary = primary;
     l->direct = pool->conf != primary;
     l->log = cycle->log;
 

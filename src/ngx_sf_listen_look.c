@@ -57,7 +57,7 @@
 typedef enum {
     NGX_SF_LISTEN_NAMES = 0,
     NGX_SF_LISTEN_VERSIONS,
-    NGX_SF_LISTEN_SCHEMA,       /* of the tables, NULL: by search_path */
+    NGX_SF_LISTEN_SCHEMA,       /* of the tables */
     NGX_SF_LISTEN_DIGESTS
 } ngx_sf_listen_value_e;
 
@@ -229,6 +229,7 @@ ngx_sf_listen_look_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l)
 
     l->values[NGX_SF_LISTEN_NAMES] = (char *) names;
     l->values[NGX_SF_LISTEN_VERSIONS] = (char *) versions;
+    l->values[NGX_SF_LISTEN_SCHEMA] = (char *) l->primary->schema.data;
 
     /* no worker has logged anything yet, not even that all is well */
 

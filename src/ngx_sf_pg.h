@@ -69,6 +69,12 @@ typedef struct {
 } ngx_sf_pg_server_conf_t;
 
 
+/* of a schema's name, and of the same in double quotes, at most */
+
+#define NGX_SF_PG_SCHEMA_LEN  63
+#define NGX_SF_PG_QUOTED_LEN  (2 * NGX_SF_PG_SCHEMA_LEN + 2)
+
+
 struct ngx_sf_pg_conf_s {
     ngx_str_t                   name;     /* of the upstream */
     u_char                     *file;     /* and where it stands */
@@ -77,6 +83,8 @@ struct ngx_sf_pg_conf_s {
                                              of ngx_sf_pg_pooled_t */
     ngx_uint_t                  index;    /* of the pool in a worker */
     ngx_array_t                 given;    /* of ngx_keyval_t: conninfo */
+    ngx_str_t                   schema;   /* of the tables; ends with NUL */
+    ngx_str_t                   quoted;   /* the same, as SQL has it */
     ngx_array_t                 options[NGX_SF_PG_LANES];
                                           /* of ngx_keyval_t: conninfo of a
                                              lane, texts end with NUL */

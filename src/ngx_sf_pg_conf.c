@@ -7,7 +7,13 @@
 /*
  * Directives of a PostgreSQL upstream, and what libpq is given for each lane.
  *
- * Where to connect comes from the `server` lines, how from softfactory_pg.
+ * Where to connect comes from the `server` lines, how from softfactory_pg, and
+ * from there, too, in which schema the tables are.
+ *
+ * A session finds nothing by search_path but what is PostgreSQL's own: whoever
+ * may create an operator or a function in a schema on the path would have his
+ * code run in the module's name, as a better match for its arguments.
+ *
  * Some keywords of libpq are refused, each for a reason of its own: they name
  * hosts, look things up in files or directories at every connect, or make
  * libpq change its socket behind the event loop's back.
@@ -62,6 +68,9 @@ typedef struct {
 } ngx_sf_pg_pooled_t;
 
 
+static char *ngx_sf_pg_schema(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
+    ngx_str_t *name);
+static ngx_uint_t ngx_sf_pg_sets_path(const char *options);
 static char *ngx_sf_pg_conninfo_check(ngx_conf_t *cf,
     const PQconninfoOption *option);
 static ngx_int_t ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
@@ -107,6 +116,13 @@ static const ngx_sf_pg_refused_t  ngx_sf_pg_refused[] = {
     { "client_encoding", "it is always \"UTF8\"" },
     { "replication", "statements need an ordinary connection" },
     { NULL, NULL }
+};
+
+
+/* schemas of PostgreSQL's own, or of a session's */
+
+static const char *const  ngx_sf_pg_schemas[] = {
+    "pg_", "information_schema", NULL
 };
 
 
@@ -201,6 +217,9 @@ ngx_sf_pg_create_conf(ngx_conf_t *cf)
     pgcf->shared_sync = 1;
     pgcf->prepare = 1;
 
+    ngx_str_set(&pgcf->schema, "public");
+    ngx_str_set(&pgcf->quoted, "\"public\"");
+
     return pgcf;
 }
 
@@ -271,7 +290,66 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     PQconninfoFree(options);
 
+    if (rv == NGX_CONF_OK && cf->args->nelts > 2) {
+        rv = ngx_sf_pg_schema(cf, pgcf, &value[2]);
+    }
+
     return rv == NGX_CONF_OK ? ngx_sf_pg_conninfo_complete(cf, pgcf) : rv;
+}
+
+
+static char *
+ngx_sf_pg_schema(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_str_t *name)
+{
+    u_char             *p;
+    ngx_uint_t          i;
+    const char *const  *own;
+
+    if (ngx_strncmp(name->data, "schema=", 7) != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "unknown parameter \"%V\", there is schema=", name);
+        return NGX_CONF_ERROR;
+    }
+
+    pgcf->schema.data = name->data + 7;
+    pgcf->schema.len = name->len - 7;
+
+    if (pgcf->schema.len == 0 || pgcf->schema.len > NGX_SF_PG_SCHEMA_LEN) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" must name a schema in 1 to %d bytes",
+                           name, NGX_SF_PG_SCHEMA_LEN);
+        return NGX_CONF_ERROR;
+    }
+
+    for (own = ngx_sf_pg_schemas; *own; own++) {
+        if (ngx_strncmp(pgcf->schema.data, *own, ngx_strlen(*own)) == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is a schema of PostgreSQL's own",
+                               &pgcf->schema);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    p = ngx_pnalloc(cf->pool, NGX_SF_PG_QUOTED_LEN);
+    if (p == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    pgcf->quoted.data = p;
+    *p++ = '"';
+
+    for (i = 0; i < pgcf->schema.len; i++) {
+        if (pgcf->schema.data[i] == '"') {
+            *p++ = '"';
+        }
+
+        *p++ = pgcf->schema.data[i];
+    }
+
+    *p++ = '"';
+    pgcf->quoted.len = p - pgcf->quoted.data;
+
+    return NGX_CONF_OK;
 }
 
 
@@ -300,6 +378,17 @@ ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_strcmp(option->keyword, "options") == 0
+        && ngx_sf_pg_sets_path(option->val))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "search_path is not allowed in options: the "
+                           "tables are those of schema= behind the "
+                           "connection string, and operators are "
+                           "PostgreSQL's own");
+        return NGX_CONF_ERROR;
+    }
+
     if (ngx_strcmp(option->keyword, "sslmode") != 0) {
         return NGX_CONF_OK;
     }
@@ -317,6 +406,26 @@ ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
                        "\"allow\"", option->val);
 
     return NGX_CONF_ERROR;
+}
+
+
+/* a dash stands for an underscore there, and the case does not matter */
+
+static ngx_uint_t
+ngx_sf_pg_sets_path(const char *options)
+{
+    const char  *p;
+
+    for (p = options; *p; p++) {
+        if (ngx_strncasecmp((u_char *) p, (u_char *) "search", 6) == 0
+            && (p[6] == '_' || p[6] == '-')
+            && ngx_strncasecmp((u_char *) p + 7, (u_char *) "path", 4) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -998,7 +1107,8 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     static const char  fixed[] =
         "-c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1"
-        " -c IntervalStyle=postgres -c search_path=public"
+        " -c IntervalStyle=postgres -c search_path=pg_catalog,pg_temp"
+        " -c standard_conforming_strings=on"
         " -c jit=off -c random_page_cost=1.1"
         " -c default_transaction_isolation=read\\ committed";
 

@@ -12,6 +12,7 @@
  *   $name       a parameter of the endpoint, bound; a CHOICE stands for the
  *               SQL of the value chosen
  *   $user       the principal's id, bound; an int8 like the path's {id}
+ *   $schema     the schema that the tables of the upstream are in, quoted
  *   $page       LIMIT and OFFSET; a literal LIMIT on the first page of
  *               default size, since the planner takes an unknown LIMIT for a
  *               tenth of the table
@@ -24,7 +25,9 @@
  * template are counted at configuration, which gives every text a dense id;
  * the text is composed in the worker when it is first needed.
  *
- * Values from outside are only ever bound.
+ * Values from outside are only ever bound.  Tables are named as
+ * $schema.users, since nothing but PostgreSQL's own is found by search_path
+ * (ngx_sf_pg_conf.c).
  */
 
 
@@ -49,6 +52,7 @@ typedef enum {
     NGX_SF_SEGMENT_PARAM,
     NGX_SF_SEGMENT_CHOICE,
     NGX_SF_SEGMENT_USER,
+    NGX_SF_SEGMENT_SCHEMA,
     NGX_SF_SEGMENT_PAGE,
     NGX_SF_SEGMENT_OPEN,
     NGX_SF_SEGMENT_CLOSE
@@ -139,7 +143,8 @@ static ngx_sf_segment_t *ngx_sf_statement_add(ngx_sf_statement_t *st,
     ngx_sf_segment_e kind);
 static size_t ngx_sf_statement_bound(ngx_sf_statement_t *st);
 static void ngx_sf_statement_compose(ngx_sf_statement_t *st,
-    const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p);
+    const ngx_str_t *schema, const ngx_sf_bind_source_t *source,
+    ngx_sf_binds_t *binds, u_char *p);
 static u_char *ngx_sf_statement_compose_page(ngx_sf_statement_t *st,
     const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p);
 static ngx_uint_t ngx_sf_statement_bind_number(ngx_sf_binds_t *binds,
@@ -171,6 +176,7 @@ typedef struct {
 
 static const ngx_sf_statement_name_t  ngx_sf_statement_names[] = {
     { ngx_string("user"), NGX_SF_SEGMENT_USER },
+    { ngx_string("schema"), NGX_SF_SEGMENT_SCHEMA },
     { ngx_string("page"), NGX_SF_SEGMENT_PAGE },
     { ngx_null_string, NGX_SF_SEGMENT_TEXT }
 };
@@ -506,13 +512,15 @@ ngx_sf_statement_params(const ngx_sf_statement_t *st, ngx_uint_t *user)
 
 
 ngx_sf_pg_statement_t *
-ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
+ngx_sf_statement_variant(ngx_sf_worker_t *worker,
+    const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *st,
     const ngx_sf_bind_source_t *source)
 {
-    u_char            *p;
-    ngx_uint_t         i, n, digit;
-    ngx_sf_switch_t   *sw;
-    ngx_sf_variant_t  *variant;
+    u_char                  *p;
+    ngx_uint_t               i, n, digit;
+    ngx_sf_switch_t         *sw;
+    ngx_sf_variant_t        *variant;
+    ngx_sf_pg_statement_t  **made;
 
     n = 0;
 
@@ -534,8 +542,11 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
 
     n += st->id;
 
-    if (worker->statements[n]) {
-        return worker->statements[n];
+    made = &worker->statements[primary->index * worker->smcf->nstatements
+                               + n];
+
+    if (*made) {
+        return *made;
     }
 
     variant = ngx_pcalloc(worker->cycle->pool,
@@ -545,7 +556,8 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
     }
 
     p = (u_char *) (variant + 1);
-    ngx_sf_statement_compose(st, source, &variant->binds, p);
+    ngx_sf_statement_compose(st, &primary->quoted, source, &variant->binds,
+                             p);
 
     variant->pg.id = n;
     variant->pg.name = st->name;
@@ -553,7 +565,7 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
     variant->pg.nvalues = variant->binds.n;
     variant->pg.columns = st->columns;
 
-    worker->statements[n] = &variant->pg;
+    *made = &variant->pg;
 
     return &variant->pg;
 }
@@ -561,7 +573,7 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker, ngx_sf_statement_t *st,
 
 /*
  * Room for any text of the template: what is not text becomes at most the
- * longest choice, or " LIMIT $NN OFFSET $NN".
+ * longest choice, a schema, or " LIMIT $NN OFFSET $NN".
  */
 
 static size_t
@@ -576,7 +588,8 @@ ngx_sf_statement_bound(ngx_sf_statement_t *st)
     seg = st->segments.elts;
 
     for (i = 0; i < st->segments.nelts; i++) {
-        longest = sizeof("LIMIT  OFFSET ") + 2 * NGX_INT64_LEN;
+        longest = ngx_max(sizeof("LIMIT  OFFSET ") + 2 * NGX_INT64_LEN,
+                          NGX_SF_PG_QUOTED_LEN);
 
         if (seg[i].kind == NGX_SF_SEGMENT_CHOICE) {
             choices = st->params[seg[i].param].choices;
@@ -595,7 +608,7 @@ ngx_sf_statement_bound(ngx_sf_statement_t *st)
 
 
 static void
-ngx_sf_statement_compose(ngx_sf_statement_t *st,
+ngx_sf_statement_compose(ngx_sf_statement_t *st, const ngx_str_t *schema,
     const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p)
 {
     size_t                  len;
@@ -633,6 +646,10 @@ ngx_sf_statement_compose(ngx_sf_statement_t *st,
             choices += source->values[seg[i].param].number;
             len = ngx_strlen(choices->sql);
             p = ngx_cpymem(p, choices->sql, len);
+            break;
+
+        case NGX_SF_SEGMENT_SCHEMA:
+            p = ngx_cpymem(p, schema->data, schema->len);
             break;
 
         case NGX_SF_SEGMENT_PAGE:

@@ -607,6 +607,104 @@ use "disable", "require", "verify-ca" or "verify-full"
 libpq would connect twice
 
 
+=== options cannot set the search_path
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory options='-c search_path=softfactory'"; # here
+}
+--- refused
+search_path is not allowed in options:
+schema= behind the connection string
+
+
+=== in any spelling
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory options='--Search-Path=softfactory'"; # here
+}
+--- refused
+search_path is not allowed in options
+
+
+=== the tables may be in another schema, which may have any name
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory" 'schema=My "own" schema';
+}
+--- accepted
+
+
+=== the parameter is schema=
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory" scheme=a; # here
+}
+--- refused
+unknown parameter "scheme=a", there is schema=
+
+
+=== a schema has a name
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory" schema=; # here
+}
+--- refused
+"schema=" must name a schema in 1 to 63 bytes
+
+
+=== of 63 bytes
+--- upstream eval
+"upstream primary {
+    server unix:PG;
+    softfactory_pg \"dbname=softfactory\" schema=" . 'a' x 63 . ";
+}
+"
+--- accepted
+
+
+=== at most
+--- upstream eval
+"upstream primary {
+    server unix:PG;
+    softfactory_pg \"dbname=softfactory\" schema=" . 'a' x 64 . "; # here
+}
+"
+--- refused
+must name a schema in 1 to 63 bytes
+
+
+=== which is none of PostgreSQL's own
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory" schema=pg_temp; # here
+}
+--- refused
+"pg_temp" is a schema of PostgreSQL's own
+
+
+=== a primary upstream and its replicas have the same schema
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory" schema=a;
+}
+upstream standbys {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory" schema=aa;
+}
+--- location
+softfactory_pass primary replicas=standbys; # here
+--- refused
+upstream "primary" has schema=a, its replicas
+"standbys" have schema=aa
+
+
 === sslmode=allow is refused
 --- upstream
 upstream primary {

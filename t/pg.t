@@ -261,7 +261,8 @@ main::all(SoftFactory::api(), main::at('named', 'named'),
 --- check
 my %all = (TimeZone => 'UTC', DateStyle => 'ISO, MDY',
            IntervalStyle => 'postgres', extra_float_digits => 1,
-           client_encoding => 'UTF8', search_path => 'public', jit => 'off',
+           client_encoding => 'UTF8', search_path => 'pg_catalog,pg_temp',
+           jit => 'off', standard_conforming_strings => 'on',
            default_transaction_isolation => 'read committed');
 
 my %lane = (read => ['on', '1234ms', 0], heavy => ['on', '5678ms', 0],
@@ -438,7 +439,7 @@ for my $what ('known', 'unknown') {
               [('503 Endpoint unavailable') x 5], "$what: five at once");
     is(log_count(qr/\[error\].*42P01/) - $lines, 1,
        "$what: one line tells so");
-    is(log_count(qr/\[error\].*42P01 relation "$table" does not exist/), 1,
+    is(log_count(qr/\[error\].*42P01 relation "public.$table" does not exist/), 1,
        "$what: and why");
     is(get('/api/sns/accounts')->{status}, 200, "$what: others are answered");
 
@@ -472,7 +473,7 @@ main::conf(dbname => $::A, pool => 'connections=1 heavy=1 lifetime=0')
 --- config eval
 SoftFactory::api() . main::at('single', 'single')
 . main::all(map { main::statement("forget-$_", 'read',
-    "SELECT count(*) FROM sf_forget()", $_) } qw(primary single))
+    "SELECT count(*) FROM public.sf_forget()", $_) } qw(primary single))
 --- check
 my $sql = sub { psql($_[0], dbname => $::A) };
 my $pid = sub {

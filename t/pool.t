@@ -84,17 +84,17 @@ CONF
 
     location = /raise {
         softfactory_test_statement primary read 1
-            "SELECT sf_test_raise($1)";
+            "SELECT public.sf_test_raise($1)";
     }
 
     location = /insert {
         softfactory_test_statement primary write 1
-            "INSERT INTO sf_test_pool VALUES ($1) RETURNING n";
+            "INSERT INTO public.sf_test_pool VALUES ($1) RETURNING n";
     }
 
     location = /count {
         softfactory_test_statement primary heavy 1
-            "SELECT count(*) FROM sf_test_pool";
+            "SELECT count(*) FROM public.sf_test_pool";
     }
 CONF
 
@@ -242,7 +242,7 @@ outcome:0 sqlstate: retried:0
 === TEST 8: a read that meets a conflict once is sent again and answered
 --- config
 location = /once {
-    softfactory_test_statement primary heavy 1 "SELECT sf_test_once('40001')";
+    softfactory_test_statement primary heavy 1 "SELECT public.sf_test_once('40001')";
 }
 --- request
 GET /once
@@ -296,7 +296,7 @@ location = /suicide {
 --- config
 location = /sneak {
     softfactory_test_statement primary read 1
-        "INSERT INTO sf_test_pool VALUES (99) RETURNING n";
+        "INSERT INTO public.sf_test_pool VALUES (99) RETURNING n";
 }
 --- request eval
 ["GET /sneak", "GET /divide?v=4"]

@@ -24,7 +24,7 @@ TIMEOUT = 1
 
 def states(t, pg, prepare):
     what = "prepare=" + prepare
-    ng = lib.Nginx(t, pg.unix, pg=lib.POISONED,
+    ng = lib.Nginx(t, pg.unix, schema="poison",
                    pool="connections=1 heavy=1 timeout=%ds prepare=%s"
                    % (TIMEOUT, prepare), workers=1)
     ng.ready()

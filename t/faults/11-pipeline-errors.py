@@ -45,7 +45,7 @@ def judge(ids, answers):
 
 def pipeline(t, pg, sync, prepare):
     what = "shared_sync=%s prepare=%s" % (sync, prepare)
-    ng = lib.Nginx(t, pg.unix, workers=1, pg=lib.POISONED,
+    ng = lib.Nginx(t, pg.unix, workers=1, schema="poison",
                    pool="connections=1 heavy=1 depth=32 shared_sync=%s "
                    "prepare=%s" % (sync, prepare))
     ng.ready()

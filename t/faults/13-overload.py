@@ -145,7 +145,7 @@ def slowly(t, pg):
     """Statements of 5 ms: as many are served as fit, in order."""
     lib.poison(t, pg, {n: "sleep %g" % SLEEP for n in range(1, 901)})
     ng = lib.Nginx(t, pg.unix, connections=16000, nofile=20000,
-                   pg=lib.POISONED, pool="connections=1 heavy=1 depth=1 "
+                   schema="poison", pool="connections=1 heavy=1 depth=1 "
                    "queue=%d wait=%ds timeout=30s" % (QUEUE, WAIT))
     ng.ready()
     seconds = 4 if lib.SHORT else 15

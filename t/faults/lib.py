@@ -346,8 +346,8 @@ class Postgres:
             return f.read()
 
 
-# campaigns/{id} that fails at will: a view in front of the table, for a
-# connection whose search_path begins with poison
+# campaigns/{id} that fails at will: a view in front of the table, for an
+# upstream with schema=poison, where the other tables are views, too
 
 POISON = """
 DROP SCHEMA IF EXISTS poison CASCADE;
@@ -387,11 +387,18 @@ CREATE VIEW poison.campaigns AS
            timestamp '2030-01-01' AS deadline, 'active'::text AS status,
            timestamp '2026-01-01' AS created_at
     FROM generate_series(1, 2000) i;
+DO $$
+DECLARE
+    t name;
+BEGIN
+    FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public'
+             AND tablename <> 'campaigns' LOOP
+        EXECUTE format('CREATE VIEW poison.%1$I AS TABLE public.%1$I', t);
+    END LOOP;
+END $$;
 GRANT ALL ON SCHEMA poison TO app;
 GRANT ALL ON ALL TABLES IN SCHEMA poison TO app;
 """
-
-POISONED = "dbname=softfactory user=app options='-c search_path=poison,public'"
 
 
 def poison(t, pg, rules):
@@ -483,7 +490,7 @@ http {{
 
     upstream primary {{
         {servers}
-        softfactory_pg "{pg}";
+        softfactory_pg "{pg}" schema={schema};
         softfactory_pg_pool {pool};
         {upstream}
     }}
@@ -542,6 +549,7 @@ class Nginx:
         self.prefix = os.path.join(HOME, t.name, self.name)
         self.expect = [re.compile(e) for e in expect]
         self.words = {"pg": "dbname=softfactory user=app",
+                      "schema": "public",
                       "pool": "connections=2 heavy=1 write=2",
                       "workers": 2, "connections": 1024, "nofile": 16384,
                       "main": "", "http": "", "server": "", "upstream": "",

@@ -323,8 +323,8 @@ fuzz_bound(ngx_pool_t *pool, ngx_sf_order_t *order, const ngx_sf_item_t *item,
     order->item = item;
     ngx_sf_item_source(order, &source);
 
-    variant = ngx_sf_statement_variant(&fuzz_e.worker, item->statement,
-                                       &source);
+    variant = ngx_sf_statement_variant(&fuzz_e.worker, fuzz_e.primary,
+                                       item->statement, &source);
     fuzz_require(variant != NULL, "text", name);
 
     values = ngx_sf_statement_bind(pool, variant, &source);

@@ -41,8 +41,8 @@ my %defaults = (no_error_log => "[error]\n[crit]\n[alert]\n[emerg]\n");
 
 # conf(%options): http_config with an upstream, by default the database of the
 # suite by its socket.  Options: name, server (of the directive), conninfo,
-# dbname, user, pool (parameters of softfactory_pg_pool, or [lines of them]),
-# listen (of softfactory_listen), zone (of softfactory_zone, as 'api 8m';
+# dbname, user, schema, pool (parameters of softfactory_pg_pool, or [lines of
+# them]), listen (of softfactory_listen), zone (of softfactory_zone, as 'api 8m';
 # without it nothing is cached)
 
 sub conf {
@@ -52,13 +52,14 @@ sub conf {
     my $conninfo = $o{conninfo} // "dbname=$o{dbname} user=$o{user}";
     my $pool = join "\n    ", map { "softfactory_pg_pool $_;" }
                ref $o{pool} ? @{$o{pool}} : $o{pool} // ();
+    my $schema = defined $o{schema} ? qq{'schema=$o{schema}'} : '';
     my $listen = $o{listen} ? "softfactory_listen $o{listen};" : '';
     my $zone = $o{zone} ? "softfactory_zone $o{zone};\n" : '';
 
     return $zone . <<"CONF";
 upstream $o{name} {
     server $o{server};
-    softfactory_pg "$conninfo";
+    softfactory_pg "$conninfo" $schema;
     $pool
     $listen
 }

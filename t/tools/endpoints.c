@@ -112,6 +112,9 @@ endpoints_compile(endpoints_t *e, ngx_pool_t *pool)
     e->worker.statements = endpoints_alloc(pool, e->smcf->nstatements
                                            * sizeof(ngx_sf_pg_statement_t *));
 
+    e->primary = ngx_sf_pg_create_conf(&e->cf);
+    endpoints_require(e->primary != NULL, "no memory");
+
     e->env.sql_like = e->smcf->sql_like;
     e->env.max_page_size = ENDPOINTS_MAX_PAGE_SIZE;
 }
@@ -185,8 +188,8 @@ endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
 
     for (n = 0; endpoints_combine(&s, params, n); n++) {
 
-        variant = ngx_sf_statement_variant(&e->worker, item->statement,
-                                           &s.source);
+        variant = ngx_sf_statement_variant(&e->worker, e->primary,
+                                           item->statement, &s.source);
         endpoints_require(variant != NULL, "no memory");
         endpoints_require(variant->id < e->smcf->nstatements,
                           "an id is out of bounds");

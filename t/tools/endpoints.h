@@ -25,6 +25,7 @@ typedef struct {
     ngx_conf_t           cf;
     ngx_sf_main_conf_t  *smcf;
     ngx_sf_worker_t      worker;
+    ngx_sf_pg_conf_t    *primary;     /* whose tables the texts name */
     ngx_sf_param_env_t   env;         /* .now is the caller's */
 } endpoints_t;
 

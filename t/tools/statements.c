@@ -178,8 +178,8 @@ tool_sent(endpoints_t *e, const ngx_sf_order_t *order)
 
     ngx_sf_item_source(order, &source);
 
-    variant = ngx_sf_statement_variant(&e->worker, order->item->statement,
-                                       &source);
+    variant = ngx_sf_statement_variant(&e->worker, e->primary,
+                                       order->item->statement, &source);
     if (variant == NULL) {
         return NULL;
     }

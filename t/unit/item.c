@@ -22,6 +22,10 @@
 #define TEST_EFFECT   2048
 #define TEST_WORD     64
 
+/* a schema, as SQL has it */
+
+#define TEST_QUOTED   "\"a \"\"b\"\" c\""
+
 
 /* two query strings, and whether they are one and the same question */
 
@@ -327,8 +331,8 @@ test_effect(const test_order_t *o)
 
     ngx_sf_item_source(&o->order, &source);
 
-    variant = ngx_sf_statement_variant(&test_e.worker, item->statement,
-                                       &source);
+    variant = ngx_sf_statement_variant(&test_e.worker, test_e.primary,
+                                       item->statement, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     p = ngx_slprintf(p, last, "%ui", variant->id);
@@ -681,6 +685,48 @@ test_defined(const char *text, const char *name)
 }
 
 
+/* the schema in front of a name: what a stranger's table is not found by */
+
+#define TEST_SCHEMA  TEST_QUOTED "."
+
+
+/* a table wherever it is named, unless its schema is too; NULL: none is */
+
+static const char *
+test_bare(const char *text)
+{
+    char         word[TEST_WORD];
+    size_t       len;
+    const char  *p, *start;
+
+    static char  found[TEST_WORD];
+
+    len = sizeof(TEST_SCHEMA) - 1;
+    p = strstr(text, "*/");
+    p = p ? p : text;
+
+    while (*p) {
+        if (!test_word_char(*p)) {
+            p++;
+            continue;
+        }
+
+        start = p;
+        p = test_word(p, word);
+
+        if (ngx_sf_table_find((u_char *) word, strlen(word)) != NGX_ERROR
+            && ((size_t) (start - text) < len
+                || strncmp(start - len, TEST_SCHEMA, len) != 0))
+        {
+            (void) sprintf(found, "bare %.*s", TEST_WORD - 8, word);
+            return found;
+        }
+    }
+
+    return NULL;
+}
+
+
 /* the tables that are named after FROM and JOIN; strange: what is none */
 
 static ngx_uint_t
@@ -694,7 +740,7 @@ test_tables(const char *text, const char **strange)
     static char  found[TEST_WORD];
 
     mask = 0;
-    *strange = NULL;
+    *strange = test_bare(text);
 
     for (p = text; *p; /* void */ ) {
         if (!test_word_char(*p)) {
@@ -706,6 +752,10 @@ test_tables(const char *text, const char **strange)
 
         if (strcmp(word, "FROM") != 0 && strcmp(word, "JOIN") != 0) {
             continue;
+        }
+
+        if (strncmp(p, TEST_SCHEMA, sizeof(TEST_SCHEMA) - 1) == 0) {
+            p += sizeof(TEST_SCHEMA) - 1;
         }
 
         p = test_word(p, name);
@@ -966,6 +1016,7 @@ main(void)
     unit_init();
     endpoints_compile(&test_e, unit_pool);
     test_e.env.now = TEST_NOW;
+    ngx_str_set(&test_e.primary->quoted, TEST_QUOTED);
 
     test_queries();
     test_effects();

@@ -64,6 +64,7 @@ static const test_case_t  test_cases[] = {
     { "$s::text, ($s)", "s=x", "$1::text, ($1)|x" },
     { "$s,$user,$s,$user", "s=x", "$1,$2::bigint,$1,$2::bigint|x|42" },
     { "$user", "s=x", "$1::bigint|42" },
+    { "$schema.a, $schema.b", "", "\"public\".a, \"public\".b" },
     { "$s_t", NULL, NULL },
     { "$s", "s=';%20DROP%20TABLE%20users;%20--", "$1|'; DROP TABLE users; --"
     },
@@ -248,7 +249,7 @@ test_show(ngx_sf_statement_t *st, ngx_sf_worker_t *worker,
     source.offset = params.offset;
     source.first = params.first;
 
-    variant = ngx_sf_statement_variant(worker, st, &source);
+    variant = ngx_sf_statement_variant(worker, test_e.primary, st, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     p = ngx_sprintf(p, "%s", variant->text);
@@ -398,7 +399,7 @@ test_copies(void)
     source.page_size = 1;
     source.offset = INT64_MAX;
 
-    variant = ngx_sf_statement_variant(&worker, st, &source);
+    variant = ngx_sf_statement_variant(&worker, test_e.primary, st, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     ngx_memset(text, '-', 3);
