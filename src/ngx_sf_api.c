@@ -58,10 +58,11 @@ static const ngx_sf_param_t  ngx_sf_no_params[] = { P_END };
 static const ngx_sf_param_t  ngx_sf_id_params[] = { P("id", ID), P_END };
 
 
-/* ms until the first of the rows counted drops out of the list */
+/* ms until the first of the rows counted drops out of the list, if one does */
 
 #define NGX_SF_NEXT_DEADLINE                                                  \
-    "floor(extract(epoch FROM min(deadline) - localtimestamp) * 1000)::bigint"
+    "floor(extract(epoch FROM min(deadline) FILTER (WHERE isfinite(deadline))"\
+    " - localtimestamp) * 1000)::bigint"
 
 
 /* --- campaigns --- */
@@ -701,9 +702,12 @@ static const ngx_sf_json_field_t  ngx_sf_advanced_shape[] = {
     F_OBJECT(NULL, ngx_sf_advanced_fields)
 };
 
+/* created_at is not NULL here, but to_char() of infinity is */
+
 static const char  ngx_sf_cohort_sql[] =
     "/* analytics_cohort */ "
-    "SELECT to_char(date_trunc('month', created_at), 'YYYY-MM'), count(*) "
+    "SELECT coalesce(to_char(date_trunc('month', created_at), 'YYYY-MM'), "
+    "'9999-12'), count(*) "
     "FROM $schema.users "
     "WHERE created_at >= localtimestamp - interval '180 days' "
     "GROUP BY date_trunc('month', created_at) "

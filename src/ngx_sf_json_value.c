@@ -69,6 +69,8 @@ static u_char *ngx_sf_json_write_fraction(u_char *p, const u_char *text,
     size_t len);
 static u_char *ngx_sf_json_write_date(u_char *p,
     const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_endless(u_char *p,
+    const ngx_sf_json_cell_t *cell, const char *last, const char *first);
 static size_t ngx_sf_json_length_string(ngx_sf_json_cell_t *cell);
 static size_t ngx_sf_json_length_cut(ngx_sf_json_cell_t *cell);
 static u_char *ngx_sf_json_write_string(u_char *p,
@@ -280,8 +282,8 @@ ngx_sf_json_misfit(const u_char *text, const char *form)
 
 /*
  * PostgreSQL drops trailing zeros of the fraction and the whole fraction when
- * it is zero.  "infinity", years of five digits and "BC" do not fit: Python
- * has no such time either.
+ * it is zero.  Years of five digits and "BC" do not fit: Python has no such
+ * time either.
  */
 
 static u_char *
@@ -297,7 +299,9 @@ ngx_sf_json_write_time(u_char *p, const ngx_sf_json_cell_t *cell)
         || ngx_sf_json_misfit(text + 8, "00 00:00")
         || ngx_sf_json_misfit(text + 11, "00:00:00"))
     {
-        return ngx_sf_json_write_null(p);
+        return ngx_sf_json_write_endless(p, cell,
+                                         "\"9999-12-31T23:59:59.999999\"",
+                                         "\"0001-01-01T00:00:00\"");
     }
 
     last = p;
@@ -357,7 +361,8 @@ ngx_sf_json_write_date(u_char *p, const ngx_sf_json_cell_t *cell)
         || ngx_sf_json_misfit(cell->text, "0000-00-")
         || ngx_sf_json_misfit(cell->text + 2, "00-00-00"))
     {
-        return ngx_sf_json_write_null(p);
+        return ngx_sf_json_write_endless(p, cell, "\"9999-12-31\"",
+                                         "\"0001-01-01\"");
     }
 
     *p++ = '"';
@@ -365,6 +370,32 @@ ngx_sf_json_write_date(u_char *p, const ngx_sf_json_cell_t *cell)
     *p++ = '"';
 
     return p;
+}
+
+
+/* "infinity" is the last time that Python has, "-infinity" the first */
+
+static u_char *
+ngx_sf_json_write_endless(u_char *p, const ngx_sf_json_cell_t *cell,
+    const char *last, const char *first)
+{
+    size_t  len;
+
+    static const char  infinity[] = "-infinity";
+
+    len = sizeof(infinity) - 1;
+
+    if (cell->len == len && ngx_memcmp(cell->text, infinity, len) == 0) {
+        return ngx_cpymem(p, first, ngx_strlen(first));
+    }
+
+    if (cell->len == len - 1
+        && ngx_memcmp(cell->text, infinity + 1, len - 1) == 0)
+    {
+        return ngx_cpymem(p, last, ngx_strlen(last));
+    }
+
+    return ngx_sf_json_write_null(p);
 }
 
 

@@ -11,6 +11,10 @@ use SoftFactory;
 
 our $DB = scratch('sf_api', 'softfactory');
 our $EMPTY = scratch('sf_api_empty');
+our $ENDLESS = scratch('sf_api_endless');
+
+psql("INSERT INTO users (id, email, password_hash, name, is_active)
+      VALUES (1, 'e', '!', 'n', true)", dbname => $ENDLESS);
 
 our $ACTIVE = "status = 'active' AND deadline >= now() AT TIME ZONE 'UTC'";
 
@@ -1028,3 +1032,100 @@ for my $case ([0.125, '0.12'], [2.675, '2.67'], [0.005, '0.01'],
     $pay->(1, $amount);
     $kpis->(3, 1, $text, '0.0');
 }
+
+
+=== TEST 21: a time without end, or without a beginning, is one like others
+--- http_config eval: SoftFactory::conf(dbname => $::ENDLESS)
+--- check
+my $last = '"9999-12-31T23:59:59.999999"';
+my $first = '"0001-01-01T00:00:00"';
+
+my %deadlines = ('all' => "('infinity'), ('infinity')",
+                 'some' => "('infinity'), ('tomorrow')",
+                 'none' => "('tomorrow'), ('tomorrow')");
+
+for my $which (sort keys %deadlines) {
+    my $n = { all => 2, some => 1, none => 0 }->{$which};
+
+    psql($_, dbname => $::ENDLESS) for split /;\n/, <<"SQL";
+TRUNCATE campaigns, review_listings CASCADE;
+INSERT INTO campaigns (id, creator_id, title, product_name, category,
+                       deadline, status, created_at)
+SELECT row_number() OVER (), 1, 't', 'p', 'c', d::timestamp, 'active',
+       '-infinity'
+  FROM (VALUES $deadlines{$which}) v (d);
+INSERT INTO review_listings (id, source_platform, external_id, title, url,
+                             category, deadline, status, scraped_at)
+SELECT row_number() OVER (), 'p', row_number() OVER (), 'title', 'u', 'c',
+       d::timestamp, 'active', 'infinity'
+  FROM (VALUES $deadlines{$which}) v (d)
+SQL
+
+    for my $path ('campaigns', 'campaigns?category=c', 'listings',
+                  'listings?category=c&sort_by=created',
+                  'listings/search?q=title')
+    {
+        my $doc = answers("/api/review/$path", 200);
+        my $rows = $doc->{campaigns} // $doc->{listings};
+
+        is($doc->{total}, 2, "$which: the total");
+        is(scalar(grep { $_->{deadline} eq $last } @$rows), $n,
+           "$which: their deadlines");
+        is($rows->[0]{created_at}, $path =~ /^campaigns/ ? $first : $last,
+           "$which: when they were made");
+    }
+}
+
+psql($_, dbname => $::ENDLESS) for split /;\n/, <<'SQL';
+UPDATE campaigns SET deadline = '-infinity', created_at = 'infinity';
+UPDATE review_listings SET deadline = 'infinity';
+INSERT INTO campaign_applications (campaign_id, user_id, message, created_at)
+VALUES (1, 1, 'm', '-infinity');
+INSERT INTO review_accounts (id, user_id, platform, account_name)
+VALUES (1, 1, 'p', 'a');
+INSERT INTO review_applications (listing_id, account_id, applied_at)
+VALUES (1, 1, 'infinity');
+INSERT INTO review_bookmarks (user_id, listing_id, created_at)
+VALUES (1, 1, '-infinity');
+INSERT INTO sns_accounts (id, user_id, platform, account_name, created_at)
+VALUES (1, 1, 'p', 'a', 'infinity');
+INSERT INTO sns_posts (user_id, account_id, content, platform, status,
+                       scheduled_at, created_at)
+VALUES (1, 1, 'c', 'p', 'draft', 'infinity', '-infinity');
+INSERT INTO sns_analytics (user_id, account_id, date, followers)
+VALUES (1, 1, 'infinity', 5), (1, 1, '-infinity', 6);
+INSERT INTO payments (user_id, product_id, amount, status, created_at)
+VALUES (1, 1, 5, 'completed', 'infinity'),
+       (1, 1, 7, 'completed', '-infinity');
+UPDATE users SET created_at = 'infinity'
+SQL
+
+my $doc = answers('/api/review/campaigns/1', 200);
+is("$doc->{deadline} $doc->{created_at}", "$first $last", 'a campaign');
+$doc = answers('/api/review/my-campaigns', 200);
+is($doc->[0]{deadline}, $first, 'campaigns of his own');
+$doc = answers('/api/review/my-applications', 200);
+is($doc->[0]{applied_at}, $first, 'an application');
+$doc = answers('/api/review/listings/1', 200);
+is($doc->{deadline}, $last, 'a listing');
+is($doc->{user_applications}[0]{applied_at}, $last, 'applications to it');
+$doc = answers('/api/review/bookmarks', 200);
+is($doc->{bookmarks}[0]{bookmarked_at}, $first, 'a bookmark');
+$doc = answers('/api/sns/accounts', 200);
+is($doc->[0]{created_at}, $last, 'an account');
+$doc = answers('/api/sns/posts', 200);
+is($doc->{posts}[0]{scheduled_at}, $last, 'a post that waits for ever');
+is($doc->{posts}[0]{created_at}, $first, 'and has always been there');
+$doc = answers('/api/sns/analytics', 200);
+is($doc->{data}{totals}{followers}, '0', 'days of no month');
+
+# by when a payment was made
+
+$doc = answers('/api/dashboard/kpis', 200);
+is($doc->{revenue}{value}, '5.0', 'revenue of the month');
+$doc = answers('/api/analytics/overview', 200);
+is("$doc->{revenue_30d} $doc->{total_revenue}", '5.0 12.0', 'and of all');
+$doc = answers('/api/analytics/advanced?period=2', 200);
+is(join(' ', map { $_->{value} } @{$doc->{data}}), '5.0 5.0 5.0', 'since');
+answers('/api/analytics/cohort', 200,
+        [{ signup_date => '"9999-12"', total_users => '1' }]);
