@@ -132,7 +132,7 @@ typedef struct {
 
 extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
 
-/* is_active and products (slugs, comma separated) of $user */
+/* is_active of $user, and the bits of his products */
 extern const char          ngx_sf_api_principal[];
 extern const char          ngx_sf_api_principal_tags[];
 

@@ -1127,10 +1127,12 @@ const ngx_sf_row_t  ngx_sf_api[] = {
 };
 
 
+/* %V: an expression that makes a bit of p.slug, see ngx_sf_item.c */
+
 const char  ngx_sf_api_principal[] =
     "/* principal */ "
-    "SELECT u.is_active, (SELECT string_agg((SELECT p.slug "
-    "FROM $schema.products p WHERE p.id = s.product_id), ',') "
+    "SELECT u.is_active, (SELECT bit_or((SELECT %V "
+    "FROM $schema.products p WHERE p.id = s.product_id)) "
     "FROM $schema.subscriptions s "
     "WHERE s.user_id = $user AND s.status = 'active') "
     "FROM $schema.users u WHERE u.id = $user";

@@ -32,8 +32,6 @@ static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
 static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *token);
 static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text);
-static uint64_t ngx_sf_auth_products(ngx_sf_main_conf_t *smcf,
-    ngx_str_t slugs);
 
 
 ngx_int_t
@@ -248,7 +246,8 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text)
 {
-    ngx_str_t  slugs;
+    int64_t    products;
+    ngx_str_t  bits;
 
     if (text->len == 0 || text->data[0] != '1') {
         ctx->refused = 1;
@@ -263,50 +262,17 @@ ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    slugs.data = text->data + 1;
-    slugs.len = text->len - 1;
+    bits.data = text->data + 1;
+    bits.len = text->len - 1;
 
-    ctx->principal->id = ctx->user;
-    ctx->principal->products = ngx_sf_auth_products(ctx->worker->smcf, slugs);
-
-    return NGX_OK;
-}
-
-
-/* slugs: comma separated; those that gate no endpoint are passed over */
-
-static uint64_t
-ngx_sf_auth_products(ngx_sf_main_conf_t *smcf, ngx_str_t slugs)
-{
-    u_char      *p, *last, *comma;
-    uint64_t     bits;
-    ngx_str_t   *product;
-    ngx_uint_t   i;
-
-    bits = 0;
-    p = slugs.data;
-    last = p + slugs.len;
-    product = smcf->products.elts;
-
-    while (p < last) {
-        comma = memchr(p, ',', last - p);
-
-        if (comma == NULL) {
-            comma = last;
-        }
-
-        for (i = 0; i < smcf->products.nelts; i++) {
-            if (product[i].len == (size_t) (comma - p)
-                && ngx_memcmp(product[i].data, p, comma - p) == 0)
-            {
-                bits |= (uint64_t) 1 << i;
-            }
-        }
-
-        p = comma + 1;
+    if (ngx_sf_number_parse_int(&bits, &products) != NGX_OK) {
+        products = 0;
     }
 
-    return bits;
+    ctx->principal->id = ctx->user;
+    ctx->principal->products = products;
+
+    return NGX_OK;
 }
 
 

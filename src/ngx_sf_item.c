@@ -12,7 +12,7 @@
  * it.  The principal says what a user may do.  Each has a statement, the tags
  * of what that reads, and a form in which it is kept in the zone:
  *
- *   principal   "0" for nobody, or "1" and the slugs, comma separated
+ *   principal   "0" for nobody, or "1" and the bits of the products
  *   total       the number, and after a blank the ms to its deadline
  *   answer      the document
  *
@@ -31,6 +31,13 @@
 #define NGX_SF_ITEM_FAR  (366LL * 24 * 3600 * 1000)
 
 
+/* of the principal's statement: bits of a slug, and what stands for a slug */
+
+#define NGX_SF_ITEM_NO_BITS  "0::bigint"
+#define NGX_SF_ITEM_BITS     "CASE p.slug END"
+#define NGX_SF_ITEM_BIT      " WHEN '' THEN ''::bigint"
+
+
 /* where a key has the user */
 
 #define NGX_SF_ITEM_KEY_USER  (sizeof(uint32_t) + 1)
@@ -46,6 +53,7 @@ static ngx_sf_item_t *ngx_sf_item_create(ngx_conf_t *cf,
     ngx_sf_main_conf_t *smcf, ngx_sf_item_e kind,
     ngx_sf_endpoint_t *endpoint, const char *sql, ngx_uint_t columns,
     const char *tags);
+static u_char *ngx_sf_item_bits(u_char *p, const ngx_array_t *products);
 static uint32_t ngx_sf_item_shape(const ngx_sf_json_field_t *field);
 static void ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data,
     size_t len);
@@ -162,11 +170,72 @@ ngx_sf_item_shape(const ngx_sf_json_field_t *field)
 ngx_int_t
 ngx_sf_item_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 {
+    size_t       size;
+    u_char      *sql;
+    ngx_str_t    bits, *product;
+    ngx_uint_t   i;
+
+    size = ngx_max(sizeof(NGX_SF_ITEM_NO_BITS), sizeof(NGX_SF_ITEM_BITS));
+    product = smcf->products.elts;
+
+    for (i = 0; i < smcf->products.nelts; i++) {
+        size += sizeof(NGX_SF_ITEM_BIT) + 2 * product[i].len + NGX_INT64_LEN;
+    }
+
+    bits.data = ngx_pnalloc(cf->temp_pool, size);
+    sql = ngx_pnalloc(cf->pool, size + ngx_strlen(ngx_sf_api_principal));
+
+    if (bits.data == NULL || sql == NULL) {
+        return NGX_ERROR;
+    }
+
+    bits.len = ngx_sf_item_bits(bits.data, &smcf->products) - bits.data;
+    *ngx_sprintf(sql, ngx_sf_api_principal, &bits) = '\0';
+
     smcf->principal = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_PRINCIPAL,
-                                         NULL, ngx_sf_api_principal, 2,
+                                         NULL, (char *) sql, 2,
                                          ngx_sf_api_principal_tags);
 
     return smcf->principal ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * A bit for each slug that gates an endpoint, the same as in a principal.  The
+ * database compares whole slugs, whatever stands in one.
+ */
+
+static u_char *
+ngx_sf_item_bits(u_char *p, const ngx_array_t *products)
+{
+    size_t      n;
+    ngx_str_t  *product;
+    ngx_uint_t  i;
+
+    if (products->nelts == 0) {
+        return ngx_cpymem(p, NGX_SF_ITEM_NO_BITS,
+                          sizeof(NGX_SF_ITEM_NO_BITS) - 1);
+    }
+
+    product = products->elts;
+    p = ngx_cpymem(p, "CASE p.slug", sizeof("CASE p.slug") - 1);
+
+    for (i = 0; i < products->nelts; i++) {
+        p = ngx_cpymem(p, " WHEN '", sizeof(" WHEN '") - 1);
+
+        for (n = 0; n < product[i].len; n++) {
+            if (product[i].data[n] == '\'') {
+                *p++ = '\'';
+            }
+
+            *p++ = product[i].data[n];
+        }
+
+        p = ngx_sprintf(p, "' THEN '%L'::bigint",
+                        (int64_t) ((uint64_t) 1 << i));
+    }
+
+    return ngx_cpymem(p, " END", sizeof(" END") - 1);
 }
 
 
@@ -391,7 +460,7 @@ static ngx_int_t
 ngx_sf_item_render_principal(ngx_sf_flight_t *flight)
 {
     u_char     *p;
-    ngx_str_t   slugs;
+    ngx_str_t   bits;
 
     if (ngx_sf_pg_result_rows(flight->res) == 0
         || !ngx_sf_pg_result_bool(flight->res, 0, NGX_SF_PRINCIPAL_ACTIVE))
@@ -400,18 +469,18 @@ ngx_sf_item_render_principal(ngx_sf_flight_t *flight)
         return NGX_OK;
     }
 
-    slugs = ngx_sf_pg_result_cell(flight->res, 0, NGX_SF_PRINCIPAL_PRODUCTS);
+    bits = ngx_sf_pg_result_cell(flight->res, 0, NGX_SF_PRINCIPAL_PRODUCTS);
 
-    p = ngx_pnalloc(flight->pool, 1 + slugs.len);
+    p = ngx_pnalloc(flight->pool, 1 + bits.len);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     flight->body.data = p;
-    flight->body.len = 1 + slugs.len;
+    flight->body.len = 1 + bits.len;
 
     *p++ = '1';
-    ngx_memcpy(p, slugs.data, slugs.len);
+    ngx_memcpy(p, bits.data, bits.len);
 
     return NGX_OK;
 }

@@ -2,8 +2,8 @@
 # order and with their exact bodies.
 #
 # Users of the scratch database: 1 has both products, 2 an active review and
-# a cancelled sns-auto, 3 nothing; 4 is inactive, 5 has NULL as is_active, 6
-# is an admin without a product.
+# a cancelled sns-auto, 3 neither, but what has their slugs in its own; 4 is
+# inactive, 5 has NULL as is_active, 6 is an admin without a product.
 
 use strict;
 use warnings;
@@ -34,6 +34,11 @@ SELECT u, p.id, 'monthly', s FROM products p,
                (2, 'sns-auto', 'canceled'), (4, 'review', 'active')
        ) AS v (u, slug, s)
  WHERE p.slug = v.slug;
+INSERT INTO products (id, name, slug, monthly_price)
+VALUES (90, 'All in one', 'bundle,review,sns-auto', 1),
+       (91, 'Quoted', '{review,"sns-auto"}', 1);
+INSERT INTO subscriptions (user_id, product_id, plan_type, status)
+VALUES (3, 90, 'monthly', 'active'), (3, 91, 'monthly', 'active');
 INSERT INTO campaigns (id, creator_id, title, product_name, category,
                        deadline, status, created_at)
 SELECT u, u, 'of ' || u, 'p', 'c', 'tomorrow', 'active', 'yesterday'
