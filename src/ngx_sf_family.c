@@ -218,6 +218,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       "Tables whose changes are not told.",
       ngx_sf_family_listener_state, NGX_SF_LISTENER_UNCOVERED },
 
+    { "softfactory_listener_schema_creators", "gauge",
+      "Roles that may create objects in the schema, its owner apart.",
+      ngx_sf_family_listener, ngx_sf_in_source(creators) },
+
     { "softfactory_listener_notifications_total", "counter",
       "Notifications heard.",
       ngx_sf_family_listener, ngx_sf_in_source(notifications) },

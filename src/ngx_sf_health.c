@@ -108,7 +108,7 @@ static json_t *
 ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
 {
     json_t             *list;
-    ngx_uint_t          i, down, unheard, blind;
+    ngx_uint_t          i, down, unheard, blind, open;
     ngx_msec_int_t      age;
     ngx_sf_origin_t    *origin;
     ngx_sf_source_t    *source;
@@ -122,6 +122,7 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
     down = 0;
     unheard = 0;
     blind = 0;
+    open = 0;
 
     for (i = 0; i < smcf->pools.nelts; i++) {
         down |= pgcf[i]->primary && !pgcf[i]->listener
@@ -137,6 +138,7 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
 
         unheard |= !ngx_sf_zone_coherent(source, smcf->lease, &age);
         blind |= source->blind != 0;
+        open |= source->creators != 0;
     }
 
     if (down) {
@@ -149,6 +151,10 @@ ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
 
     if (blind) {
         json_array_append_new(list, json_string("schema"));
+    }
+
+    if (open) {
+        json_array_append_new(list, json_string("privileges"));
     }
 
     ngx_sf_sample_fallback(smcf->metrics, &minute);

@@ -108,6 +108,7 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
     }
 
     l->primary = primary;
+    l->nspname = (char *) primary->schema.data;
 
     if (ngx_sf_listen_prepare(cycle, l, first_id) != NGX_OK) {
         return NULL;
@@ -599,6 +600,7 @@ ngx_sf_listen_inherit(ngx_sf_listen_t *l)
                   ngx_sf_pg_server_name(l->pool, l->server));
 
     ngx_sf_listen_look_inherit(l);
+    l->creators = l->source->creators;
 
     ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
     ngx_sf_listen_next(l);

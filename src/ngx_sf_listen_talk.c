@@ -31,7 +31,8 @@
 typedef enum {
     NGX_SF_LISTEN_SAY = 0,
     NGX_SF_LISTEN_BEAT,
-    NGX_SF_LISTEN_LOOK
+    NGX_SF_LISTEN_LOOK,
+    NGX_SF_LISTEN_CREATORS
 } ngx_sf_listen_statement_e;
 
 
@@ -75,6 +76,10 @@ ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     l->statements[NGX_SF_LISTEN_LOOK] = ngx_sf_listen_look_statement;
     l->statements[NGX_SF_LISTEN_LOOK].id = first_id + NGX_SF_LISTEN_LOOK;
 
+    l->statements[NGX_SF_LISTEN_CREATORS] = ngx_sf_listen_creators_statement;
+    l->statements[NGX_SF_LISTEN_CREATORS].id = first_id
+                                               + NGX_SF_LISTEN_CREATORS;
+
     l->query.lane = NGX_SF_PG_LISTEN;
     l->query.handler = ngx_sf_listen_answer;
     l->query.data = l;
@@ -114,6 +119,9 @@ ngx_sf_listen_next(ngx_sf_listen_t *l)
         if ((ngx_msec_int_t) (l->look_at - now) <= 0) {
             ngx_sf_listen_send(l, NGX_SF_LISTEN_LOOK);
 
+        } else if (ngx_sf_listen_creators_due(l)) {
+            ngx_sf_listen_send(l, NGX_SF_LISTEN_CREATORS);
+
         } else if (l->nudged
                    || now - l->sent >= NGX_SF_LISTEN_HEARTBEAT)
         {
@@ -136,7 +144,8 @@ ngx_sf_listen_send(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what)
 
     q = &l->query;
     q->statement = &l->statements[what];
-    q->values = q->statement->nvalues ? l->values : NULL;
+    q->values = what == NGX_SF_LISTEN_CREATORS ? &l->nspname
+                : q->statement->nvalues ? l->values : NULL;
 
     if (what == NGX_SF_LISTEN_LOOK) {
         ngx_sf_listen_look_values(l);
@@ -192,6 +201,9 @@ ngx_sf_listen_answer(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     } else if (what == NGX_SF_LISTEN_BEAT) {
         ngx_sf_listen_beaten(l, res);
 
+    } else if (what == NGX_SF_LISTEN_CREATORS) {
+        ngx_sf_listen_creators_seen(l, res);
+
     } else {
         ngx_sf_listen_looked(l, res);
     }
@@ -209,6 +221,11 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
     ngx_sf_pg_outcome_e outcome)
 {
     ngx_msec_t  delay;
+
+    if (what == NGX_SF_LISTEN_CREATORS) {
+        ngx_sf_listen_creators_later(l);
+        return;
+    }
 
     if (what == NGX_SF_LISTEN_LOOK) {
         ngx_sf_listen_look_failed(l);

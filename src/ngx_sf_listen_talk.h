@@ -14,8 +14,9 @@
 
 /*
  * What ngx_sf_listen.c, which knows who listens, ngx_sf_listen_talk.c, which
- * knows what is said on the connection, and ngx_sf_listen_look.c, which knows
- * what the catalogue says, have in common; no other file includes it.
+ * knows what is said on the connection, ngx_sf_listen_look.c, which knows what
+ * the catalogue says, and ngx_sf_listen_creators.c, which asks who may create
+ * in it, have in common; no other file includes it.
  */
 
 
@@ -82,6 +83,10 @@ struct ngx_sf_listen_s {
     ngx_uint_t                  asked;    /* what the one under way is for */
     ngx_uint_t                  usage;    /* of the notification queue, ppm */
 
+    const char                 *nspname;  /* schema of the tables */
+    ngx_msec_t                  creators_at;  /* the next look at them */
+    ngx_uint_t                  creators; /* as logged */
+
     unsigned                    busy:1;   /* the query is the pool's */
     unsigned                    nudged:1; /* a heartbeat is wanted now */
     unsigned                    heal:1;   /* LISTEN failed: something else
@@ -141,6 +146,16 @@ void ngx_sf_listen_look_soon(ngx_sf_listen_t *l, ngx_uint_t told);
 
 /* what is covered has been logged by another worker */
 void ngx_sf_listen_look_inherit(ngx_sf_listen_t *l);
+
+
+/* --- ngx_sf_listen_creators.c: who may create in the schema --- */
+
+extern const ngx_sf_pg_statement_t  ngx_sf_listen_creators_statement;
+
+/* whether it is time to ask; not now; the answer */
+ngx_uint_t ngx_sf_listen_creators_due(const ngx_sf_listen_t *l);
+void ngx_sf_listen_creators_later(ngx_sf_listen_t *l);
+void ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res);
 
 
 #endif /* _NGX_SF_LISTEN_TALK_H_INCLUDED_ */

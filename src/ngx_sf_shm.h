@@ -204,6 +204,8 @@ typedef struct {
                                              time */
     ngx_atomic_t                changed_at;   /* (o) then, in seconds since
                                                  1970, 0: never */
+    ngx_atomic_t                creators; /* (o) who may create in the schema,
+                                             its owner and superusers apart */
 } ngx_sf_source_t;
 
 

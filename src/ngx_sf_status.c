@@ -217,10 +217,12 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
 
     coherent = ngx_sf_zone_coherent(source, smcf->lease, &age);
 
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:s%}",
+    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o,"
+                     " s:s%}",
                      "coherent", (int) coherent,
                      "confirmed_ms_ago",
                      age < 0 ? json_null() : json_integer(age),
+                     "creators", (json_int_t) source->creators,
                      "flushes", (json_int_t) source->epochs,
                      "listener_pid", (json_int_t) source->owner,
                      "moves", (json_int_t) source->moves,

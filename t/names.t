@@ -218,7 +218,9 @@ defaults(
         . conf(name => 'moved', dbname => $MOVED, schema => $SCHEMA)
         . conf(name => 'grants', dbname => $GRANTS, user => $READER),
     config => api(operators('api'), at('/evil', 'evil'), at('/moved', 'moved'),
-                  at('/grants', 'grants')));
+                  at('/grants', 'grants'),
+                  'location = /live { softfactory_live; }',
+                  'location = /metrics { softfactory_metrics; }'));
 
 run_tests();
 
@@ -270,3 +272,50 @@ for my $secret (qw(users.password_hash users.totp_secret users.reset_token
                                          'SELECT')",
             dbname => $::GRANTS), 'f', "and do not give $secret");
 }
+
+
+=== TEST 4: who may create in the schema is told, once
+--- check
+wait_coherent(upstream => $_) for qw(primary evil moved grants);
+
+# live($reasons): waits until these are the reasons of /live
+
+sub live {
+    my ($reasons) = @_;
+
+    wait_until { get('/live')->{body} =~ /"reasons":\[\Q$reasons\E\]/ }
+               "the reasons to be [$reasons]", 15;
+}
+
+# creators(): of each upstream, as the status and the metrics have it
+
+sub creators {
+    my %n = map { $_->{upstream} => $_->{creators} }
+            @{zone_status()->{sources}};
+    my %m = get('/metrics')->{body}
+            =~ /^softfactory_listener_schema_creators\{.*upstream="(\w+)"\} (\d+)$/mg;
+
+    is_deeply(\%m, \%n, 'the metrics are those of the status');
+    return \%n;
+}
+
+live('"privileges"');
+is_deeply(creators(), { primary => 0, evil => 1, moved => 0, grants => 0 },
+          'everybody, in one of them');
+is(log_count(qr/"evil": 1 beside its owner may create objects in schema/), 1,
+   'the log says so');
+is(log_count(qr/schema "public", among them "PUBLIC"; see/), 1, 'and who');
+
+main::super($::EVIL, qq{CREATE SCHEMA other;
+    GRANT CREATE ON SCHEMA other TO PUBLIC;
+    GRANT CREATE ON SCHEMA public TO $::INTRUDER, postgres});
+wait_until { SoftFactory::Live::source('evil')->{creators} == 2 }
+           'one more, and a superuser, who is none', 15;
+
+main::super($::EVIL, qq{REVOKE CREATE ON SCHEMA public FROM PUBLIC,
+                        $::INTRUDER});
+live('');
+is(creators()->{evil}, 0, 'nobody else');
+is(log_count(qr/\[warn\].*may create objects/), 2, 'two lines');
+is(log_count(qr/\[notice\].*nobody else may create objects/), 1,
+   'and one that it is over');
