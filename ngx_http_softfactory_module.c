@@ -393,6 +393,10 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
 
+    if (ngx_sf_rows_check(cf, ngx_sf_api) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     for (i = 0; i < smcf->nendpoints; i++) {
         if (ngx_http_softfactory_compile(cf, smcf, i) != NGX_OK) {
             return NGX_ERROR;

@@ -140,6 +140,12 @@ extern const char          ngx_sf_api_principal_tags[];
 extern const char          ngx_sf_api_ping[];
 
 
+/* --- ngx_sf_row.c: what a row can say wrongly --- */
+
+/* all rows up to the one without a name; NGX_ERROR, which was logged */
+ngx_int_t ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows);
+
+
 /* an endpoint as compiled at configuration */
 
 struct ngx_sf_endpoint_s {
