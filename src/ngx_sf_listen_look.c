@@ -97,6 +97,9 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
  * is a subquery of its own, so that it goes by an index whatever the planner
  * thinks of the number of parts: there are catalogues with a million rows.
  *
+ * Tables are found in the catalogue: to_regclass() fails where the role may not
+ * use the schema, and that is to be seen like any other change.
+ *
  * Functions are named with their schema, so that they are nobody else's; the
  * operators have exact matches in pg_catalog, which is searched first.
  *
@@ -115,9 +118,10 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
 
 #define NGX_SF_LISTEN_PARTS                                                   \
     "WITH RECURSIVE list (name, version, root) AS ("                          \
-    " SELECT name, version, pg_catalog.to_regclass(pg_catalog.concat("        \
-    "pg_catalog.quote_ident($3::text) || '.', pg_catalog.quote_ident(name))"  \
-    ")::oid FROM ROWS FROM (pg_catalog.unnest($1::text[]),"                   \
+    " SELECT name, version, (SELECT c.oid FROM pg_catalog.pg_class c"         \
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"               \
+    " WHERE n.nspname = $3::text AND c.relname = name)"                       \
+    " FROM ROWS FROM (pg_catalog.unnest($1::text[]),"                         \
     " pg_catalog.unnest($2::text[])) AS t (name, version)"                    \
     "), part (name, version, relid) AS ("                                     \
     " SELECT name, version, root FROM list WHERE root IS NOT NULL"            \
