@@ -1,5 +1,5 @@
 # What becomes of a statement: the lane that it takes, the time that it is said
-# to have taken, and what a request is told when it fails.
+# to have taken, what a request is told when it fails, and who may keep that.
 
 use strict;
 use warnings;
@@ -135,3 +135,25 @@ for my $id (1 .. 50) {
 }
 
 is($wrong, '', 'to a microsecond');
+
+
+=== TEST 4: a list that asks for a token is nothing that others may keep
+--- http_config eval
+main::conf(dbname => $::DB, zone => 'api 8m')
+--- config eval
+main::api('softfactory_anonymous off;')
+--- check
+for my $path ($::CAMPAIGN, "$::CAMPAIGN/1", "$::CAMPAIGN/999999") {
+    for my $token ('demo_token', undef) {
+        my $res = get($path, token => $token);
+
+        is($res->{headers}{'cache-control'}, 'private, no-cache',
+           "$res->{status} $path, token " . ($token // 'none'));
+    }
+}
+
+
+=== TEST 5: one that asks for none is
+--- check
+is(get($_, token => undef)->{headers}{'cache-control'}, 'public, no-cache', $_)
+    for $::CAMPAIGN, "$::CAMPAIGN/1", "$::CAMPAIGN/999999";

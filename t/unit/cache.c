@@ -889,6 +889,33 @@ test_freshness(void)
 }
 
 
+/* a ttl that is shorter than what holds without a listener */
+
+static void
+test_short_ttl(void)
+{
+    test_ask_t  ask;
+
+    static const test_fresh_t  row = {
+        "a short ttl, never heard", TEST_SHORT / 2, 0, 0, 0, 0, TEST_NEVER, 0,
+        NULL, NULL, NULL
+    };
+
+    test_begin();
+
+    test_row_setup(&row, "short", 1);
+    unit_ok(test_look(&ask, test_a, "short") == NGX_OK,
+            "without a listener it is good for a while");
+    test_unpin(&ask);
+
+    test_fresh.ttl = TEST_SHORT / 4;
+    unit_ok(test_look(&ask, test_a, "short") != NGX_OK,
+            "but not beyond its ttl");
+
+    test_end();
+}
+
+
 /* who may join a fill, and who takes it over */
 
 static void
@@ -1748,6 +1775,7 @@ main(void)
     test_hashes();
     test_bucket();
     test_freshness();
+    test_short_ttl();
     test_join();
     test_late();
     test_abandoned();

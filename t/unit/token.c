@@ -19,7 +19,7 @@
 
 
 #define TEST_NOW       1000
-#define TEST_EXP       2000
+#define TEST_EXP       1000000
 #define TEST_SECRET    "test-platform-secret-key"
 #define TEST_HEADER    "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
 #define TEST_MANY      40000        /* more than there are places */
@@ -28,6 +28,7 @@
 
 
 static ngx_sf_tokens_t   *test_tokens;
+static ngx_uint_t         test_known;       /* the last one was not verified */
 static ngx_sf_jwt_key_t  *test_key, *test_other_key;
 static ngx_array_t       *test_keys, *test_same_keys, *test_other_keys;
 
@@ -101,6 +102,7 @@ static const char *
 test_ask(const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
     int64_t *user)
 {
+    u_char               *free;
     ngx_pool_t           *temp;
     const char           *reason;
     ngx_sf_jwt_claims_t   claims;
@@ -108,8 +110,12 @@ test_ask(const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
     ngx_memzero(&claims, sizeof(ngx_sf_jwt_claims_t));
     temp = ngx_create_pool(4096, &unit_log);
 
+    /* what is verified is decoded in memory of this pool */
+
+    free = temp->d.last;
     reason = ngx_sf_token_claims(test_tokens, temp, token, keys, now,
                                  &claims);
+    test_known = temp->d.last == free && temp->large == NULL;
     *user = claims.user_id;
     ngx_destroy_pool(temp);
 
@@ -118,11 +124,11 @@ test_ask(const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
 
 
 static ngx_uint_t
-test_good(const ngx_str_t *token, ngx_uint_t user)
+test_good(const ngx_str_t *token, ngx_uint_t user, int64_t now)
 {
     int64_t  found;
 
-    return test_ask(token, test_keys, TEST_NOW, &found) == NULL
+    return test_ask(token, test_keys, now, &found) == NULL
            && found == (int64_t) user;
 }
 
@@ -154,7 +160,7 @@ test_twice(void)
     token = test_user(7, 0);
 
     for (round = 1; round <= 2; round++) {
-        unit_ok(test_good(&token, 7), "it is good, round %u",
+        unit_ok(test_good(&token, 7, TEST_NOW), "it is good, round %u",
                 (unsigned) round);
 
         reason = test_ask(&token, test_other_keys, TEST_NOW, &user);
@@ -247,7 +253,7 @@ test_collision(void)
     const char  *reason;
 
     token = test_user(8, 0);
-    unit_ok(test_good(&token, 8), "it is known");
+    unit_ok(test_good(&token, 8, TEST_NOW), "it is good");
 
     forged = unit_str((char *) token.data, token.len);
     at = (token.len - 12) & ~3;
@@ -267,29 +273,65 @@ test_collision(void)
 }
 
 
-/* a token in use stays known, the latest is known, and none is wrong */
+/* a token in use stays known, whoever comes, and so does the latest */
 
 static void
 test_room(void)
 {
-    ngx_str_t    token, stays, late;
-    ngx_uint_t   i, good;
+    ngx_str_t    token, stays;
+    ngx_uint_t   i, good, known, stayed;
 
     good = 0;
+    known = 0;
+    stayed = 0;
+
     stays = test_user(9, 0);
+    good += test_good(&stays, 9, TEST_NOW);
 
     for (i = 0; i < TEST_MANY; i++) {
         token = test_user(100 + i, 0);
-        good += test_good(&token, 100 + i) && test_good(&token, 100 + i);
-        good += test_good(&stays, 9);
+
+        good += test_good(&token, 100 + i, TEST_NOW + 2 * i);
+        good += test_good(&token, 100 + i, TEST_NOW + 2 * i);
+        known += test_known;
+
+        good += test_good(&stays, 9, TEST_NOW + 2 * i + 1);
+        stayed += test_known;
     }
 
-    unit_ok(good == 2 * TEST_MANY, "all of them are good: %u",
+    unit_ok(good == 3 * TEST_MANY + 1, "all of them are good: %u",
             (unsigned) good);
+    unit_ok(known == TEST_MANY, "the latest is always known: %u",
+            (unsigned) known);
+    unit_ok(stayed == TEST_MANY, "one in use stays known: %u",
+            (unsigned) stayed);
+}
 
-    late = test_user(10, TEST_MAX_LEN);
-    unit_ok(test_good(&late, 10) && test_good(&late, 10),
-            "so is one that is too long to be kept");
+
+/* one of the padding's lengths gives the longest that is kept */
+
+static void
+test_length(void)
+{
+    size_t       n;
+    ngx_str_t    token;
+    ngx_uint_t   kept, wrong;
+
+    kept = 0;
+    wrong = 0;
+
+    for (n = 600; n < 800; n++) {
+        token = test_user(10, n);
+
+        wrong += !test_good(&token, 10, TEST_NOW);
+        wrong += !test_good(&token, 10, TEST_NOW);
+        wrong += test_known != (token.len <= TEST_MAX_LEN);
+        kept += test_known;
+    }
+
+    unit_ok(wrong == 0, "all are good, the short ones known: %u",
+            (unsigned) wrong);
+    unit_ok(kept > 0 && kept < 200, "there were both: %u", (unsigned) kept);
 }
 
 
@@ -301,6 +343,7 @@ main(void)
     test_twice();
     test_collision();
     test_room();
+    test_length();
 
     ngx_sf_tokens_destroy(test_tokens);
 
