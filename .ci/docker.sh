@@ -32,7 +32,7 @@ PRIVATE=(/run/netns /run/runc /run/containers /var/lib/containers)
 # its makers publish
 
 base_image() {
-    local path excludes=() sources
+    local path excludes=()
 
     [ ! -s "$PLACE/base.tar" ] || return 0
 
@@ -40,12 +40,9 @@ base_image() {
         excludes+=("--dpkgopt=path-exclude=/usr/share/$path/*")
     done
 
-    sources=/etc/apt/sources.list.d/debian.sources
-    [ -f $sources ] || sources=/etc/apt/sources.list
-
     within 900 mmdebstrap mmdebstrap -q --variant=minbase "${excludes[@]}" \
         --hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr "$RELEASE" \
-        "$PLACE/base.new.tar" $sources > "$PLACE/base.log" 2>&1 ||
+        "$PLACE/base.new.tar" "$(apt_source)" > "$PLACE/base.log" 2>&1 ||
         die "cannot make a base image, see $PLACE/base.log"
     mv "$PLACE/base.new.tar" "$PLACE/base.tar"
 }

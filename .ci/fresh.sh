@@ -25,18 +25,17 @@ CHILD=
 # base: Debian with git and make
 
 base() {
-    local sources=/etc/apt/sources.list.d/debian.sources release
+    local release
 
     [ -z "$(find "$BASE" -mtime -30 2> /dev/null)" ] || return 0
 
     # shellcheck disable=SC1091
     release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    [ -f $sources ] || sources=/etc/apt/sources.list
 
     within 900 mmdebstrap mmdebstrap -q --variant=minbase \
         --include=git,make,ca-certificates \
         --hook-dir=/usr/share/mmdebstrap/hooks/maybe-merged-usr "$release" \
-        "$PLACE/base.new.tar" $sources > "$PLACE/base.log" 2>&1 ||
+        "$PLACE/base.new.tar" "$(apt_source)" > "$PLACE/base.log" 2>&1 ||
         die "cannot make a base, see $PLACE/base.log"
     mv "$PLACE/base.new.tar" "$BASE"
 }
@@ -119,6 +118,12 @@ finish() {
         wait "$CHILD" || true
     fi
 
+    # what its scripts say "see ..." of
+
+    rm -rf "$PLACE/logs"
+    mkdir -p "$PLACE/logs"
+    find "$PLACE/root/srv/softfactory/build" "$PLACE/root/tmp" -maxdepth 2 \
+        -name '*.log' -exec cp -t "$PLACE/logs" {} + 2> /dev/null || true
     rm -rf --one-file-system "$PLACE/root"
 }
 

@@ -102,12 +102,31 @@ changed() {
 }
 
 
+# apt_source: the file with the machine's own package source, the first that
+# has one; only its name tells the form
+
+apt_source() {
+    local dir=/etc/apt/sources.list.d file
+
+    for file in $dir/debian.sources /etc/apt/sources.list $dir/*.sources \
+                $dir/*.list
+    do
+        if grep -qsE '^(deb |Types:.*\<deb\>)' "$file"; then
+            echo "$file"
+            return
+        fi
+    done
+
+    die "no package source in /etc/apt"
+}
+
+
 # apt_private DIR TYPE SUITE: lets apt-get use the machine's first package
 # source with another type (deb, deb-src) and suite ("-": as it is), by lists
 # kept in DIR; the system's own lists and sources stay as they are.  Sets APT.
 
 apt_private() {
-    local dir=$1 type=$2 suite=$3 deb822=/etc/apt/sources.list.d/debian.sources
+    local dir=$1 type=$2 suite=$3 source
     local suites='s/^(Suites:).*/\1 '$suite'/' stanzas=1
     local line='s/^(deb( +\[[^]]*\])? +[^ ]+) +[^ ]+/\1 '$suite'/'
 
@@ -117,17 +136,18 @@ apt_private() {
         stanzas=9
     fi
 
+    source=$(apt_source)
     rm -rf "$dir/parts"
     mkdir -p "$dir/parts" "$dir/lists/partial" "$dir/cache/archives/partial"
 
-    if [ -f "$deb822" ]; then
+    if [[ "$source" = *.sources ]]; then
         awk -v n=$stanzas 'BEGIN { RS = ""; ORS = "\n\n" } NR <= n' \
-            "$deb822" |
+            "$source" |
             sed -E -e "s/^(Types:).*/\1 $type/" -e "$suites" \
             > "$dir/parts/private.sources"
     else
         sed -nE -e '/^deb /!d' -e "$line" -e "s/^deb /$type /" -e p \
-            /etc/apt/sources.list > "$dir/parts/private.list"
+            "$source" > "$dir/parts/private.list"
     fi
 
     APT=(within 600 "the package source" apt-get -qq
