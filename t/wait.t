@@ -53,6 +53,7 @@ in_vain_is { ask('SELECT pg_sleep(5)') } 'psql: SELECT pg_sleep(5)';
 is(ask('SELECT 1'), 1, 'the next question has a session of its own');
 in_vain_is { psql('SELECT  pg_sleep(5)') } 'psql: SELECT pg_sleep(5)';
 in_vain_is { hold('SELECT pg_sleep(5)') } 'psql: SELECT pg_sleep(5)';
+is(tells('SELECT 1', @::DB), 0, 'a session that listens');
 in_vain_is { tells('SELECT pg_sleep(5)', @::DB) } 'psql: SELECT pg_sleep(5)';
 
 

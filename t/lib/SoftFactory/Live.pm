@@ -949,7 +949,7 @@ END {
 
     if ($$ == $self) {
         kill 'TERM', @commands if @commands;
-        close $_->{in} for values %listeners;
+        close $_->{in} for grep { defined } values %listeners;
 
         for my $s (@servers) {
             eval { $s->stop } if -f "$s->{dir}/data/postmaster.pid";
