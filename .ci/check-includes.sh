@@ -96,7 +96,8 @@ check() {
         ;;
 
     src/ngx_sf_pg_*.c)
-        may_include "$file" "$EVENT|$C|openssl/\w+\.h|ngx_sf_pg\.h"
+        may_include "$file" \
+            "$EVENT|ngx_md5\.h|$C|openssl/\w+\.h|ngx_sf_pg\.h"
         may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
         ;;
 

@@ -14,7 +14,8 @@ declare -A GROUP=(
     [build]="gcc libc6-dev make nginx nginx-dev libpq-dev libjansson-dev
              libssl-dev libpcre2-dev zlib1g-dev"
     [run]="nginx postgresql curl openssl ca-certificates"
-    [test]="perl python3 curl procps universal-ctags libtest-nginx-perl"
+    [test]="perl python3 curl procps universal-ctags libtest-nginx-perl
+            pgbouncer"
     [asan]="gcc dpkg-dev patch xz-utils libpcre2-dev libssl-dev zlib1g-dev"
     [unit]="gcc libjansson-dev libssl-dev"
     [fuzz]="clang libclang-rt-dev"

@@ -168,11 +168,13 @@ struct ngx_sf_pg_query_s {
     uint32_t                    server;   /* hash of the one that had it */
     char                        sqlstate[6];
 
-    ngx_uint_t                  retries;  /* sent again, stale plans apart */
-    ngx_uint_t                  replans;
+    ngx_uint_t                  retries;  /* sent again, clashes apart */
+    ngx_uint_t                  clashes;  /* mask of actions: what its name
+                                             has met */
 
     unsigned                    waiting:1;
     unsigned                    alone:1;  /* under a Sync of its own */
+    unsigned                    unnamed:1;    /* its text is sent each time */
 };
 
 
@@ -215,6 +217,18 @@ typedef enum {
 } ngx_sf_pg_close_e;
 
 
+/* a statement as one pool sends it: ngx_sf_pg_text.c */
+
+typedef struct {
+    u_char                     *text;     /* ends with NUL */
+    u_char                      name[33]; /* the same */
+    uint32_t                    version;  /* how often it has been made anew,
+                                             from 1; 0: there is none yet */
+    ngx_uint_t                  era;      /* that it has */
+    ngx_uint_t                  stale;    /* times that it was said to be */
+} ngx_sf_pg_text_t;
+
+
 /* what the server owes us next: an entry of a connection's FIFO */
 
 typedef struct {
@@ -223,7 +237,8 @@ typedef struct {
     ngx_sf_pg_query_t          *query;    /* NULL: drained and dropped */
     PGresult                   *res;      /* exclusive lanes: kept until the
                                              Sync says it is committed */
-    uint32_t                    prepared; /* number of the name it ran by */
+    uint32_t                    prepared; /* version of the text that it ran
+                                             by name, 0: it had none */
     ngx_sf_pg_outcome_e         prepare;  /* of its own prepare, if it failed */
 } ngx_sf_pg_slot_t;
 
@@ -248,9 +263,10 @@ struct ngx_sf_pg_conn_s {
     ngx_uint_t                  head;
     ngx_uint_t                  count;
     ngx_uint_t                  outstanding;  /* EXECUTE slots in the FIFO */
-    uint32_t                   *prepared; /* by statement id: number in its
-                                             name there, 0: not prepared */
-    uint32_t                    nprepares;  /* on this connection so far */
+    uint32_t                   *prepared; /* by statement id: version of the
+                                             text that is thought to be known
+                                             there by its name, 0: none */
+    ngx_uint_t                  nprepares;  /* on this connection so far */
     u_char                      farewell[NGX_SF_PG_FAREWELL];
                                           /* why the server ends it, a line */
 
@@ -293,6 +309,9 @@ struct ngx_sf_pg_pool_s {
     ngx_uint_t                  nstatements;
     ngx_msec_t                 *failed_until; /* by statement id: preparing
                                                  it failed, 0: it did not */
+    ngx_sf_pg_text_t           *texts;    /* by statement id */
+    const ngx_atomic_t         *era;      /* of the schema, NULL: always 0 */
+    ngx_pool_t                 *memory;
     ngx_sf_pg_server_t         *servers;
     ngx_uint_t                  nservers;
     ngx_sf_pg_server_t         *active;   /* of a primary */
@@ -333,6 +352,12 @@ ngx_int_t ngx_sf_pg_files_check(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
  */
 ngx_sf_pg_pool_t *ngx_sf_pg_pool_create(ngx_cycle_t *cycle,
     ngx_sf_pg_conf_t *conf, ngx_uint_t nstatements);
+
+/*
+ * A number in shared memory that grows when the schema has changed: from then
+ * on statements are prepared anew.  Whoever hears of it moves the number.
+ */
+void ngx_sf_pg_pool_set_era(ngx_sf_pg_pool_t *pool, const ngx_atomic_t *era);
 
 /* closes every connection; queries still there are forgotten, not answered */
 void ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool);
@@ -449,6 +474,17 @@ ngx_int_t ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event,
 void ngx_sf_pg_conn_one_line(u_char *buf, size_t size, const char *text);
 
 
+/* --- ngx_sf_pg_text.c: what is sent for a statement --- */
+
+/* text and name of this era; NULL: memory is short */
+ngx_sf_pg_text_t *ngx_sf_pg_text(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement);
+
+/* the plan of this version is stale: the next text is another one */
+void ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, uint32_t version);
+
+
 /* --- ngx_sf_pg_pipeline.c: statements out, results back --- */
 
 /*
@@ -538,7 +574,9 @@ void ngx_sf_pg_notify_exiting(ngx_sf_pg_conn_t *pgc);
 typedef enum {
     NGX_SF_PG_ANSWER = 0,       /* tell the request */
     NGX_SF_PG_RETRY,            /* a read is sent once more */
-    NGX_SF_PG_REPREPARE,        /* prepare again, then as RETRY */
+    NGX_SF_PG_TAKEN,            /* its name is known there already */
+    NGX_SF_PG_GONE,             /* its name is not known there */
+    NGX_SF_PG_STALE,            /* its plan does not fit the schema any more */
     NGX_SF_PG_LOST,             /* the connection is of no use any more */
     NGX_SF_PG_DEMOTED           /* the server takes no writes any more */
 } ngx_sf_pg_action_e;

@@ -17,12 +17,20 @@
  *                      here is the commit's, followed by NULL and then by
  *                      PIPELINE_SYNC
  *
- * A prepare stands under a Sync of its own, so a text that does not fit the
- * schema fails alone.  When a statement fails, those after it in its unit are
- * ABORTED: they are read-only, so they are sent again, each by itself.  The
- * statement of an exclusive lane is answered by its Sync: that is the commit
- * of a write, and to a listener it says that all notifications before it are
- * here.
+ * When a statement fails, those after it in its unit are ABORTED: they are
+ * read-only, so they are sent again, each by itself.  The statement of an
+ * exclusive lane is answered by its Sync: that is the commit of a write, and
+ * to a listener it says that all notifications before it are here.
+ *
+ * A text that a connection is not thought to know goes with its prepare, its
+ * execution behind it and a Sync of their own, so one that does not fit the
+ * schema fails alone, and so a pooler gives all of it to one session.  What is
+ * known is a guess where sessions are shared: the server says 42P05 when the
+ * name is there already, 26000 when it is not, 0A000 when it is there from
+ * before a change of the schema.  Nothing has been executed then, and the
+ * statement is sent again as the server wants it, once for each of the three;
+ * one that meets the same a second time goes without a name, which is always
+ * right.
  *
  * PQgetResult() is called only when PQisBusy() says that it cannot block.
  *
@@ -45,11 +53,19 @@
 
 #define NGX_SF_PG_PREPARE_RETRY  1000
 
+/* names given on a connection: each holds up to 70 kB of its backend */
+
+#define NGX_SF_PG_NAMES          200
+
+/* who says that a plan is stale: others may use its SQLSTATE too */
+
+#define NGX_SF_PG_STALE_SOURCE   "RevalidateCachedQuery"
+
 
 static ngx_int_t ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_statement_t *statement);
+    ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text);
 static ngx_int_t ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_query_t *q);
+    ngx_sf_pg_query_t *q, const ngx_sf_pg_text_t *text);
 static ngx_int_t ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_query_t *q);
 static ngx_int_t ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc,
@@ -64,8 +80,12 @@ static ngx_int_t ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
 static ngx_int_t ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_sf_pg_action_e ngx_sf_pg_pipeline_forget(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, ngx_sf_pg_action_e action, PGresult *res);
 static ngx_uint_t ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action);
+    ngx_sf_pg_slot_t *slot, ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action);
+static void ngx_sf_pg_pipeline_clash(ngx_sf_pg_query_t *q,
+    ngx_sf_pg_action_e action);
 static void ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot);
 static void ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
@@ -80,20 +100,27 @@ static ngx_uint_t ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc);
 ngx_int_t
 ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 {
-    ngx_uint_t         alone;
-    ngx_sf_pg_conf_t  *conf;
+    ngx_uint_t         alone, known;
+    ngx_sf_pg_text_t  *text;
+    ngx_sf_pg_pool_t  *pool;
 
-    conf = pgc->lane->pool->conf;
-    alone = q->alone || !conf->shared_sync
-            || ngx_sf_pg_exclusive(pgc->lane);
+    pool = pgc->lane->pool;
+    text = NULL;
+    known = 1;
 
-    if (conf->prepare && pgc->prepared[q->statement->id] == 0) {
-        if (ngx_sf_pg_pipeline_prepare(pgc, q->statement) != NGX_OK) {
-            return NGX_ERROR;
+    if (pool->conf->prepare && !q->unnamed) {
+        text = ngx_sf_pg_text(pool, q->statement);
+        known = text && pgc->prepared[q->statement->id] == text->version;
+
+        if (!known && pgc->nprepares >= NGX_SF_PG_NAMES) {
+            text = NULL;
         }
 
-        alone = 1;
+        known |= text == NULL;
     }
+
+    alone = !known || q->alone || !pool->conf->shared_sync
+            || ngx_sf_pg_exclusive(pgc->lane);
 
     if (alone && pgc->unsynced
         && ngx_sf_pg_pipeline_put_sync(pgc, NULL) != NGX_OK)
@@ -101,7 +128,13 @@ ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
         return NGX_ERROR;
     }
 
-    if (ngx_sf_pg_pipeline_execute(pgc, q) != NGX_OK) {
+    if (!known
+        && ngx_sf_pg_pipeline_prepare(pgc, q->statement, text) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (ngx_sf_pg_pipeline_execute(pgc, q, text) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -117,46 +150,42 @@ ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 
 static ngx_int_t
 ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_statement_t *statement)
+    ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text)
 {
-    u_char             name[sizeof("s") + NGX_INT32_LEN];
     ngx_sf_pg_slot_t  *slot;
 
-    if (pgc->unsynced && ngx_sf_pg_pipeline_put_sync(pgc, NULL) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    ngx_sprintf(name, "s%uD%Z", ++pgc->nprepares);
-
-    if (PQsendPrepare(pgc->pg, (char *) name, statement->text, 0, NULL) != 1)
+    if (PQsendPrepare(pgc->pg, (char *) text->name, (char *) text->text, 0,
+                      NULL)
+        != 1)
     {
         ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
         return NGX_ERROR;
     }
 
-    pgc->prepared[statement->id] = pgc->nprepares;
+    pgc->prepared[statement->id] = text->version;
+    pgc->nprepares++;
 
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_PREPARE);
     slot->statement = statement;
 
-    return ngx_sf_pg_pipeline_put_sync(pgc, NULL);
+    return NGX_OK;
 }
 
 
+/* text: that is known by its name, or NULL */
+
 static ngx_int_t
-ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
+ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
+    const ngx_sf_pg_text_t *text)
 {
     int                     rc;
-    u_char                  name[sizeof("s") + NGX_INT32_LEN];
     ngx_sf_pg_slot_t       *slot;
     ngx_sf_pg_statement_t  *st;
 
     st = q->statement;
 
-    if (pgc->lane->pool->conf->prepare) {
-        ngx_sprintf(name, "s%uD%Z", pgc->prepared[st->id]);
-
-        rc = PQsendQueryPrepared(pgc->pg, (char *) name, st->nvalues,
+    if (text) {
+        rc = PQsendQueryPrepared(pgc->pg, (char *) text->name, st->nvalues,
                                  q->values, NULL, NULL, 0);
     } else {
         rc = PQsendQueryParams(pgc->pg, st->text, st->nvalues, NULL,
@@ -171,7 +200,7 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_EXECUTE);
     slot->statement = st;
     slot->query = q;
-    slot->prepared = pgc->prepared[st->id];
+    slot->prepared = text ? text->version : 0;
 
     q->conn = pgc;
     q->server = pgc->server->conf->hash;
@@ -377,6 +406,19 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         return NGX_ERROR;
     }
 
+    /* the statement behind it will be aborted */
+
+    execute = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
+
+    if (row->action == NGX_SF_PG_TAKEN) {
+        if (execute->query) {
+            ngx_sf_pg_pipeline_clash(execute->query, row->action);
+        }
+
+        PQclear(res);
+        return NGX_OK;
+    }
+
     ngx_sf_pg_pipeline_log_result(pgc, slot->statement, "cannot be prepared",
                               res);
 
@@ -387,17 +429,11 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
                                 ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
     }
 
-    /* the statement behind the prepare's Sync will find no plan */
+    execute->prepare = row->outcome;
 
-    execute = &pgc->fifo[(pgc->head + 2) % pgc->nfifo];
-
-    if (pgc->count > 2 && execute->kind == NGX_SF_PG_SLOT_EXECUTE) {
-        execute->prepare = row->outcome;
-
-        if (execute->query) {
-            ngx_cpystrn((u_char *) execute->query->sqlstate, (u_char *) code,
-                        sizeof(execute->query->sqlstate));
-        }
+    if (execute->query) {
+        ngx_cpystrn((u_char *) execute->query->sqlstate, (u_char *) code,
+                    sizeof(execute->query->sqlstate));
     }
 
     PQclear(res);
@@ -486,6 +522,7 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     char                        *code;
     ngx_sf_pg_slot_t            *sync;
     ngx_sf_pg_query_t           *q;
+    ngx_sf_pg_action_e           action;
     const ngx_sf_pg_sqlstate_t  *row;
 
     code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
@@ -511,15 +548,11 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         sync->query = NULL;
     }
 
-    if (row->action == NGX_SF_PG_REPREPARE && slot->statement
-        && pgc->prepared[slot->statement->id] == slot->prepared)
-    {
-        pgc->prepared[slot->statement->id] = 0;
-    }
+    action = ngx_sf_pg_pipeline_forget(pgc, slot, row->action, res);
 
     /* read-only may also be a setting of ours, or of a role */
 
-    if (row->action == NGX_SF_PG_DEMOTED
+    if (action == NGX_SF_PG_DEMOTED
         && ngx_sf_pg_exclusive(pgc->lane)
         && ngx_sf_pg_conn_is_standby(pgc))
     {
@@ -531,15 +564,9 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         return NGX_OK;
     }
 
-    if (slot->prepare != NGX_SF_PG_OK) {
-        PQclear(res);
-        ngx_sf_pg_query_finish(q, slot->prepare, NULL);
-        return NGX_OK;
-    }
-
     ngx_cpystrn((u_char *) q->sqlstate, (u_char *) code, sizeof(q->sqlstate));
 
-    if (ngx_sf_pg_pipeline_again(pgc, q, row->action)) {
+    if (ngx_sf_pg_pipeline_again(pgc, slot, q, action)) {
         PQclear(res);
         ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
         return NGX_OK;
@@ -554,54 +581,120 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 }
 
 
-/*
- * Whether a read that failed is worth sending again: once, but a stale plan
- * may stand on every connection that it meets.
- */
+/* what is not true any more of the name that a statement ran by */
 
-static ngx_uint_t
-ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
-    ngx_sf_pg_action_e action)
+static ngx_sf_pg_action_e
+ngx_sf_pg_pipeline_forget(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    ngx_sf_pg_action_e action, PGresult *res)
 {
-    ngx_sf_pg_conf_t  *conf;
+    uint32_t    *known;
+    const char  *source;
 
-    conf = pgc->lane->pool->conf;
-
-    if (ngx_sf_pg_exclusive(pgc->lane)) {
-        return 0;
+    if (slot->prepared == 0) {
+        return action;
     }
 
-    if (action == NGX_SF_PG_REPREPARE
-        && q->replans++ <= conf->servers.nelts * conf->size[pgc->lane->kind])
-    {
-        q->alone = 1;
-        return 1;
+    known = &pgc->prepared[slot->statement->id];
+
+    if (action == NGX_SF_PG_GONE && *known == slot->prepared) {
+        *known = 0;
     }
 
-    if (action == NGX_SF_PG_RETRY && q->retries == 0) {
-        q->retries++;
-        q->alone = 1;
-        return 1;
+    if (action == NGX_SF_PG_STALE) {
+        source = PQresultErrorField(res, PG_DIAG_SOURCE_FUNCTION);
+
+        if (source == NULL
+            || ngx_strcmp(source, NGX_SF_PG_STALE_SOURCE) != 0)
+        {
+            return NGX_SF_PG_ANSWER;
+        }
+
+        ngx_sf_pg_text_stale(pgc->lane->pool, slot->statement,
+                             slot->prepared);
     }
 
-    return 0;
+    return action;
 }
 
 
-/* a neighbour in the same unit failed: this one is innocent */
+/*
+ * Whether a statement that failed is sent again.  That a name is taken, gone
+ * or stale may also be the word of a function, so it is an error of a
+ * statement that had no name.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
+    ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action)
+{
+    switch (action) {
+
+    case NGX_SF_PG_TAKEN:
+    case NGX_SF_PG_GONE:
+    case NGX_SF_PG_STALE:
+        if (slot->prepared) {
+            ngx_sf_pg_pipeline_clash(q, action);
+        }
+
+        return slot->prepared != 0;
+
+    case NGX_SF_PG_RETRY:
+        if (ngx_sf_pg_exclusive(pgc->lane) || q->retries) {
+            return 0;
+        }
+
+        q->retries++;
+        q->alone = 1;
+        return 1;
+
+    default:
+        return 0;
+    }
+}
+
+
+/* how the query is sent next */
+
+static void
+ngx_sf_pg_pipeline_clash(ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action)
+{
+    ngx_uint_t  bit;
+
+    bit = (ngx_uint_t) 1 << action;
+
+    q->unnamed = (q->clashes & bit) != 0;
+    q->clashes |= bit;
+    q->alone = 1;
+}
+
+
+/* its own prepare has failed, or a neighbour that it has no part in */
 
 static void
 ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot)
 {
+    ngx_sf_pg_slot_t   *sync;
     ngx_sf_pg_query_t  *q;
 
     q = slot->query;
     slot->query = NULL;
 
-    if (q) {
-        q->alone = 1;
-        ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
+    if (q == NULL) {
+        return;
     }
+
+    if (ngx_sf_pg_exclusive(pgc->lane)) {
+        sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
+        sync->query = NULL;
+    }
+
+    if (slot->prepare != NGX_SF_PG_OK) {
+        ngx_sf_pg_query_finish(q, slot->prepare, NULL);
+        return;
+    }
+
+    q->alone = 1;
+    ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
 }
 
 

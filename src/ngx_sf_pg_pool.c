@@ -69,11 +69,15 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
 
     pool->conf = conf;
     pool->log = cycle->log;
+    pool->memory = cycle->pool;
     pool->nstatements = nstatements;
 
     pool->failed_until = ngx_pcalloc(cycle->pool,
                                      nstatements * sizeof(ngx_msec_t));
-    if (pool->failed_until == NULL) {
+    pool->texts = ngx_pcalloc(cycle->pool,
+                              nstatements * sizeof(ngx_sf_pg_text_t));
+
+    if (pool->failed_until == NULL || pool->texts == NULL) {
         return NULL;
     }
 
@@ -160,11 +164,11 @@ ngx_sf_pg_conn_init(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
     pgc->server = server;
 
     /*
-     * A statement brings five slots at most: a Sync before, its prepare and
-     * the Sync of that, itself, a Sync after.
+     * A statement brings four slots at most: a Sync before, its prepare,
+     * itself, a Sync after.
      */
 
-    pgc->nfifo = 5 * (ngx_sf_pg_lane_depth(lane) + 1);
+    pgc->nfifo = 4 * (ngx_sf_pg_lane_depth(lane) + 1);
 
     pgc->fifo = ngx_pcalloc(cycle->pool,
                             pgc->nfifo * sizeof(ngx_sf_pg_slot_t));
@@ -250,9 +254,10 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 
     q->pool = pool;
     q->conn = NULL;
-    q->replans = 0;
+    q->clashes = 0;
     q->retries = 0;
     q->alone = 0;
+    q->unnamed = 0;
     q->sqlstate[0] = '\0';
     q->submitted = ngx_sf_pg_now();
     q->sent = 0;

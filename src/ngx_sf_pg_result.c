@@ -43,8 +43,9 @@ static const ngx_sf_pg_sqlstate_t  ngx_sf_pg_sqlstates[] = {
     { "40P01", NGX_SF_PG_CONFLICT,    NGX_SF_PG_RETRY },
     { "55P03", NGX_SF_PG_CONFLICT,    NGX_SF_PG_ANSWER },
 
-    { "26000", NGX_SF_PG_BROKEN,      NGX_SF_PG_REPREPARE },
-    { "0A000", NGX_SF_PG_BROKEN,      NGX_SF_PG_REPREPARE },
+    { "42P05", NGX_SF_PG_BROKEN,      NGX_SF_PG_TAKEN },
+    { "26000", NGX_SF_PG_BROKEN,      NGX_SF_PG_GONE },
+    { "0A000", NGX_SF_PG_BROKEN,      NGX_SF_PG_STALE },
     { "25006", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_DEMOTED },
 
     { "42501", NGX_SF_PG_DENIED,      NGX_SF_PG_ANSWER },

@@ -166,16 +166,18 @@ class Fake:
             if self.greeting is None:
                 return
             c.sendall(self.greeting)
+            failed = False
             while True:
                 kind = self.exactly(c, 1)
                 n = struct.unpack("!I", self.exactly(c, 4))[0]
                 body = self.exactly(c, n - 4)
                 if kind == b"P":
                     c.sendall(self.parse)
-                    if self.parse != message(b"1") and self.then == "close":
+                    failed = self.parse != message(b"1")
+                    if failed and self.then == "close":
                         c.close()
                         return
-                elif kind == b"B":
+                elif kind == b"B" and not failed:
                     for piece in self.pieces(body):
                         c.sendall(piece)
                     if self.then == "close":
@@ -184,6 +186,7 @@ class Fake:
                     if self.then == "silence":
                         return
                 elif kind == b"S":
+                    failed = False
                     c.sendall(READY)
                 elif kind == b"X":
                     c.close()

@@ -15,7 +15,7 @@ RULES = {
     1011: ("P0001", 500, True), 1012: ("53200", 503, True),
     1013: ("23505", 500, True), 1014: ("26000", 503, True),
     1015: ("26000 once", 200, True), 1016: ("0A000", 503, True),
-    1017: ("0A000 once", 200, True), 1018: ("57P01", 503, False),
+    1017: ("0A000 once", 503, True), 1018: ("57P01", 503, False),
     1019: ("08006", 503, False), 1020: ("25006", 503, False),
     1021: ("terminate", 503, False), 1022: ("sleep 3", 504, True),
 }
@@ -30,6 +30,9 @@ def states(t, pg, prepare):
     ng.ready()
     beat = lib.Beat(t, ng.port, 1)
     for number, (action, status, stays) in RULES.items():
+        # where nothing has a name, none can be gone
+        if action == "26000 once" and prepare == "off":
+            status = 503
         before = pg.backends("%/read")
         r = ng.campaign(number)
         after = pg.backends("%/read")

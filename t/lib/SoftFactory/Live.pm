@@ -25,8 +25,8 @@ our @EXPORT = qw(start fetch get_all http2 load wait_until hold backends
                  source wait_coherent change log_statements executed
                  write_file error_log log_count access_log master
                  worker_pids children running rss reconfigure hup command
-                 free_port compiled_user pg_server pg_standby sanitized
-                 scratch_dir openssl self_signed);
+                 free_port compiled_user pg_server pg_standby pg_bouncer
+                 sanitized scratch_dir openssl self_signed);
 
 my $self = $$;
 my (@servers, @commands, $scratch, %listeners);
@@ -853,6 +853,36 @@ sub pg_new {
     push @servers, $s;
 
     return $s;
+}
+
+
+# pg_bouncer($name, $dbname, %settings): PgBouncer before a database of the
+# suite's server; returns its port.  It ends with the test
+
+sub pg_bouncer {
+    my ($name, $dbname, %settings) = @_;
+
+    my $s = pg_new($name);
+    my %ini = (listen_addr => '127.0.0.1', listen_port => $s->{port},
+               unix_socket_dir => '', auth_type => 'trust',
+               auth_file => "$s->{dir}/users", logfile => "$s->{dir}/log",
+               ignore_startup_parameters => 'options',
+               max_client_conn => 200, %settings);
+
+    write_file($ini{auth_file}, "\"app\" \"\"\n");
+    write_file("$s->{dir}/ini", join "\n", '[databases]',
+               "$dbname = host=$ENV{SF_TEST_PG_DIR}"
+               . " port=$ENV{SF_TEST_PG_PORT}",
+               '[pgbouncer]', map({ "$_ = $ini{$_}" } sort keys %ini), '');
+
+    $s->{end} = command('/usr/sbin/pgbouncer', '-q',
+                        $> ? () : ('-u', 'postgres'), "$s->{dir}/ini");
+
+    wait_until {
+        IO::Socket::INET->new(PeerAddr => "127.0.0.1:$s->{port}");
+    } "pgbouncer listens, see $s->{dir}/log";
+
+    return $s->{port};
 }
 
 
