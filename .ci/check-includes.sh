@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 #
 # make check-includes: who may know whom.  Three rings: bytes (json, jwt,
-# number, sql, table, histogram, advice), the database (pg_*) and shared memory
-# (zone, tag, cache, wake) side by side, requests (the rest); an inner ring
-# does not know an outer one.  The listener and the metrics know both of the
-# middle.  libpq is called where its results are owned.
+# number, sql, type, table, histogram, advice), the database (pg_*) and shared
+# memory (zone, tag, cache, wake) side by side, requests (the rest); an inner
+# ring does not know an outer one.  The listener and the metrics know both of
+# the middle.  libpq is called where its results are owned.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +15,7 @@ shopt -s nullglob
 CORE='ngx_(config|core)\.h'
 EVENT='ngx_(config|core|event)\.h'
 LIBRARY='(libpq-fe|jansson|openssl/\w+)\.h'
-OUTER='ngx_sf(_advice|_exposition|_sql)?\.h'
+OUTER='ngx_sf(_advice|_exposition|_sql|_type)?\.h'
 C='(?!ngx_|libpq|jansson|openssl/)[\w/]+\.h'
 
 
@@ -55,12 +55,12 @@ check() {
     src/ngx_sf_json.c | src/ngx_sf_json_value.[ch])
         # the two that share ngx_sf_json_value.h
         may_include "$file" \
-            "$CORE|$LIBRARY|$C|ngx_sf_(json|json_value|number)\.h"
+            "$CORE|$LIBRARY|$C|ngx_sf_(json|json_value|number|type)\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;
 
     src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch] |\
-    src/ngx_sf_table.[ch] | src/ngx_sf_histogram.[ch] |\
+    src/ngx_sf_table.[ch] | src/ngx_sf_type.[ch] | src/ngx_sf_histogram.[ch] |\
     src/ngx_sf_advice.[ch] | src/ngx_sf_sql.[ch])
         may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
@@ -97,7 +97,7 @@ check() {
 
     src/ngx_sf_pg_*.c)
         may_include "$file" \
-            "$EVENT|ngx_md5\.h|$C|openssl/\w+\.h|ngx_sf_pg\.h"
+            "$EVENT|ngx_md5\.h|$C|openssl/\w+\.h|ngx_sf_(pg|type)\.h"
         may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
         ;;
 

@@ -36,7 +36,7 @@ done
 # of nginx's core only the table of a CRC: its other function is left out
 
 "$CC" "${CFLAGS[@]}" t/tools/notify.c src/ngx_sf_table.c \
-    "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
+    src/ngx_sf_type.c "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
 
 "$OUT/notify" > "$OUT/notify.sql"
 "$OUT/notify" remove > "$OUT/notify-remove.sql"

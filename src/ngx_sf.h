@@ -195,6 +195,10 @@ ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
 uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
     ngx_uint_t *user);
 
+/* says what the columns are read as: a mask of ngx_sf_type.h for each */
+void ngx_sf_statement_set_kinds(ngx_sf_statement_t *statement,
+    const u_char *kinds);
+
 /*
  * The text that serves these values from the tables of a primary upstream,
  * composed in the worker at first use.

@@ -22,6 +22,7 @@
 
 
 #include "ngx_sf.h"
+#include "ngx_sf_type.h"
 
 #include <ngx_md5.h>
 
@@ -82,10 +83,23 @@ typedef enum {
 } ngx_sf_principal_column_e;
 
 
+/* what the columns of those are read as that have no shape */
+
+static const u_char  ngx_sf_item_principal_kinds[] = {
+    /* ACTIVE */    NGX_SF_TYPE_BOOLEAN,
+    /* PRODUCTS */  NGX_SF_TYPE_NUMBER
+};
+
+static const u_char  ngx_sf_item_total_kinds[] = {
+    NGX_SF_TYPE_NUMBER, NGX_SF_TYPE_NUMBER
+};
+
+
 ngx_int_t
 ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_sf_endpoint_t *endpoint)
 {
+    u_char              *kinds;
     ngx_uint_t           columns;
     ngx_sf_item_t       *item;
     const ngx_sf_row_t  *row;
@@ -112,6 +126,14 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NGX_ERROR;
     }
 
+    kinds = ngx_sf_json_kinds(endpoint->program);
+
+    if (row->forbidden) {
+        kinds[0] |= NGX_SF_TYPE_BOOLEAN;
+    }
+
+    ngx_sf_statement_set_kinds(item->statement, kinds);
+
     endpoint->answer = item;
     item->id ^= ngx_sf_item_shape(row->shape);
     item->params = (uint64_t) -1;
@@ -128,6 +150,8 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NGX_ERROR;
     }
 
+    ngx_sf_statement_set_kinds(endpoint->total->statement,
+                               ngx_sf_item_total_kinds);
     endpoint->total->lane = NGX_SF_PG_HEAVY;
     item->total = endpoint->total;
     item->personal |= endpoint->total->personal;
@@ -196,7 +220,14 @@ ngx_sf_item_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
                                          NULL, (char *) sql, 2,
                                          ngx_sf_api_principal_tags);
 
-    return smcf->principal ? NGX_OK : NGX_ERROR;
+    if (smcf->principal == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sf_statement_set_kinds(smcf->principal->statement,
+                               ngx_sf_item_principal_kinds);
+
+    return NGX_OK;
 }
 
 

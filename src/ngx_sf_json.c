@@ -30,6 +30,13 @@
 
 #include "ngx_sf_json.h"
 #include "ngx_sf_json_value.h"
+#include "ngx_sf_type.h"
+
+
+/* types whose numbers may be longer than the bound of an INT */
+
+#define ngx_sf_json_is_wide(oid)                                              \
+    ((oid) != 20 && (oid) != 21 && (oid) != 23)
 
 
 typedef struct ngx_sf_json_op_s  ngx_sf_json_op_t;
@@ -43,6 +50,8 @@ struct ngx_sf_json_op_s {
     const char                   *null;
     size_t                        number;
     int                           column;  /* or number of the parameter */
+    unsigned                      digits:1;   /* of an INT, written as they
+                                                 come */
 
     /* of an op that walks rows */
 
@@ -57,6 +66,7 @@ struct ngx_sf_json_program_s {
     ngx_sf_json_op_t             *ops;
     ngx_uint_t                    nops;
     ngx_uint_t                    columns;
+    u_char                       *kinds;   /* of the columns */
     size_t                        bound;   /* of all that is not in a body */
     ngx_uint_t                    ncells;  /* strings that are not in a body */
 };
@@ -75,11 +85,12 @@ typedef struct {
 typedef struct {
     const ngx_sf_json_source_t   *source;
     ngx_sf_json_cell_t           *cell;    /* of the string to come */
+    ngx_uint_t                    wide;    /* digits are counted */
 } ngx_sf_json_pass_t;
 
 
 static void ngx_sf_json_measure_shape(const ngx_sf_json_field_t *field,
-    ngx_uint_t *nops, size_t *text);
+    ngx_uint_t *nops, size_t *text, ngx_uint_t *columns);
 static ngx_int_t ngx_sf_json_compile_value(ngx_sf_json_compile_t *c,
     const ngx_sf_json_field_t *field);
 static ngx_int_t ngx_sf_json_compile_object(ngx_sf_json_compile_t *c,
@@ -92,6 +103,8 @@ static ngx_sf_json_op_t *ngx_sf_json_add_op(ngx_sf_json_compile_t *c,
 static void ngx_sf_json_sum(const ngx_sf_json_op_t *op, ngx_uint_t nops,
     size_t *bound, ngx_uint_t *ncells);
 
+static ngx_uint_t ngx_sf_json_wide(const ngx_sf_json_program_t *program,
+    const PGresult *res);
 static ngx_uint_t ngx_sf_json_count_cells(
     const ngx_sf_json_program_t *program, int nrows);
 static size_t ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass,
@@ -108,14 +121,15 @@ ngx_sf_json_program_t *
 ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
 {
     size_t                  text;
-    ngx_uint_t              nops;
+    ngx_uint_t              nops, columns;
     ngx_sf_json_compile_t   c;
     ngx_sf_json_program_t  *program;
 
     nops = 1;
     text = 1;
+    columns = 0;
 
-    ngx_sf_json_measure_shape(shape, &nops, &text);
+    ngx_sf_json_measure_shape(shape, &nops, &text, &columns);
 
     program = ngx_pcalloc(pool, sizeof(ngx_sf_json_program_t));
     if (program == NULL) {
@@ -123,12 +137,10 @@ ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
     }
 
     program->ops = ngx_pcalloc(pool, nops * sizeof(ngx_sf_json_op_t));
-    if (program->ops == NULL) {
-        return NULL;
-    }
-
+    program->kinds = ngx_pcalloc(pool, columns + 1);
     c.lead = ngx_pnalloc(pool, text);
-    if (c.lead == NULL) {
+
+    if (program->ops == NULL || program->kinds == NULL || c.lead == NULL) {
         return NULL;
     }
 
@@ -154,12 +166,16 @@ ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
 
 static void
 ngx_sf_json_measure_shape(const ngx_sf_json_field_t *field, ngx_uint_t *nops,
-    size_t *text)
+    size_t *text, ngx_uint_t *columns)
 {
     const ngx_sf_json_field_t  *f;
 
     *nops += 3;
     *text += sizeof("[{:}]");
+
+    if (field->column >= (ngx_int_t) *columns) {
+        *columns = field->column + 1;
+    }
 
     if (field->text != NULL) {
         *text += ngx_strlen(field->text);
@@ -177,7 +193,7 @@ ngx_sf_json_measure_shape(const ngx_sf_json_field_t *field, ngx_uint_t *nops,
                      + sizeof(",\"\":");
         }
 
-        ngx_sf_json_measure_shape(f, nops, text);
+        ngx_sf_json_measure_shape(f, nops, text, columns);
     }
 }
 
@@ -319,6 +335,7 @@ ngx_sf_json_add_op(ngx_sf_json_compile_t *c, ngx_sf_json_kind_e kind,
     op->number = encoder->number;
     op->column = (int) column;
     op->bound = encoder->bound;
+    op->digits = kind == NGX_SF_JSON_INT;
 
     c->lead = c->pos;
 
@@ -327,6 +344,10 @@ ngx_sf_json_add_op(ngx_sf_json_compile_t *c, ngx_sf_json_kind_e kind,
         && column >= (ngx_int_t) c->program->columns)
     {
         c->program->columns = column + 1;
+    }
+
+    if (encoder->kind) {
+        c->program->kinds[column] |= encoder->kind;
     }
 
     return op;
@@ -359,6 +380,13 @@ ngx_sf_json_columns(const ngx_sf_json_program_t *program)
 }
 
 
+u_char *
+ngx_sf_json_kinds(const ngx_sf_json_program_t *program)
+{
+    return program->kinds;
+}
+
+
 ngx_int_t
 ngx_sf_json_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
     const ngx_sf_json_source_t *source, ngx_str_t *out)
@@ -378,6 +406,7 @@ ngx_sf_json_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
 
     pass.source = source;
     pass.cell = cells;
+    pass.wide = ngx_sf_json_wide(program, source->res);
 
     size = program->bound
            + ngx_sf_json_measure_ops(&pass, program->ops, program->nops, 0);
@@ -397,6 +426,25 @@ ngx_sf_json_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
     (void) ngx_pfree(pool, cells);
 
     return NGX_OK;
+}
+
+
+/* whether digits that are copied may be more than their bound */
+
+static ngx_uint_t
+ngx_sf_json_wide(const ngx_sf_json_program_t *program, const PGresult *res)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; res && i < program->columns; i++) {
+        if ((program->kinds[i] & NGX_SF_TYPE_NUMBER)
+            && ngx_sf_json_is_wide(PQftype(res, i)))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -474,6 +522,9 @@ ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op,
 
         } else if (op->nbody) {
             size += ngx_sf_json_measure_rows(pass, op);
+
+        } else if (op->digits && pass->wide) {
+            size += PQgetlength(pass->source->res, row, op->column);
         }
     }
 
@@ -525,6 +576,7 @@ ngx_sf_json_write_ops(u_char *p, ngx_sf_json_pass_t *pass,
 
             } else {
                 cell = &unmeasured;
+                cell->wide = op->digits && pass->wide;
                 ngx_sf_json_load(cell, pass->source, op, row);
             }
 

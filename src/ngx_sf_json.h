@@ -23,7 +23,7 @@ typedef enum {
     NGX_SF_JSON_END = 0,        /* ends a table of fields */
 
     /* a cell of the current row; SQL NULL is null unless said otherwise */
-    NGX_SF_JSON_INT,
+    NGX_SF_JSON_INT,            /* a number, digits as they come */
     NGX_SF_JSON_FLOAT,
     NGX_SF_JSON_FLOAT_OR_0,     /* NULL is the integer 0 */
     NGX_SF_JSON_ROUND2,         /* float rounded to two decimals */
@@ -31,7 +31,8 @@ typedef enum {
     NGX_SF_JSON_BOOL,
     NGX_SF_JSON_STRING,
     NGX_SF_JSON_CUT100,         /* over 100 code points: cut, "..." appended */
-    NGX_SF_JSON_TIME,           /* timestamp -> 2026-02-20T10:00:00[.123456] */
+    NGX_SF_JSON_TIME,           /* timestamp -> 2026-02-20T10:00:00[.123456],
+                                   in UTC; date -> 2026-02-20 */
     NGX_SF_JSON_DATE,
 
     /* values that do not come from a row */
@@ -90,10 +91,17 @@ ngx_sf_json_program_t *ngx_sf_json_compile(ngx_pool_t *pool,
 ngx_uint_t ngx_sf_json_columns(const ngx_sf_json_program_t *program);
 
 /*
+ * What each of them is read as, masks of ngx_sf_type.h; the types of a result
+ * must be good for that.
+ */
+u_char *ngx_sf_json_kinds(const ngx_sf_json_program_t *program);
+
+/*
  * Renders one document, ended by a newline, into a buffer of the pool that is
  * measured first and written once: no cell is copied twice.  Cells outside a
  * ROWS or MAP come from row 0; the caller has checked that it exists and that
- * the result has ngx_sf_json_columns() columns, in text format, UTF-8.
+ * the result has ngx_sf_json_columns() columns, of types that are good for
+ * ngx_sf_json_kinds(), in text format, UTF-8.
  * Returns NGX_OK or NGX_ERROR (memory).
  */
 ngx_int_t ngx_sf_json_render(ngx_pool_t *pool,

@@ -23,15 +23,19 @@
  * keys and error messages.  What has no write() it writes itself.
  *
  * An encoder never writes more than its bound, plus its length if it has one,
- * whatever stands in the cell.  A cell that is not what its kind says becomes
- * null, so the output is JSON in any case.  SQL NULL comes to length(), with
- * no bytes, but not to write().  Text is UTF-8 and goes out as it is: neither
- * PostgreSQL nor the caller lets other bytes in.  Nothing here allocates.
+ * whatever stands in the cell.  The types of the cells have been found good for
+ * their kinds (ngx_sf_type.c); a value that JSON has no form for, such as NaN,
+ * infinity or a year before Christ, becomes null, and so would a cell that is
+ * not of its type, so the output is JSON in any case.  SQL NULL comes to
+ * length(), with no bytes, but not to write().  Text is UTF-8 and goes out as
+ * it is: neither PostgreSQL nor the caller lets other bytes in.  Nothing here
+ * allocates.
  */
 
 
 #include "ngx_sf_json_value.h"
 #include "ngx_sf_number.h"
+#include "ngx_sf_type.h"
 
 
 /* eight characters of text at once: a constant of eight equal bytes */
@@ -43,6 +47,10 @@
 
 #define NGX_SF_JSON_ESCAPE        5
 
+/* of a number whose digits are copied: those of int8 and a sign */
+
+#define NGX_SF_JSON_DIGITS        NGX_INT64_LEN
+
 #define NGX_SF_JSON_DATE_LEN      (sizeof("2026-02-20") - 1)
 #define NGX_SF_JSON_TIME_LEN      (sizeof("2026-02-20 10:00:00") - 1)
 #define NGX_SF_JSON_FRACTION_LEN  (sizeof(".123456") - 1)
@@ -53,8 +61,10 @@
 
 
 static u_char *ngx_sf_json_write_null(u_char *p);
-static u_char *ngx_sf_json_write_int(u_char *p,
+static u_char *ngx_sf_json_write_number(u_char *p,
     const ngx_sf_json_cell_t *cell);
+static const u_char *ngx_sf_json_skip_digits(const u_char *p,
+    const u_char *last);
 static u_char *ngx_sf_json_write_float(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static u_char *ngx_sf_json_write_round2(u_char *p,
@@ -65,6 +75,8 @@ static u_char *ngx_sf_json_write_bool(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static u_char *ngx_sf_json_write_time(u_char *p,
     const ngx_sf_json_cell_t *cell);
+static ngx_int_t ngx_sf_json_move_to_utc(u_char *p, const u_char *zone,
+    size_t len);
 static u_char *ngx_sf_json_write_fraction(u_char *p, const u_char *text,
     size_t len);
 static u_char *ngx_sf_json_write_date(u_char *p,
@@ -82,69 +94,71 @@ static u_char *ngx_sf_json_write_escape(u_char *p, u_char ch);
 
 /*
  * One row per kind, in the order of ngx_sf_json_kind_e: from, bound, length,
- * write, null, number.  A bound has room for null.
+ * write, null, number, kind.  A bound has room for null.
  */
 
 static const ngx_sf_json_encoder_t  ngx_sf_json_encoders[] = {
 
     /* END: the literal bytes after the last value */
-    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0 },
+    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
 
     /* INT */
-    { NGX_SF_JSON_FROM_CELL, NGX_INT64_LEN,
-      NULL, ngx_sf_json_write_int, "null", 0 },
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_JSON_DIGITS,
+      NULL, ngx_sf_json_write_number, "null", 0, NGX_SF_TYPE_NUMBER },
 
     /* FLOAT, FLOAT_OR_0 */
     { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_float, "null", 0 },
+      NULL, ngx_sf_json_write_float, "null", 0, NGX_SF_TYPE_NUMBER },
     { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_float, "0", 0 },
+      NULL, ngx_sf_json_write_float, "0", 0, NGX_SF_TYPE_NUMBER },
 
     /* ROUND2, ROUND2_OR_0 */
     { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_round2, "null", 0 },
+      NULL, ngx_sf_json_write_round2, "null", 0, NGX_SF_TYPE_NUMBER },
     { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_round2, "0", 0 },
+      NULL, ngx_sf_json_write_round2, "0", 0, NGX_SF_TYPE_NUMBER },
 
     /* BOOL */
     { NGX_SF_JSON_FROM_CELL, sizeof("false") - 1,
-      NULL, ngx_sf_json_write_bool, "null", 0 },
+      NULL, ngx_sf_json_write_bool, "null", 0, NGX_SF_TYPE_BOOLEAN },
 
     /* STRING, CUT100 */
     { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1,
-      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0 },
+      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0,
+      NGX_SF_TYPE_STRING },
     { NGX_SF_JSON_FROM_CELL, sizeof("\"...\"") - 1,
-      ngx_sf_json_length_cut, ngx_sf_json_write_string, "null", 0 },
+      ngx_sf_json_length_cut, ngx_sf_json_write_string, "null", 0,
+      NGX_SF_TYPE_STRING },
 
     /* TIME, DATE */
     { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20T10:00:00.123456\"") - 1,
-      NULL, ngx_sf_json_write_time, "null", 0 },
+      NULL, ngx_sf_json_write_time, "null", 0, NGX_SF_TYPE_TIME },
     { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20\"") - 1,
-      NULL, ngx_sf_json_write_date, "null", 0 },
+      NULL, ngx_sf_json_write_date, "null", 0, NGX_SF_TYPE_DATE },
 
     /* LITERAL: no op, its bytes stand before the next one */
-    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0 },
+    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
 
     /* PARAM, PARAM_INT */
     { NGX_SF_JSON_FROM_PARAM, sizeof("null") - 1,
-      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0 },
-    { NGX_SF_JSON_FROM_PARAM, NGX_INT64_LEN,
-      NULL, ngx_sf_json_write_int, "null", 0 },
+      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0, 0 },
+    { NGX_SF_JSON_FROM_PARAM, NGX_SF_JSON_DIGITS,
+      NULL, ngx_sf_json_write_number, "null", 0, 0 },
 
     /* PAGE, PAGES, TOTAL */
     { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
-      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, page) },
+      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, page), 0 },
     { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
-      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, pages) },
+      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, pages), 0 },
     { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
-      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, total) },
+      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, total), 0 },
 
     /* OBJECT: no op either */
-    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0 },
+    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
 
     /* ROWS, MAP */
-    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0 },
-    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0 }
+    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 },
+    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 }
 };
 
 
@@ -164,34 +178,61 @@ ngx_sf_json_write_null(u_char *p)
 }
 
 
+/*
+ * The digits as they come: -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?, as
+ * PostgreSQL writes any finite number.  More than int8 has were counted before,
+ * or they do not come.
+ */
+
 static u_char *
-ngx_sf_json_write_int(u_char *p, const ngx_sf_json_cell_t *cell)
+ngx_sf_json_write_number(u_char *p, const ngx_sf_json_cell_t *cell)
 {
-    size_t         len;
-    u_char        *start;
-    const u_char  *text;
+    const u_char  *text, *last, *digits;
 
-    start = p;
     text = cell->text;
-    len = cell->len;
+    last = text + cell->len;
 
-    if (len && *text == '-') {
-        *p++ = *text++;
-        len--;
+    if (cell->len > NGX_SF_JSON_DIGITS && !cell->wide) {
+        return ngx_sf_json_write_null(p);
     }
 
-    if (len == 0 || len > NGX_INT64_LEN - 1 || (len > 1 && *text == '0')) {
-        return ngx_sf_json_write_null(start);
+    digits = text + (text != last && *text == '-');
+    text = ngx_sf_json_skip_digits(digits, last);
+
+    if (text == digits || (*digits == '0' && text - digits > 1)) {
+        return ngx_sf_json_write_null(p);
     }
 
-    do {
-        if (*text < '0' || *text > '9') {
-            return ngx_sf_json_write_null(start);
+    if (text != last && *text == '.') {
+        digits = ++text;
+        text = ngx_sf_json_skip_digits(digits, last);
+
+        if (text == digits) {
+            return ngx_sf_json_write_null(p);
         }
+    }
 
-        *p++ = *text++;
+    if (text != last && (*text == 'e' || *text == 'E')) {
+        digits = text + 1;
+        digits += digits != last && (*digits == '-' || *digits == '+');
+        text = ngx_sf_json_skip_digits(digits, last);
 
-    } while (--len);
+        if (text == digits) {
+            return ngx_sf_json_write_null(p);
+        }
+    }
+
+    return text == last ? ngx_cpymem(p, cell->text, cell->len)
+                        : ngx_sf_json_write_null(p);
+}
+
+
+static const u_char *
+ngx_sf_json_skip_digits(const u_char *p, const u_char *last)
+{
+    while (p < last && *p >= '0' && *p <= '9') {
+        p++;
+    }
 
     return p;
 }
@@ -240,15 +281,23 @@ ngx_sf_json_read_float(const ngx_sf_json_cell_t *cell, double *value)
 }
 
 
+/* a number is true unless it is zero */
+
 static u_char *
 ngx_sf_json_write_bool(u_char *p, const ngx_sf_json_cell_t *cell)
 {
-    if (cell->len == 1 && *cell->text == 't') {
-        return ngx_cpymem(p, "true", sizeof("true") - 1);
+    u_char  first;
+
+    first = cell->len ? *cell->text : '\0';
+
+    if (cell->len == 1 && (first == 'f' || first == '0')) {
+        return ngx_cpymem(p, "false", sizeof("false") - 1);
     }
 
-    if (cell->len == 1 && *cell->text == 'f') {
-        return ngx_cpymem(p, "false", sizeof("false") - 1);
+    if ((cell->len == 1 && first == 't') || first == '-'
+        || (first >= '1' && first <= '9'))
+    {
+        return ngx_cpymem(p, "true", sizeof("true") - 1);
     }
 
     return ngx_sf_json_write_null(p);
@@ -282,17 +331,21 @@ ngx_sf_json_misfit(const u_char *text, const char *form)
 
 /*
  * PostgreSQL drops trailing zeros of the fraction and the whole fraction when
- * it is zero.  Years of five digits and "BC" do not fit: Python has no such
- * time either.
+ * it is zero, and puts the session's offset behind a time with a zone.  Years
+ * of five digits and "BC" do not fit: Python has no such time either.
  */
 
 static u_char *
 ngx_sf_json_write_time(u_char *p, const ngx_sf_json_cell_t *cell)
 {
     u_char        *last;
-    const u_char  *text;
+    const u_char  *text, *zone, *end;
 
     text = cell->text;
+
+    if (cell->len == NGX_SF_JSON_DATE_LEN) {
+        return ngx_sf_json_write_date(p, cell);
+    }
 
     if (cell->len < NGX_SF_JSON_TIME_LEN
         || ngx_sf_json_misfit(text, "0000-00-")
@@ -310,18 +363,81 @@ ngx_sf_json_write_time(u_char *p, const ngx_sf_json_cell_t *cell)
     last = ngx_cpymem(last, text, NGX_SF_JSON_TIME_LEN);
     p[1 + NGX_SF_JSON_DATE_LEN] = 'T';
 
-    if (cell->len > NGX_SF_JSON_TIME_LEN) {
+    end = text + cell->len;
+    text += NGX_SF_JSON_TIME_LEN;
+    zone = text;
 
-        last = ngx_sf_json_write_fraction(last, text + NGX_SF_JSON_TIME_LEN,
-                                          cell->len - NGX_SF_JSON_TIME_LEN);
+    while (zone != end && *zone != '+' && *zone != '-') {
+        zone++;
+    }
+
+    if (zone != text) {
+        last = ngx_sf_json_write_fraction(last, text, zone - text);
+
         if (last == NULL) {
             return ngx_sf_json_write_null(p);
         }
     }
 
+    if (zone != end
+        && ngx_sf_json_move_to_utc(p + 1, zone, end - zone) != NGX_OK)
+    {
+        return ngx_sf_json_write_null(p);
+    }
+
     *last++ = '"';
 
     return last;
+}
+
+
+/* takes the offset, "+09", "-03:30" or "+00:53:28", off a time just written */
+
+static ngx_int_t
+ngx_sf_json_move_to_utc(u_char *p, const u_char *zone, size_t len)
+{
+    size_t      i;
+    time_t      t;
+    ngx_int_t   n, offset;
+    struct tm   tm;
+
+    offset = 0;
+
+    for (i = 0; i < 3; i++) {
+        n = 3 * i < len ? ngx_atoi((u_char *) zone + 3 * i + 1, 2) : 0;
+
+        if (3 * i < len && (len < 3 * i + 3 || n == NGX_ERROR)) {
+            return NGX_DECLINED;
+        }
+
+        offset = offset * 60 + n;
+    }
+
+    if (offset == 0) {
+        return NGX_OK;
+    }
+
+    ngx_memzero(&tm, sizeof(struct tm));
+
+    tm.tm_year = ngx_atoi(p, 4) - 1900;
+    tm.tm_mon = ngx_atoi(p + 5, 2) - 1;
+    tm.tm_mday = ngx_atoi(p + 8, 2);
+    tm.tm_hour = ngx_atoi(p + 11, 2);
+    tm.tm_min = ngx_atoi(p + 14, 2);
+    tm.tm_sec = ngx_atoi(p + 17, 2);
+
+    t = timegm(&tm) + (*zone == '-' ? offset : -offset);
+
+    if (gmtime_r(&t, &tm) == NULL
+        || tm.tm_year < 1 - 1900 || tm.tm_year > 9999 - 1900)
+    {
+        return NGX_DECLINED;
+    }
+
+    ngx_sprintf(p, "%04d-%02d-%02dT%02d:%02d:%02d", tm.tm_year + 1900,
+                tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+
+    return NGX_OK;
 }
 
 

@@ -33,6 +33,7 @@ typedef struct {
     uint32_t                      len;     /* of the part that is written */
     unsigned                      cut:1;   /* there is more text */
     unsigned                      plain:1; /* nothing in it to be escaped */
+    unsigned                      wide:1;  /* all bytes have been counted */
 } ngx_sf_json_cell_t;
 
 
@@ -48,6 +49,7 @@ typedef struct {
     ngx_sf_json_write_pt          write;   /* of what is not SQL NULL */
     const char                   *null;    /* what SQL NULL is */
     size_t                        number;  /* offset in the source */
+    ngx_uint_t                    kind;    /* of ngx_sf_type.h, 0: no cell */
 } ngx_sf_json_encoder_t;
 
 

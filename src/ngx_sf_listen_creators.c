@@ -32,7 +32,8 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_creators_statement = {
     " aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a"
     " WHERE n.nspname = $1 AND a.privilege_type = 'CREATE'"
     " AND a.grantee <> n.nspowner AND NOT EXISTS"
-    " (SELECT FROM pg_roles r WHERE r.oid = a.grantee AND r.rolsuper)", 1, 2
+    " (SELECT FROM pg_roles r WHERE r.oid = a.grantee AND r.rolsuper)", 1, 2,
+    NULL
 };
 
 

@@ -122,6 +122,8 @@ typedef struct {
     const char                 *text;
     ngx_uint_t                  nvalues;
     ngx_uint_t                  columns;  /* that every result must have */
+    const u_char               *kinds;    /* what each is read as, masks of
+                                             ngx_sf_type.h; NULL: any type */
 } ngx_sf_pg_statement_t;
 
 
@@ -134,7 +136,8 @@ typedef enum {
     NGX_SF_PG_DENIED,           /* a privilege is missing */
     NGX_SF_PG_INVALID,          /* a value does not fit its type */
     NGX_SF_PG_CONFLICT,         /* serialization, deadlock, lock */
-    NGX_SF_PG_BROKEN,           /* the statement does not fit the schema */
+    NGX_SF_PG_BROKEN,           /* the statement does not fit the schema, or
+                                   its result not what it is read as */
     NGX_SF_PG_FAILED,           /* any other error of the server */
     NGX_SF_PG_OUTCOMES
 } ngx_sf_pg_outcome_e;
@@ -226,6 +229,9 @@ typedef struct {
                                              from 1; 0: there is none yet */
     ngx_uint_t                  era;      /* that it has */
     ngx_uint_t                  stale;    /* times that it was said to be */
+    Oid                        *types;    /* of the columns of the last result
+                                             that was judged, NULL: none */
+    unsigned                    refused:1;    /* and the judgement */
 } ngx_sf_pg_text_t;
 
 
@@ -484,6 +490,14 @@ ngx_sf_pg_text_t *ngx_sf_pg_text(ngx_sf_pg_pool_t *pool,
 void ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, uint32_t version);
 
+/*
+ * Whether the types of a result, whose number of columns is right, are good
+ * for what its statement reads them as.  NGX_DECLINED: they are not, which is
+ * logged once.
+ */
+ngx_int_t ngx_sf_pg_text_judge(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res);
+
 
 /* --- ngx_sf_pg_pipeline.c: statements out, results back --- */
 
@@ -599,7 +613,7 @@ ngx_uint_t ngx_sf_pg_result_rows(const PGresult *res);
 ngx_str_t ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row,
     ngx_uint_t column);
 
-/* a cell of SQL type boolean; NULL is 0 */
+/* a cell of a boolean, or of an integer that stands for one; NULL is 0 */
 ngx_uint_t ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row,
     ngx_uint_t column);
 

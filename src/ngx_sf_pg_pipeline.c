@@ -49,7 +49,7 @@
 
 #define NGX_SF_PG_ANSWER_GRACE   1000
 
-/* how long a statement that could not be prepared is not tried again, in ms */
+/* how long a statement that does not fit the schema is not tried, in ms */
 
 #define NGX_SF_PG_PREPARE_RETRY  1000
 
@@ -474,10 +474,23 @@ static ngx_int_t
 ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
+    ngx_int_t           rc;
     ngx_sf_pg_slot_t   *sync;
+    ngx_sf_pg_pool_t   *pool;
     ngx_sf_pg_query_t  *q;
 
-    if ((ngx_uint_t) PQnfields(res) != slot->statement->columns) {
+    pool = pgc->lane->pool;
+    rc = NGX_ERROR;
+
+    if ((ngx_uint_t) PQnfields(res) == slot->statement->columns) {
+        rc = ngx_sf_pg_text_judge(pool, slot->statement, res);
+    }
+
+    /* what an exclusive lane has done is done: its outcome is not known */
+
+    if (rc == NGX_ERROR
+        || (rc != NGX_OK && ngx_sf_pg_exclusive(pgc->lane)))
+    {
         PQclear(res);
         ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
         return NGX_ERROR;
@@ -493,7 +506,14 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     q = slot->query;
     slot->query = NULL;
-    pgc->lane->pool->failed_until[slot->statement->id] = 0;
+    pool->failed_until[slot->statement->id] = rc == NGX_OK ? 0
+                               : ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
+
+    if (q && rc != NGX_OK) {
+        PQclear(res);
+        ngx_sf_pg_query_finish(q, NGX_SF_PG_BROKEN, NULL);
+        return NGX_OK;
+    }
 
     if (q && ngx_sf_pg_exclusive(pgc->lane)) {
 

@@ -117,7 +117,7 @@ ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
 
     cell = ngx_sf_pg_result_cell(res, row, column);
 
-    return cell.len == 1 && cell.data[0] == 't';
+    return cell.len && cell.data[0] != 'f' && cell.data[0] != '0';
 }
 
 

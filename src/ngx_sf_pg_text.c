@@ -5,7 +5,8 @@
 
 
 /*
- * Texts: what a pool sends for a statement, and the name it has there.
+ * Texts: what a pool sends for a statement, the name it has there, and the
+ * types of what it brings.
  *
  * The name of a prepared statement is a digest of the very text that is
  * prepared under it, so one name never stands for two texts, whoever has
@@ -23,19 +24,39 @@
  * The era is the pool's, which whoever hears of changes of the schema moves,
  * plus how often PostgreSQL has said that this very text is stale.  A text of
  * an older era is not taken back: it ends with its session.
+ *
+ * The types of a result are looked at when they are others than those of the
+ * last one, which is a comparison of a few numbers.
  */
 
 
 #include "ngx_sf_pg.h"
+#include "ngx_sf_type.h"
 
 #include <ngx_md5.h>
 
 
-#define NGX_SF_PG_TEXT_ERA  " -- era "
+#define NGX_SF_PG_TEXT_ERA     " -- era "
+
+/* of a column's name in the log, bytes */
+
+#define NGX_SF_PG_TEXT_COLUMN  128
 
 
 static ngx_int_t ngx_sf_pg_text_make(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, ngx_sf_pg_text_t *text);
+static ngx_uint_t ngx_sf_pg_text_same(const ngx_sf_pg_text_t *text,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res);
+static void ngx_sf_pg_text_refuse(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res,
+    ngx_uint_t column, const char *kind);
+
+
+static ngx_inline ngx_uint_t
+ngx_sf_pg_text_era(const ngx_sf_pg_pool_t *pool, const ngx_sf_pg_text_t *text)
+{
+    return text->stale + (pool->era ? *pool->era : 0);
+}
 
 
 ngx_sf_pg_text_t *
@@ -45,7 +66,7 @@ ngx_sf_pg_text(ngx_sf_pg_pool_t *pool, const ngx_sf_pg_statement_t *statement)
     ngx_sf_pg_text_t  *text;
 
     text = &pool->texts[statement->id];
-    era = text->stale + (pool->era ? *pool->era : 0);
+    era = ngx_sf_pg_text_era(pool, text);
 
     if (text->version && text->era == era) {
         return text;
@@ -98,6 +119,8 @@ ngx_sf_pg_text_make(ngx_sf_pg_pool_t *pool,
 }
 
 
+/* several may have run by the name: the first to say so is believed */
+
 void
 ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, uint32_t version)
@@ -106,9 +129,93 @@ ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
 
     text = &pool->texts[statement->id];
 
-    if (version && version == text->version) {
+    if (version && version == text->version
+        && text->era == ngx_sf_pg_text_era(pool, text))
+    {
         text->stale++;
     }
+}
+
+
+ngx_int_t
+ngx_sf_pg_text_judge(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res)
+{
+    ngx_uint_t                 i;
+    ngx_sf_pg_text_t          *text;
+    const ngx_sf_type_kind_t  *kind;
+
+    text = &pool->texts[statement->id];
+
+    if (statement->kinds == NULL) {
+        return NGX_OK;
+    }
+
+    if (ngx_sf_pg_text_same(text, statement, res)) {
+        return text->refused ? NGX_DECLINED : NGX_OK;
+    }
+
+    if (text->types == NULL) {
+        text->types = ngx_palloc(pool->memory,
+                                 statement->columns * sizeof(Oid));
+    }
+
+    text->refused = 0;
+
+    for (i = 0; i < statement->columns; i++) {
+        kind = ngx_sf_type_misfit(PQftype(res, i), statement->kinds[i]);
+
+        if (kind && !text->refused) {
+            text->refused = 1;
+            ngx_sf_pg_text_refuse(pool, statement, res, i, kind->name);
+        }
+
+        if (text->types) {
+            text->types[i] = PQftype(res, i);
+        }
+    }
+
+    return text->refused ? NGX_DECLINED : NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_sf_pg_text_same(const ngx_sf_pg_text_t *text,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res)
+{
+    ngx_uint_t  i;
+
+    if (text->types == NULL) {
+        return 0;
+    }
+
+    for (i = 0; i < statement->columns; i++) {
+        if (PQftype(res, i) != text->types[i]) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_sf_pg_text_refuse(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res,
+    ngx_uint_t column, const char *kind)
+{
+    u_char       name[NGX_SF_PG_TEXT_COLUMN], type[NGX_SF_PG_TEXT_COLUMN];
+    const char  *known;
+
+    ngx_sf_pg_conn_one_line(name, sizeof(name), PQfname(res, column));
+    known = ngx_sf_type_name(PQftype(res, column));
+    ngx_sprintf(type, "the oid %uD%Z", (uint32_t) PQftype(res, column));
+
+    ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                  "softfactory upstream \"%V\", %V: column %ui, \"%s\", is of "
+                  "type %s, where a %s is expected",
+                  &pool->conf->name, &statement->name, column + 1, name,
+                  known ? known : (char *) type, kind);
 }
 
 

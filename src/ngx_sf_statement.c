@@ -115,6 +115,7 @@ struct ngx_sf_statement_s {
     ngx_uint_t                  nswitches;
     ngx_sf_switch_t             switches[NGX_SF_STATEMENT_SWITCHES];
     ngx_uint_t                  columns;
+    const u_char               *kinds;
     ngx_uint_t                  id;       /* of the first variant */
     size_t                      size;     /* that no text exceeds */
 };
@@ -511,6 +512,13 @@ ngx_sf_statement_params(const ngx_sf_statement_t *st, ngx_uint_t *user)
 }
 
 
+void
+ngx_sf_statement_set_kinds(ngx_sf_statement_t *st, const u_char *kinds)
+{
+    st->kinds = kinds;
+}
+
+
 ngx_sf_pg_statement_t *
 ngx_sf_statement_variant(ngx_sf_worker_t *worker,
     const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *st,
@@ -564,6 +572,7 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker,
     variant->pg.text = (char *) p;
     variant->pg.nvalues = variant->binds.n;
     variant->pg.columns = st->columns;
+    variant->pg.kinds = st->kinds;
 
     *made = &variant->pg;
 

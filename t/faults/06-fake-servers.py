@@ -10,6 +10,7 @@ import lib
 from lib import now
 
 COLUMNS = 13        # of the statement of campaigns/{id}
+TYPES = {0: 23, 6: 23, 7: 1114, 9: 1114, 10: 20, 12: 20}    # others are text
 
 
 def message(kind, body=b""):
@@ -31,7 +32,8 @@ def row(values):
 def fields(n):
     body = struct.pack("!H", n)
     for i in range(n):
-        body += b"c%d\0" % i + struct.pack("!IHIhih", 0, 0, 25, -1, -1, 0)
+        body += b"c%d\0" % i + struct.pack("!IHIhih", 0, 0,
+                                           TYPES.get(i, 25), -1, -1, 0)
     return message(b"T", body)
 
 

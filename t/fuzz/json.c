@@ -216,8 +216,14 @@ fuzz_check_bool(const fuzz_cell_t *cell, const json_t *value)
 {
     json_type  type;
 
-    type = strcmp(cell->text, "t") == 0 ? JSON_TRUE
-           : strcmp(cell->text, "f") == 0 ? JSON_FALSE : JSON_NULL;
+    type = strcmp(cell->text, "t") == 0 || strchr("-123456789", *cell->text)
+           ? JSON_TRUE
+           : strcmp(cell->text, "f") == 0 || strcmp(cell->text, "0") == 0
+           ? JSON_FALSE : JSON_NULL;
+
+    if (cell->len == 0) {
+        type = JSON_NULL;
+    }
 
     fuzz_require(json_typeof(value) == type, "bool");
 }
@@ -268,13 +274,23 @@ fuzz_check_time(const fuzz_cell_t *cell, const json_t *value)
         return;
     }
 
+    if (cell->len == 10) {
+        fuzz_check_date(cell, value);
+        return;
+    }
+
     text = json_string_value(value);
     len = json_string_length(value);
 
     fuzz_require((len == 19 || len == 26) && text[10] == 'T'
-                 && strspn(text, "0123456789-:T.") == len
-                 && ngx_memcmp(text, cell->text, 10) == 0
-                 && ngx_memcmp(text + 11, cell->text + 11, 8) == 0, "a time");
+                 && strspn(text, "0123456789-:T.") == len, "a time");
+
+    /* with an offset it is another one */
+
+    fuzz_require(strpbrk(cell->text + 19, "+-")
+                 || (ngx_memcmp(text, cell->text, 10) == 0
+                     && ngx_memcmp(text + 11, cell->text + 11, 8) == 0),
+                 "the same time");
 }
 
 
@@ -348,6 +364,13 @@ fuzz_render(ngx_pool_t *pool, PGresult *res, fuzz_cell_t *cells, size_t nrows,
 
     root = json_loadb((char *) out.data, out.len, JSON_DECODE_INT_AS_REAL,
                       &error);
+
+    /* jansson has no number beyond a double's */
+
+    if (root == NULL && strstr(error.text, "overflow")) {
+        return;
+    }
+
     fuzz_require(root != NULL, error.text);
 
     fuzz_check_rows(cells, nrows, root);

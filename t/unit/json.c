@@ -11,6 +11,7 @@
 
 
 #include "ngx_sf_json.h"
+#include "ngx_sf_type.h"
 #include "unit.h"
 
 
@@ -36,9 +37,24 @@ static const test_cell_t  test_cells[] = {
     { NGX_SF_JSON_INT, "-", "null" },
     { NGX_SF_JSON_INT, "007", "null" },
     { NGX_SF_JSON_INT, "-07", "null" },
-    { NGX_SF_JSON_INT, "1.5", "null" },
     { NGX_SF_JSON_INT, "12x", "null" },
-    { NGX_SF_JSON_INT, "123456789012345678901234567890", "null" },
+    { NGX_SF_JSON_INT, "1.5", "1.5" },
+    { NGX_SF_JSON_INT, "-0.50", "-0.50" },
+    { NGX_SF_JSON_INT, "1500.00", "1500.00" },
+    { NGX_SF_JSON_INT, "1e+20", "1e+20" },
+    { NGX_SF_JSON_INT, "1.5e-05", "1.5e-05" },
+    { NGX_SF_JSON_INT, "123456789012345678901234567890.123456789012345678",
+      "123456789012345678901234567890.123456789012345678" },
+    { NGX_SF_JSON_INT, "1.", "null" },
+    { NGX_SF_JSON_INT, ".5", "null" },
+    { NGX_SF_JSON_INT, "1.5.5", "null" },
+    { NGX_SF_JSON_INT, "1e", "null" },
+    { NGX_SF_JSON_INT, "1e+", "null" },
+    { NGX_SF_JSON_INT, "e5", "null" },
+    { NGX_SF_JSON_INT, "1 ", "null" },
+    { NGX_SF_JSON_INT, "+1", "null" },
+    { NGX_SF_JSON_INT, "NaN", "null" },
+    { NGX_SF_JSON_INT, "-Infinity", "null" },
 
     { NGX_SF_JSON_FLOAT, "12", "12.0" },
     { NGX_SF_JSON_FLOAT, "-0", "-0.0" },
@@ -75,7 +91,9 @@ static const test_cell_t  test_cells[] = {
     { NGX_SF_JSON_BOOL, NULL, "null" },
     { NGX_SF_JSON_BOOL, "", "null" },
     { NGX_SF_JSON_BOOL, "true", "null" },
-    { NGX_SF_JSON_BOOL, "1", "null" },
+    { NGX_SF_JSON_BOOL, "0", "false" },
+    { NGX_SF_JSON_BOOL, "1", "true" },
+    { NGX_SF_JSON_BOOL, "-32768", "true" },
 
     { NGX_SF_JSON_STRING, NULL, "null" },
     { NGX_SF_JSON_STRING, "", "\"\"" },
@@ -111,7 +129,23 @@ static const test_cell_t  test_cells[] = {
     { NGX_SF_JSON_TIME, "--infinity", "null" },
     { NGX_SF_JSON_TIME, "0044-03-15 12:00:00 BC", "null" },
     { NGX_SF_JSON_TIME, "12026-02-20 10:00:00", "null" },
-    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00+00", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00+00",
+      "\"2026-02-20T10:00:00\"" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00.5+00",
+      "\"2026-02-20T10:00:00.500000\"" },
+    { NGX_SF_JSON_TIME, "2026-03-01 08:30:00.5+09",
+      "\"2026-02-28T23:30:00.500000\"" },
+    { NGX_SF_JSON_TIME, "2024-02-29 23:30:00-03:30",
+      "\"2024-03-01T03:00:00\"" },
+    { NGX_SF_JSON_TIME, "1883-11-18 12:00:00-04:56:02",
+      "\"1883-11-18T16:56:02\"" },
+    { NGX_SF_JSON_TIME, "0001-01-01 00:00:00+09", "null" },
+    { NGX_SF_JSON_TIME, "9999-12-31 23:59:59-01", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00+", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00+0", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00+0x", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00+09:", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20 10:00:00.+00", "null" },
     { NGX_SF_JSON_TIME, "2026-02-20 10:00:00.", "null" },
     { NGX_SF_JSON_TIME, "2026-02-20 10:00:00.1234567", "null" },
     { NGX_SF_JSON_TIME, "2026-02-20 10:00:00.12\"45", "null" },
@@ -120,7 +154,8 @@ static const test_cell_t  test_cells[] = {
     { NGX_SF_JSON_TIME, "2026-02-20 10:00:0/", "null" },
     { NGX_SF_JSON_TIME, "2026-02-20 10:00:0\xb0", "null" },
     { NGX_SF_JSON_TIME, "2026-02-20 10-00:00", "null" },
-    { NGX_SF_JSON_TIME, "2026-02-20", "null" },
+    { NGX_SF_JSON_TIME, "2026-02-20", "\"2026-02-20\"" },
+    { NGX_SF_JSON_TIME, "2026-02-2x", "null" },
 
     { NGX_SF_JSON_DATE, "2026-02-20", "\"2026-02-20\"" },
     { NGX_SF_JSON_DATE, NULL, "null" },
@@ -186,6 +221,43 @@ test_render(const ngx_sf_json_field_t *shape, ngx_sf_json_source_t *source)
     }
 
     return out;
+}
+
+
+/* digits that no int8 has are not counted before, so they do not come */
+
+static void
+test_digits(void)
+{
+    int                    i;
+    PGresult              *res;
+    ngx_str_t              out;
+    PGresAttDesc           column;
+    ngx_sf_json_source_t   source;
+
+    static const int            oids[] = { 20, 23, 21, 1700, 701, 0 };
+    static const char           digits[] = "1234567890123456789012345";
+    static const ngx_sf_json_field_t  shape =
+        { NULL, NGX_SF_JSON_INT, 0, NULL, NULL, 0 };
+
+    for (i = 0; oids[i]; i++) {
+        ngx_memzero(&column, sizeof(column));
+        column.name = (char *) "c";
+        column.typid = oids[i];
+
+        res = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+        (void) PQsetResultAttrs(res, 1, &column);
+        (void) PQsetvalue(res, 0, 0, (char *) digits, sizeof(digits) - 1);
+
+        ngx_memzero(&source, sizeof(source));
+        source.res = res;
+        out = test_render(&shape, &source);
+
+        unit_is(&out, i < 3 ? "null\n" : "1234567890123456789012345\n",
+                "25 digits of oid %d", oids[i]);
+
+        PQclear(res);
+    }
 }
 
 
@@ -666,6 +738,11 @@ test_columns(void)
 
     program = ngx_sf_json_compile(unit_pool, &rows);
     unit_ok(ngx_sf_json_columns(program) == 4, "columns of the cells");
+    unit_ok(ngx_sf_json_kinds(program)[0] == 0
+            && ngx_sf_json_kinds(program)[1] == NGX_SF_TYPE_STRING
+            && ngx_sf_json_kinds(program)[2] == 0
+            && ngx_sf_json_kinds(program)[3] == NGX_SF_TYPE_NUMBER,
+            "what they are read as");
 
     rows.column = 7;
     program = ngx_sf_json_compile(unit_pool, &rows);
@@ -674,6 +751,8 @@ test_columns(void)
     rows.kind = NGX_SF_JSON_MAP;
     program = ngx_sf_json_compile(unit_pool, &rows);
     unit_ok(ngx_sf_json_columns(program) == 8, "columns with the key's");
+    unit_ok(ngx_sf_json_kinds(program)[7] == NGX_SF_TYPE_STRING,
+            "a key is a string");
 }
 
 
@@ -822,6 +901,7 @@ main(void)
     unit_init();
 
     test_kinds();
+    test_digits();
     test_escapes();
     test_cuts();
     test_cut_escapes();
