@@ -169,6 +169,7 @@ typedef struct {
     ngx_str_t                   echo;     /* that the answer repeats */
     int64_t                     number;
     unsigned                    set:1;    /* present and applied */
+    unsigned                    given:1;  /* by the request, not a default */
 } ngx_sf_value_t;
 
 
@@ -213,6 +214,10 @@ ngx_sf_pg_statement_t *ngx_sf_statement_variant(ngx_sf_worker_t *worker,
  */
 const char **ngx_sf_statement_bind(ngx_pool_t *pool,
     const ngx_sf_pg_statement_t *statement,
+    const ngx_sf_bind_source_t *source);
+
+/* whether one of these values has come with the request */
+ngx_uint_t ngx_sf_statement_outside(const ngx_sf_pg_statement_t *statement,
     const ngx_sf_bind_source_t *source);
 
 

@@ -403,6 +403,8 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
         return NGX_ERROR;
     }
 
+    flight->query.outside = ngx_sf_statement_outside(flight->query.statement,
+                                                     &source);
     flight->query.lane = ngx_sf_flight_lane(order);
     flight->query.handler = ngx_sf_flight_handler;
     flight->query.data = flight;

@@ -196,6 +196,12 @@ ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
         if (ngx_sf_param_readers[rows[i].type](&rd, i) != NGX_OK) {
             return NGX_ERROR;
         }
+
+        /* the LIST before a LIST_ONE has read for both */
+
+        params->values[i].given = raw[i].data || raw[n + i].data
+                                  || (rows[i].type == NGX_SF_PARAM_LIST_ONE
+                                      && params->values[i - 1].given);
     }
 
     if (params->page == 0 || params->page_size == 0) {

@@ -134,7 +134,7 @@ typedef enum {
     NGX_SF_PG_UNAVAILABLE,      /* no connection, or it was lost */
     NGX_SF_PG_TIMEOUT,          /* statement_timeout */
     NGX_SF_PG_DENIED,           /* a privilege is missing */
-    NGX_SF_PG_INVALID,          /* a value does not fit its type */
+    NGX_SF_PG_INVALID,          /* a client's value does not fit its type */
     NGX_SF_PG_CONFLICT,         /* serialization, deadlock, lock */
     NGX_SF_PG_BROKEN,           /* the statement does not fit the schema, or
                                    its result not what it is read as */
@@ -156,10 +156,12 @@ typedef void (*ngx_sf_pg_handler_pt)(ngx_sf_pg_query_t *q,
 struct ngx_sf_pg_query_s {
     ngx_queue_t                 queue;    /* lane->waiting */
     ngx_sf_pg_statement_t      *statement;
-    const char                **values;   /* text format, NULL is NULL */
+    const char                **values;   /* text format, NULL is NULL; may
+                                             be written to, not lengthened */
     ngx_uint_t                  lane;
     ngx_sf_pg_handler_pt        handler;
     void                       *data;
+    unsigned                    outside:1;    /* a value is a client's */
 
     /* the pool's own */
     ngx_sf_pg_pool_t           *pool;
@@ -178,6 +180,8 @@ struct ngx_sf_pg_query_s {
     unsigned                    waiting:1;
     unsigned                    alone:1;  /* under a Sync of its own */
     unsigned                    unnamed:1;    /* its text is sent each time */
+    unsigned                    blame:1;  /* a value of a client may be wrong */
+    ngx_uint_t                  rewords;  /* times that values were changed */
 };
 
 
@@ -591,6 +595,7 @@ typedef enum {
     NGX_SF_PG_TAKEN,            /* its name is known there already */
     NGX_SF_PG_GONE,             /* its name is not known there */
     NGX_SF_PG_STALE,            /* its plan does not fit the schema any more */
+    NGX_SF_PG_REWORD,           /* the database's encoding has no such text */
     NGX_SF_PG_LOST,             /* the connection is of no use any more */
     NGX_SF_PG_DEMOTED           /* the server takes no writes any more */
 } ngx_sf_pg_action_e;

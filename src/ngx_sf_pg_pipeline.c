@@ -61,6 +61,15 @@
 
 #define NGX_SF_PG_STALE_SOURCE   "RevalidateCachedQuery"
 
+/*
+ * For values that the database's encoding does not have: bytes of a character,
+ * characters replaced one after the other, and what stands for them
+ */
+
+#define NGX_SF_PG_FOREIGN        4
+#define NGX_SF_PG_REWORDS        8
+#define NGX_SF_PG_NO_CHARACTER   0x01
+
 
 static ngx_int_t ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text);
@@ -83,7 +92,13 @@ static ngx_int_t ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc,
 static ngx_sf_pg_action_e ngx_sf_pg_pipeline_forget(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, ngx_sf_pg_action_e action, PGresult *res);
 static ngx_uint_t ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_slot_t *slot, ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action);
+    ngx_sf_pg_slot_t *slot, ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action,
+    PGresult *res);
+static ngx_uint_t ngx_sf_pg_pipeline_reword(ngx_sf_pg_query_t *q,
+    PGresult *res);
+static void ngx_sf_pg_pipeline_foreign(const char *message, u_char *foreign);
+static ngx_uint_t ngx_sf_pg_pipeline_replace(u_char *text,
+    const u_char *foreign);
 static void ngx_sf_pg_pipeline_clash(ngx_sf_pg_query_t *q,
     ngx_sf_pg_action_e action);
 static void ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc,
@@ -429,7 +444,10 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
                                 ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
     }
 
-    execute->prepare = row->outcome;
+    /* there is no value of a client in a text */
+
+    execute->prepare = row->outcome == NGX_SF_PG_INVALID ? NGX_SF_PG_FAILED
+                                                         : row->outcome;
 
     if (execute->query) {
         ngx_cpystrn((u_char *) execute->query->sqlstate, (u_char *) code,
@@ -586,7 +604,7 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     ngx_cpystrn((u_char *) q->sqlstate, (u_char *) code, sizeof(q->sqlstate));
 
-    if (ngx_sf_pg_pipeline_again(pgc, slot, q, action)) {
+    if (ngx_sf_pg_pipeline_again(pgc, slot, q, action, res)) {
         PQclear(res);
         ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
         return NGX_OK;
@@ -595,7 +613,8 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     ngx_sf_pg_pipeline_log_result(pgc, q->statement, "failed", res);
     PQclear(res);
 
-    ngx_sf_pg_query_finish(q, row->outcome, NULL);
+    ngx_sf_pg_query_finish(q, row->outcome == NGX_SF_PG_INVALID && !q->blame
+                              ? NGX_SF_PG_FAILED : row->outcome, NULL);
 
     return NGX_OK;
 }
@@ -645,7 +664,7 @@ ngx_sf_pg_pipeline_forget(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
 static ngx_uint_t
 ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
-    ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action)
+    ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action, PGresult *res)
 {
     switch (action) {
 
@@ -667,9 +686,113 @@ ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         q->alone = 1;
         return 1;
 
+    case NGX_SF_PG_REWORD:
+        if (ngx_sf_pg_exclusive(pgc->lane)) {
+            return 0;
+        }
+
+        q->alone = 1;
+        return ngx_sf_pg_pipeline_reword(q, res);
+
     default:
         return 0;
     }
+}
+
+
+/*
+ * The database's encoding lacks a character, so no row has it: any other will
+ * do that no row has either.  One that no value has stands in what is stored,
+ * and is not the client's.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_reword(ngx_sf_pg_query_t *q, PGresult *res)
+{
+    u_char       foreign[NGX_SF_PG_FOREIGN + 1];
+    ngx_uint_t   i, found;
+    const char  *message;
+
+    found = 0;
+    message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
+
+    ngx_sf_pg_pipeline_foreign(message ? message : "", foreign);
+
+    if (q->rewords++ == NGX_SF_PG_REWORDS) {
+        foreign[0] = '\0';
+    }
+
+    for (i = 0; q->blame && i < q->statement->nvalues; i++) {
+        if (q->values[i]) {
+            found |= ngx_sf_pg_pipeline_replace((u_char *) q->values[i],
+                                                foreign);
+        }
+    }
+
+    q->blame = found;
+
+    return found;
+}
+
+
+/* the character that a message names: ... byte sequence 0xf0 0x9f 0x98 0x80 */
+
+static void
+ngx_sf_pg_pipeline_foreign(const char *message, u_char *foreign)
+{
+    ngx_int_t   n;
+    ngx_uint_t  i;
+
+    message = strstr(message, "0x");
+
+    for (i = 0; message && i < NGX_SF_PG_FOREIGN; i++) {
+        n = message[0] == '0' && message[1] == 'x'
+            ? ngx_hextoi((u_char *) message + 2, 2) : NGX_ERROR;
+
+        if (n == NGX_ERROR) {
+            break;
+        }
+
+        foreign[i] = (u_char) n;
+        message += sizeof("0xf0") - 1;
+        message += *message == ' ';
+    }
+
+    foreign[i] = '\0';
+}
+
+
+/* in place; without a character, all that are not ASCII */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_replace(u_char *text, const u_char *foreign)
+{
+    u_char      *to;
+    size_t       len;
+    ngx_uint_t   found;
+
+    found = 0;
+    len = ngx_strlen(foreign);
+
+    for (to = text; *text; /* void */ ) {
+
+        if (len ? ngx_strncmp(text, foreign, len) != 0 : *text < 0x80) {
+            *to++ = *text++;
+            continue;
+        }
+
+        found = 1;
+        *to++ = NGX_SF_PG_NO_CHARACTER;
+        text++;
+
+        while ((*text & 0xc0) == 0x80) {
+            text++;
+        }
+    }
+
+    *to = '\0';
+
+    return found;
 }
 
 

@@ -258,6 +258,8 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     q->retries = 0;
     q->alone = 0;
     q->unnamed = 0;
+    q->blame = q->outside;
+    q->rewords = 0;
     q->sqlstate[0] = '\0';
     q->submitted = ngx_sf_pg_now();
     q->sent = 0;

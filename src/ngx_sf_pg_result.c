@@ -52,15 +52,21 @@ static const ngx_sf_pg_sqlstate_t  ngx_sf_pg_sqlstates[] = {
     { "42",    NGX_SF_PG_BROKEN,      NGX_SF_PG_ANSWER },
     { "3F",    NGX_SF_PG_BROKEN,      NGX_SF_PG_ANSWER },
 
-    /* what a value from outside can do; the rest of class 22 is our fault */
+    /*
+     * What a client's value can do, where there is one: a stored value can do
+     * the same.  The rest of class 22 is our fault.
+     */
 
+    { "22P05", NGX_SF_PG_INVALID,     NGX_SF_PG_REWORD },
     { "22001", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
     { "22003", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
     { "22007", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
     { "22008", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
     { "22021", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
+    { "22023", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
     { "22025", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
     { "22P02", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
+    { "54001", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
 
     { "",      NGX_SF_PG_FAILED,      NGX_SF_PG_ANSWER }
 };

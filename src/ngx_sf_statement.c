@@ -768,6 +768,31 @@ ngx_sf_statement_bind(ngx_pool_t *pool, const ngx_sf_pg_statement_t *statement,
 }
 
 
+/* a page is bound only when it is another than the first of default size */
+
+ngx_uint_t
+ngx_sf_statement_outside(const ngx_sf_pg_statement_t *statement,
+    const ngx_sf_bind_source_t *source)
+{
+    ngx_uint_t            i;
+    const ngx_sf_bind_t  *bind;
+
+    bind = ((const ngx_sf_variant_t *) statement)->binds.bind;
+
+    for (i = 0; i < statement->nvalues; i++) {
+        if (bind[i].kind == NGX_SF_BIND_LIMIT
+            || bind[i].kind == NGX_SF_BIND_OFFSET
+            || (bind[i].kind == NGX_SF_BIND_PARAM
+                && source->values[bind[i].param].given))
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* copied: the flight may outlive the request that brought the value */
 
 static const char *

@@ -300,17 +300,27 @@ CREATE TABLE IF NOT EXISTS sns_inbox_messages (
 
 -- The products the application seeds at start.  ids come from the sequence
 -- (1..6 in this order in a fresh database), and only for rows that are missing.
+-- Icons are emoji, for which only one encoding has room.
+
+SELECT getdatabaseencoding() = 'UTF8' AS emoji
+\gset
+
+\if :emoji
+    \set icons '🍳 📱 ⭐ 🤖 💻 🖼️'
+\else
+    \set icons ''
+\endif
 
 INSERT INTO products (slug, name, description, icon, monthly_price, annual_price, is_active)
-SELECT slug, name, description, icon, monthly_price, annual_price, true
+SELECT slug, name, description, nullif(split_part(:'icons', ' ', n), ''), monthly_price, annual_price, true
   FROM (VALUES
-        (1, 'coocook',             'CooCook',             'Home chefs, booked by the session', '🍳', 29.0, 290.0),
-        (2, 'sns-auto',            'SNS Auto',            'Posts and figures of every social network', '📱', 49.0, 490.0),
-        (3, 'review',              'Review Campaign',     'Review campaigns and listings', '⭐', 39.0, 390.0),
-        (4, 'ai-automation',       'AI Automation',       'Automated employees', '🤖', 89.0, 890.0),
-        (5, 'webapp-builder',      'WebApp Builder',      'Web applications and the course', '💻', 99.5, 995.0),
-        (6, 'instagram-cardnews',  'Instagram Cardnews',  'Card news from a topic', '🖼️', 19.9, 199.0)
-       ) AS seed (n, slug, name, description, icon, monthly_price, annual_price)
+        (1, 'coocook',             'CooCook',             'Home chefs, booked by the session', 29.0, 290.0),
+        (2, 'sns-auto',            'SNS Auto',            'Posts and figures of every social network', 49.0, 490.0),
+        (3, 'review',              'Review Campaign',     'Review campaigns and listings', 39.0, 390.0),
+        (4, 'ai-automation',       'AI Automation',       'Automated employees', 89.0, 890.0),
+        (5, 'webapp-builder',      'WebApp Builder',      'Web applications and the course', 99.5, 995.0),
+        (6, 'instagram-cardnews',  'Instagram Cardnews',  'Card news from a topic', 19.9, 199.0)
+       ) AS seed (n, slug, name, description, monthly_price, annual_price)
  WHERE NOT EXISTS (SELECT FROM products p WHERE p.slug = seed.slug)
  ORDER BY n;
 

@@ -186,6 +186,7 @@ ngx_sf_test_handler(ngx_http_request_t *r)
     ctx->request = r;
     ctx->query.statement = &tcf->statement;
     ctx->query.values = values;
+    ctx->query.outside = values[0] != NULL;
     ctx->query.lane = tcf->lane;
     ctx->query.handler = ngx_sf_test_done;
     ctx->query.data = ctx;
