@@ -1041,6 +1041,9 @@ ngx_http_softfactory_listen(ngx_sf_worker_t *worker, ngx_uint_t i)
 
     pgcf = origin->primary;
 
+    ngx_sf_pg_pool_set_era(worker->pools[pgcf->index],
+                           &worker->sources[i]->era);
+
     if (pgcf->listen_off) {
         return NGX_OK;
     }

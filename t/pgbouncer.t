@@ -232,3 +232,40 @@ my ($right, $busy, @wrong) = compare('statement', \@expected);
 is_deeply(\@wrong, [], 'no answer is wrong');
 is($busy, 0, 'none is refused');
 is($right, $::CLIENTS * $::REQUESTS, 'all are right');
+
+
+=== TEST 3: a change of the schema gives statements other texts and names
+--- http_config eval
+"softfactory_zone api 8m;\n" . main::conf(dbname => $::DB)
+--- config eval
+qq{softfactory_jwt_secret "$SoftFactory::SECRET";\n}
+. "softfactory_token demo_token user=1 products=all;\n"
+. main::at('direct', 'primary', "softfactory_cache api;\n")
+. SoftFactory::operators('api')
+--- check
+my $path = '/direct/api/review/campaigns/1?n=';
+my $n = 0;
+my $era = sub {
+    my $log = "$ENV{SF_TEST_PG_DIR}/pg.log";
+    my $from = -s $log;
+
+    # of another campaign each time: not from the cache
+
+    fetch('/direct/api/review/campaigns/' . ++$n);
+
+    my ($text) = reverse grep { /review_campaign \*/ && /LOG:  execute / }
+                 split /\n/, substr(SoftFactory::Live::read_file($log), $from);
+
+    return $text && $text =~ /-- era (\d+)$/ ? $1 : 0;
+};
+
+log_statements($::DB);
+install_notify($::DB);
+reconfigure { s/worker_processes +4/worker_processes 1/ };
+wait_coherent();
+
+my $before = $era->();
+
+psql("ALTER TABLE campaigns ADD more text", dbname => $::DB);
+wait_until { $era->() > $before } 'statements are of another era';
+pass('statements are of another era');
