@@ -2,10 +2,17 @@
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
-	docker-test load load-10k fresh-test
+	docker-test load load-10k fresh-test install uninstall check-samples
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
+
+install:    ## module, data files, samples [DESTDIR= MODULES_DIR= DATA_DIR=]
+	@.ci/build.sh
+	@.ci/deploy.sh install
+
+uninstall:  ## removes what install has made
+	@.ci/deploy.sh uninstall
 
 run:        ## serve http://localhost:9000 with demo data [PORT= SIZE=large]
 	@.ci/run-demo.sh
@@ -52,6 +59,7 @@ valgrind:   ## the test suite under valgrind
 
 page:       ## the live page in headless Chromium, with pictures
 	@.ci/page.sh
+
 docker-test: ## builds docker/ and runs its compose file, with podman
 	@.ci/docker.sh
 
@@ -66,6 +74,9 @@ check-docs: ## directives, variables and endpoints are documented
 
 check-notify: ## notify.sql is what the list of tables says
 	@.ci/check-notify.sh
+
+check-samples: ## the samples and the manuals' blocks do what they say
+	@.ci/check-samples.sh
 
 check-metrics: ## alerts fire as they should, ask for what exists [SAMPLE=]
 	@.ci/check-metrics.sh $(SAMPLE)

@@ -102,6 +102,10 @@ fi
 
 [ -n "$QUICK" ] || step check-distribution .ci/check-distribution.sh
 
+if [ $# = 0 ] && [ -z "$QUICK" ]; then
+    step check-samples .ci/check-samples.sh
+fi
+
 export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
 export TEST_NGINX_BINARY=$TOP/.ci/nginx-keep-log.sh
 
