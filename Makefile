@@ -2,7 +2,8 @@
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
-	docker-test load load-10k fresh-test install uninstall check-samples
+	docker-test load load-10k fresh-test install uninstall deb deb-test \
+	check-samples
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -13,6 +14,14 @@ install:    ## module, data files, samples [DESTDIR= MODULES_DIR= DATA_DIR=]
 
 uninstall:  ## removes what install has made
 	@.ci/deploy.sh uninstall
+
+deb:        ## build/deb/libnginx-mod-http-softfactory_*.deb
+	@.ci/install.sh build deb
+	@.ci/deb.sh
+
+deb-test:   ## the package in a fresh Debian: install, upgrade, remove, purge
+	@.ci/install.sh build deb deb-test
+	@.ci/deb-test.sh
 
 run:        ## serve http://localhost:9000 with demo data [PORT= SIZE=large]
 	@.ci/run-demo.sh

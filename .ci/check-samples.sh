@@ -5,8 +5,9 @@
 #     check-samples.sh syntax     nginx -t over all samples and all nginx
 #                                 blocks of the manuals
 #     check-samples.sh sample     conf/softfactory.conf, started and asked
+#     check-samples.sh install    make install under requests
 #
-# Without a word both.  They take the suite's PostgreSQL if it runs
+# Without a word all of them.  They take the suite's PostgreSQL if it runs
 # (SF_TEST_PG_DIR), else the kept one.
 
 set -euo pipefail
@@ -18,7 +19,7 @@ LIMIT=300
 
 cd "$TOP"
 
-[ $# -gt 0 ] || set -- syntax sample
+[ $# -gt 0 ] || set -- syntax sample install
 
 .ci/install.sh build run test
 .ci/build.sh

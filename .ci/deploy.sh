@@ -8,6 +8,7 @@
 #                             sites-available/
 #     deploy.sh list          what install makes, a path a line
 #
+#     MODULE        what is installed; default: build/NAME.so
 #     DESTDIR       goes before all paths (a package, a test)
 #     MODULES_DIR   of nginx; default: what nginx -V says, or
 #                   /usr/lib/nginx/modules
@@ -27,6 +28,7 @@ umask 022
 CONF=$TOP/conf
 LOAD=mod-http-softfactory.conf
 DATA=${DATA_DIR:-/usr/share/softfactory}
+SO=${MODULE:-$BUILD/$NAME.so}
 LOADS=${LOAD_DIR:-/usr/share/nginx/modules-available}
 DEST=${DESTDIR:-}
 ENABLED=$DEST/etc/nginx/modules-enabled
@@ -80,7 +82,7 @@ files() {
     site "$BUILD/site"
     echo "load_module modules/$NAME.so;" > "$BUILD/site/$LOAD"
 
-    echo "$BUILD/$NAME.so $(modules_dir)/$NAME.so"
+    echo "$SO $(modules_dir)/$NAME.so"
     echo "$BUILD/site/$LOAD $LOADS/$LOAD"
     echo "$CONF/softfactory.conf $DATA/nginx.conf"
     echo "$CONF/softfactory-minimal.conf $DATA/nginx-minimal.conf"
@@ -111,15 +113,18 @@ place() {
 install_all() {
     local source target
 
-    [ -f "$BUILD/$NAME.so" ] || die "there is no $BUILD/$NAME.so, run: make"
+    [ -f "$SO" ] || die "there is no $SO, run: make"
 
     while read -r source target; do
         place "$source" "$DEST$target"
     done <<< "$LIST"
 
     echo "installed $DEST$(modules_dir)/$NAME.so, and $DEST$DATA"
-    echo "a running nginx takes up a new module by a binary upgrade only:" \
-         "service nginx upgrade"
+
+    if [ -z "$DEST" ]; then
+        echo "an nginx that runs has the new module after:" \
+             "service nginx upgrade"
+    fi
 }
 
 

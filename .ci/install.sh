@@ -25,6 +25,8 @@ declare -A GROUP=(
              linux-perf"
     [load]="python3 python3-locust gcc libc6-dev postgresql"
     [valgrind]="valgrind"
+    [deb]="debhelper dpkg-dev nginx-dev fakeroot"
+    [deb-test]="mmdebstrap"
     [metrics]="prometheus perl"
     [page]="chromium"
     [npm]="nodejs npm"

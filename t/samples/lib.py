@@ -28,7 +28,7 @@ HOME = os.environ.get("SF_SAMPLES_HOME") or os.path.join(
     TOP, "build", "test", "samples")
 NGINX = "/usr/sbin/nginx"
 MODULE = "ngx_http_softfactory_module.so"
-KEY = "a key of the samples' tests, as the application has it"
+KEY = "a key of these tests, as the application has it"
 PASSWORD = "secret"
 
 ROOT = os.geteuid() == 0
@@ -308,8 +308,9 @@ class Clients:
     kept alive and closed by nginx between two requests is opened again, as
     browsers do; a request that gets no answer has failed."""
 
-    def __init__(self, port, paths, count=4):
+    def __init__(self, port, paths, count=4, pause=0.002):
         self.port = port
+        self.pause = pause
         self.paths = paths
         self.answers = 0
         self.failures = []
@@ -348,7 +349,7 @@ class Clients:
                     if not used or attempt == 2:
                         self.failures.append((path, repr(e), b""))
                         break
-            time.sleep(0.002)
+            time.sleep(self.pause)
         if connection:
             connection.close()
 

@@ -240,37 +240,44 @@ def addresses(text):
     return re.sub(r"\bserver postgres:", "server 192.0.2.9:", text)
 
 
-def site(results, tree):
-    """The sample in two files, in a stock configuration of Debian's nginx
-    that serves its default site."""
+# a new nginx of Debian has of these folders nothing but its default site
+
+STOCK = ("nginx.conf", "mime.types", "sites-available/default")
+FOLDERS = ("conf.d", "modules-enabled", "sites-available", "sites-enabled")
+
+
+def stock(tree, port):
+    """Debian's nginx, as it is installed, with its default site there."""
     shutil.rmtree(tree.at("etc/nginx"))
-    shutil.copytree("/etc/nginx", tree.at("etc/nginx"), symlinks=True)
+    for folder in FOLDERS:
+        os.makedirs(tree.at("etc/nginx/" + folder))
+    for name in STOCK:
+        shutil.copy("/etc/nginx/" + name, tree.at("etc/nginx/" + name))
     tree.files()
-    share = tree.at("usr/share/softfactory/site")
-    for folder, name in (("conf.d", "softfactory.conf"),
-                         ("sites-available", "softfactory")):
-        with open(os.path.join(share, folder, name)) as f:
-            tree.write("etc/nginx/%s/%s" % (folder, name),
-                       tree.inside(f.read()))
-    for folder, files in (
-            ("sites-enabled", ("../sites-available/softfactory",)),
-            ("modules-enabled", (tree.at("usr/share/nginx/modules-available/"
-                                         "mod-http-softfactory.conf"),))):
-        os.makedirs(tree.at("etc/nginx/" + folder), exist_ok=True)
-        for target in files:
-            name = os.path.basename(target)
-            if folder == "modules-enabled":
-                name = "50-" + name
-            link = tree.at("etc/nginx/%s/%s" % (folder, name))
-            if not os.path.lexists(link):
-                os.symlink(target, link)
+    link(tree, "../sites-available/default", "sites-enabled/default")
+    with open(tree.at("etc/nginx/sites-available/default")) as f:
+        text = re.sub(r"^\s*listen \[::\].*$", "", f.read(), flags=re.M)
+    tree.write("etc/nginx/sites-available/default", tree.inside(
+        re.sub(r"\blisten 80\b", "listen 127.0.0.1:%d" % port, text)))
     with open(tree.at("etc/nginx/nginx.conf")) as f:
-        stock = f.read()
-    default = tree.at("etc/nginx/sites-available/default")
-    with open(default) as f:
-        text = re.sub(r"\b(listen (?:\[::\]:)?)80\b", r"\g<1>20080", f.read())
-    tree.write("etc/nginx/sites-available/default", tree.inside(text))
-    tree.write("etc/nginx/nginx.conf", tree.configuration(stock))
+        tree.write("etc/nginx/nginx.conf", tree.configuration(f.read()))
+
+
+def link(tree, target, path):
+    os.symlink(target, tree.at("etc/nginx/" + path))
+
+
+def site(results, tree):
+    """The sample in two files, beside the default site."""
+    stock(tree, 20080)
+    share = tree.at("usr/share/softfactory/site")
+    for name in ("conf.d/softfactory.conf", "sites-available/softfactory"):
+        with open(os.path.join(share, name)) as f:
+            tree.write("etc/nginx/" + name, tree.inside(f.read()))
+    link(tree, "../sites-available/softfactory", "sites-enabled/softfactory")
+    load = "mod-http-softfactory.conf"
+    link(tree, tree.at("usr/share/nginx/modules-available/" + load),
+         "modules-enabled/50-" + load)
     judge(results, "the site files in Debian's nginx.conf",
           *tree.nginx("-t"))
 
