@@ -5,6 +5,7 @@
 #     check-samples.sh syntax     nginx -t over all samples and all nginx
 #                                 blocks of the manuals
 #     check-samples.sh sample     conf/softfactory.conf, started and asked
+#     check-samples.sh manual     the commands of the manuals
 #     check-samples.sh install    make install under requests
 #
 # Without a word all of them.  They take the suite's PostgreSQL if it runs
@@ -19,7 +20,7 @@ LIMIT=300
 
 cd "$TOP"
 
-[ $# -gt 0 ] || set -- syntax sample install
+[ $# -gt 0 ] || set -- syntax sample install manual
 
 .ci/install.sh build run test
 .ci/build.sh

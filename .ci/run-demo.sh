@@ -5,13 +5,16 @@
 #
 #     PORT=9001   another port
 #     SIZE=large  much demo data (only when the database is still empty)
+#     RUN_DIR     nginx's folder; default: build/run
+#     RUN_PG      the database's; default: build/pg
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 PORT=${PORT:-9000}
 SIZE=${SIZE:-small}
-RUN=$BUILD/run
+RUN=${RUN_DIR:-$BUILD/run}
+PG=${RUN_PG:-$BUILD/pg}
 TOKEN="softfactory_token demo_token user=1 products=all;"
 NGINX=
 
@@ -63,7 +66,7 @@ render() {
     local workers=www-data listen="listen 127.0.0.1:$PORT;" socket
 
     reachable "$workers" "$RUN" || workers=root
-    socket=$("$TOP/.ci/postgres.sh" env | sed -n 's/.*PG_SOCKET=//p')
+    socket=$("$TOP/.ci/postgres.sh" env "$PG" | sed -n 's/.*PG_SOCKET=//p')
 
     if grep -qs '^0*1 ' /proc/net/if_inet6; then
         listen+=" listen [::1]:$PORT;"
@@ -108,7 +111,7 @@ finish() {
         wait "$NGINX" || true
     fi
 
-    "$TOP/.ci/postgres.sh" stop
+    "$TOP/.ci/postgres.sh" stop "$PG"
     echo "stopped"
     exit "$1"
 }
@@ -122,16 +125,16 @@ finish() {
 
 # one run at a time: the second would stop the database of the first
 
-exec 8> "$BUILD/.run.lock"
+mkdir -p "$RUN/logs" "$RUN/tmp" "$RUN/conf"
+exec 8> "$RUN/.lock"
 flock -n 8 || die "make run is at work already in this folder"
 
 trap 'finish $?' EXIT
 trap 'exit 0' INT TERM
 
-"$TOP/.ci/postgres.sh" start 8>&-
-"$TOP/.ci/postgres.sh" load "$BUILD/pg" "$SIZE"
+"$TOP/.ci/postgres.sh" start "$PG" 8>&-
+"$TOP/.ci/postgres.sh" load "$PG" "$SIZE"
 
-mkdir -p "$RUN/logs" "$RUN/tmp" "$RUN/conf"
 rm -f "$RUN"/logs/*
 render "$RUN/conf"
 
@@ -164,8 +167,8 @@ Live page:      http://localhost:$PORT/softfactory/
 Metrics:        http://localhost:$PORT/metrics
 Report:         http://localhost:$PORT/softfactory/report?window=5m
 SQL:            .ci/postgres.sh psql
-Configuration:  build/run/conf/nginx.conf
-Logs:           build/run/logs/
+Configuration:  ${RUN#"$TOP"/}/conf/nginx.conf
+Logs:           ${RUN#"$TOP"/}/logs/
 Stop:           Ctrl-C
 TRY
 

@@ -42,7 +42,7 @@ def configuration(tree, port):
         text = text.replace(old, new)
     return tree.configuration(
         "error_log /var/log/nginx/error.log notice;\nworker_processes 2;\n"
-        + text.replace("http {\n", "http {\n    access_log off;\n"))
+        + text)
 
 
 def main():

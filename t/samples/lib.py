@@ -40,8 +40,11 @@ PATHS = re.compile(r"(?<![\w./-])/(?=(?:etc/(?:nginx|softfactory)|var/log/nginx"
                    r"|run/nginx|tmp/(?:nginx|resolver|body|proxy|fastcgi"
                    r"|uwsgi|scgi))(?![\w-]))")
 
-TEMPS = "".join("    %s_temp_path %%s/tmp/%s;\n" % (name, name) for name in (
-    "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+# what nginx would write into the machine's folders
+
+FILES = "    access_log %s/var/log/nginx/access.log;\n" + "".join(
+    "    %s_temp_path %%s/tmp/%s;\n" % (name, name) for name in (
+        "client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
 
 
 class Results:
@@ -195,7 +198,7 @@ class Tree:
         text = text.replace("http://app:8000", "http://192.0.2.9:8000")
         if "client_body_temp_path" not in text:
             text = re.sub(r"^http \{\n",
-                          lambda m: m.group() + TEMPS.replace("%s", self.path),
+                          lambda m: m.group() + FILES.replace("%s", self.path),
                           text, count=1, flags=re.M)
         if not re.search(r"^\s*pid\s", text, flags=re.M):
             text = "pid %s/run/nginx.pid;\n%s" % (self.path, text)
