@@ -36,8 +36,8 @@ failed=0
 for check in "$@"; do
     echo "== samples: $check"
     status=0
-    said=$(timeout -k 20 $LIMIT python3 "t/samples/$check.py" 2>&1) ||
-        status=$?
+    said=$(python3 .ci/limit.py $LIMIT "samples: $check" \
+           python3 "t/samples/$check.py" 2>&1) || status=$?
     printf '%s\n' "$said"
     counts=$(sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' \
              <<< "$said" | tail -n 1)

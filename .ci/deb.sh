@@ -4,7 +4,7 @@
 # from a copy of this folder, as Debian's own modules for nginx are built, and
 # looks at what is in it.
 #
-#     DEB_VERSION   default: the version of CHANGES, revision 1
+#     DEB_VERSION   default: the module's version, revision 1
 #     DEB_DIR       default: build/deb
 
 set -euo pipefail

@@ -86,14 +86,6 @@ free_port() {
 }
 
 
-# version: of the module, by the first line of CHANGES
-
-version() {
-    sed -nE '/^Changes with .* ([0-9][0-9.]*)( .*)?$/ { s//\1/p; q; }' \
-        "$TOP/CHANGES"
-}
-
-
 # alone NAME: waits until no other script holds the lock of that name
 
 alone() {

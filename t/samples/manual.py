@@ -194,7 +194,7 @@ def readme(t):
             text = text.replace("localhost:9000", "localhost:%d" % demo.port)
             text = text.replace(".ci/postgres.sh psql",
                                 ".ci/postgres.sh psql '%s'" % PG)
-            status, said = shell(text, env)
+            status, said = shell(FUNCTIONS + text, env)
             t.ok(status == 0, "%s: the commands" % block.place, said)
         t.ok(found, "README.md has commands")
     finally:
@@ -283,8 +283,12 @@ def owned_by_application():
     nothing of the module is there."""
     env = dict(os.environ, PGUSER="postgres", PGDATABASE="softfactory",
                **database())
-    lib.run("psql", "-Xq", "-f", "conf/postgresql/notify-remove.sql", env=env,
-            cwd=lib.TOP)
+    for name in ("notify-remove", "event-trigger-remove"):
+        status, said = lib.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f",
+                               "conf/postgresql/%s.sql" % name, env=env,
+                               cwd=lib.TOP)
+        if status:
+            raise RuntimeError(said)
     psql("DO $$ DECLARE i regclass; BEGIN FOR i IN SELECT oid FROM pg_class"
          " WHERE relkind = 'i' AND relname LIKE 'idx\\_sf\\_%' LOOP"
          " EXECUTE format('DROP INDEX %s', i); END LOOP; END $$")
@@ -319,9 +323,17 @@ def granted(t, machine):
              "by the grants: " + path, repr(answer))
 
 
+def grants(file):
+    """What a manual grants: the statements, on one line each."""
+    text = "".join(block.text for block in blocks.read(file)[0])
+    return sorted(re.sub(r"\s+", " ", grant) for grant in
+                  re.findall(r"^GRANT [^;]*;", text, flags=re.M))
+
+
 def nothing_left(t, machine):
     t.equal(psql("SELECT (SELECT count(*) FROM pg_trigger WHERE NOT"
-                 " tgisinternal), (SELECT count(*) FROM pg_class WHERE"
+                 " tgisinternal) + (SELECT count(*) FROM pg_event_trigger),"
+                 " (SELECT count(*) FROM pg_class WHERE"
                  " relname LIKE 'idx\\_sf\\_%'), (SELECT count(*) FROM"
                  " pg_roles WHERE rolname = 'app')"), "0|0|0",
             "no trigger, index or role is left")
@@ -334,6 +346,7 @@ def nothing_left(t, machine):
 
 def page(t):
     owned_by_application()
+    t.equal(grants(PAGE), grants("README.md"), "both manuals grant the same")
     machine = Machine()
     count = 0
     try:

@@ -14,7 +14,8 @@ import lib
 
 CONTEXT = {
     "main": "load_module env user worker_processes error_log pid events http",
-    "http": "softfactory_zone softfactory_listen_lease upstream server map geo"
+    "http": "softfactory_zone softfactory_listen_lease"
+            " softfactory_listen_schema upstream server map geo"
             " log_format limit_req_zone limit_conn_zone",
     "upstream": "softfactory_pg softfactory_pg_pool softfactory_listen",
     "location": "softfactory_pass softfactory_purge softfactory_status"
@@ -193,7 +194,7 @@ def comments(results, tree):
             name = re.search(r"env:(\w+)", text)
             if name:
                 text = "env %s;\n%s" % (name.group(1), text)
-            for word in ("sf_connection", "sf_proto"):
+            for word in ("sf_connection", "sf_proto", "sf_bypass"):
                 text = re.sub(r"^http \{\n", r"\g<0>    map $uri $%s {\n"
                               r"        default x;\n    }\n" % word, text,
                               count=1, flags=re.M)
