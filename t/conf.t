@@ -611,7 +611,7 @@ libpq would connect twice
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory options='-c search_path=softfactory'"; # here
+    softfactory_pg "dbname=softfactory user=app options='-c search_path=softfactory'"; # here
 }
 --- refused
 search_path is not allowed in options:
@@ -622,7 +622,7 @@ schema= behind the connection string
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory options='--Search-Path=softfactory'"; # here
+    softfactory_pg "dbname=softfactory user=app options='--Search-Path=softfactory'"; # here
 }
 --- refused
 search_path is not allowed in options
@@ -632,7 +632,7 @@ search_path is not allowed in options
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory" 'schema=My "own" schema';
+    softfactory_pg "dbname=softfactory user=app" 'schema=My "own" schema';
 }
 --- accepted
 
@@ -641,7 +641,7 @@ upstream primary {
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory" scheme=a; # here
+    softfactory_pg "dbname=softfactory user=app" scheme=a; # here
 }
 --- refused
 unknown parameter "scheme=a", there is schema=
@@ -651,7 +651,7 @@ unknown parameter "scheme=a", there is schema=
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory" schema=; # here
+    softfactory_pg "dbname=softfactory user=app" schema=; # here
 }
 --- refused
 "schema=" must name a schema in 1 to 63 bytes
@@ -661,7 +661,7 @@ upstream primary {
 --- upstream eval
 "upstream primary {
     server unix:PG;
-    softfactory_pg \"dbname=softfactory\" schema=" . 'a' x 63 . ";
+    softfactory_pg \"dbname=softfactory user=app\" schema=" . 'a' x 63 . ";
 }
 "
 --- accepted
@@ -671,7 +671,7 @@ upstream primary {
 --- upstream eval
 "upstream primary {
     server unix:PG;
-    softfactory_pg \"dbname=softfactory\" schema=" . 'a' x 64 . "; # here
+    softfactory_pg \"dbname=softfactory user=app\" schema=" . 'a' x 64 . "; # here
 }
 "
 --- refused
@@ -682,7 +682,7 @@ must name a schema in 1 to 63 bytes
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory" schema=pg_temp; # here
+    softfactory_pg "dbname=softfactory user=app" schema=pg_temp; # here
 }
 --- refused
 "pg_temp" is a schema of PostgreSQL's own
@@ -692,11 +692,11 @@ upstream primary {
 --- upstream
 upstream primary {
     server unix:PG;
-    softfactory_pg "dbname=softfactory" schema=a;
+    softfactory_pg "dbname=softfactory user=app" schema=a;
 }
 upstream standbys {
     server unix:PG;
-    softfactory_pg "dbname=softfactory" schema=aa;
+    softfactory_pg "dbname=softfactory user=app" schema=aa;
 }
 --- location
 softfactory_pass primary replicas=standbys; # here
