@@ -172,20 +172,16 @@ mkdir "$dir/$_" for 'tmp', 'crl';
 
 # a certificate with its key, and a key of nobody
 
-sub openssl {
-    my $out = `openssl @_ 2>&1`;
-
-    die "openssl @_: $out" if $?;
-}
-
-openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
-        . "-subj /CN=app -days 2 -keyout $dir/tls.key -out $dir/tls.crt");
-openssl("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 "
+openssl(split ' ', "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 "
+        . "-nodes -subj /CN=app -days 2 -keyout $dir/tls.key "
+        . "-out $dir/tls.crt");
+openssl(split ' ', "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 "
         . "-out $dir/stray.key");
-openssl("pkey -in $dir/tls.key -aes256 -passout pass:word "
+openssl(split ' ', "pkey -in $dir/tls.key -aes256 -passout pass:word "
         . "-out $dir/locked.key");
-write_file("$dir/bundle.crt", "authorities\n" . SoftFactory::Live::read_file("$dir/tls.crt")
-                              . SoftFactory::Live::read_file($ENV{SF_TEST_PG_CA}));
+write_file("$dir/bundle.crt", join "\n", 'authorities',
+           map { SoftFactory::Live::read_file($_) } "$dir/tls.crt",
+               $ENV{SF_TEST_PG_CA});
 
 run_tests();
 
