@@ -470,9 +470,9 @@ async function hiddenAndPaused(visit) {
 
     ok(visit.asked.at(-1) > 0 && visit.history > 1,
        'and for what it has missed', visit.history);
-    ok(await waitFor(async () => (await visit.page.locator('.line.series-0')
-        .nth(2).getAttribute('d')).split('M').length === 2),
-       'so that the chart has no gap');
+    ok(await waitFor(async () => (await visit.page.locator('.line.series-1')
+        .last().getAttribute('d')).split('M').length === 2, 30),
+       'so that the chart of the machine has no gap');
     const found = digitsOf(await large(visit, 'Requests', 'per second'));
     ok(found > 20 && found < 1000, 'and the rate none of it', found);
 }
