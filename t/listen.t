@@ -1105,12 +1105,12 @@ is(kept($path), 'HIT', 'it comes back by itself');
 
 # for the look at the triggers
 
-$may->('REVOKE', 'decode(text, text) FROM');
+$may->('REVOKE', 'bool_or(boolean) FROM');
 psql("NOTIFY softfactory, 'triggers'", dbname => $::DB);
 wait_until { @{source()->{uncovered}} == 13 } 'no table counts as covered';
 is(kept($path), 'EXPIRED', 'what is not known to be heard is not kept');
 is(source()->{coherent}, JSON::PP::true, 'heartbeats go on');
-$may->('GRANT', 'decode(text, text) TO');
+$may->('GRANT', 'bool_or(boolean) TO');
 wait_coherent();
 is(kept($path), 'HIT', 'it comes back by itself');
 heard('of 1', 'changes are heard');
