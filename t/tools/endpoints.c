@@ -22,7 +22,7 @@ enum {
 
 static ngx_str_t  endpoints_conninfo[] = {
     ngx_string("softfactory_pg"),
-    ngx_string("dbname=softfactory")
+    ngx_string("dbname=softfactory user=app")
 };
 
 
