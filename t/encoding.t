@@ -94,7 +94,7 @@ is(psql("SELECT string_agg(encode(convert_to(icon, 'UTF8'), 'hex'), ' '
 
 === TEST 2: a text that the database cannot hold is that of no row
 --- http_config eval
-join '', map { main::conf(name => "u$_", dbname => $::DB{$_}) } @::ENCODINGS
+CORE::join '', map { main::conf(name => "u$_", dbname => $::DB{$_}) } @::ENCODINGS
 --- config eval
 qq{softfactory_jwt_secret "$SoftFactory::SECRET";\n}
 . "softfactory_token demo_token user=1 products=all;\n"
@@ -149,10 +149,10 @@ is(log_count(qr/\[(?:error|warn)\]/), 0, 'nobody complains');
 --- config eval
 SoftFactory::api() . <<'CONF'
 location = /raise {
-    softfactory_test_statement primary read 1 "SELECT raised($1)";
+    softfactory_test_statement primary read 1 "SELECT public.raised($1)";
 }
 location = /own {
-    softfactory_test_statement primary read 1 "SELECT raised('22P05')";
+    softfactory_test_statement primary read 1 "SELECT public.raised('22P05')";
 }
 CONF
 --- check

@@ -152,7 +152,7 @@ for my $case (@cases) {
 
     altered($table, $column, $type, sub {
         is(field($path, $column), $want, "$table.$column as $type");
-        is(foretold($table, $column), 0, 'nothing is said before');
+        is(foretold($table, $column), 0, "$table.$column as $type: nothing is said before");
 
         # the session's zone makes no difference
 
