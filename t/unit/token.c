@@ -30,6 +30,7 @@
 static ngx_sf_tokens_t   *test_tokens;
 static ngx_uint_t         test_known;       /* the last one was not verified */
 static ngx_sf_jwt_key_t  *test_key, *test_other_key;
+static ngx_sf_jwt_rules_t  test_rules;      /* no leeway, an end if any */
 static ngx_array_t       *test_keys, *test_same_keys, *test_other_keys;
 
 
@@ -113,8 +114,8 @@ test_ask(const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
     /* what is verified is decoded in memory of this pool */
 
     free = temp->d.last;
-    reason = ngx_sf_token_claims(test_tokens, temp, token, keys, now,
-                                 &claims);
+    reason = ngx_sf_token_claims(test_tokens, temp, token, keys, &test_rules,
+                                 now, &claims);
     test_known = temp->d.last == free && temp->large == NULL;
     *user = claims.user_id;
     ngx_destroy_pool(temp);
