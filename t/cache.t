@@ -1973,9 +1973,10 @@ wait_coherent();
 my $doc = zone_status();
 my ($cache, $source) = ($doc->{cache}, $doc->{sources}[0]);
 
-is(join(' ', sort keys %$doc), 'buckets cache connections endpoints errors '
-   . 'machine now requests slow sources started upstreams workers', 'its parts');
-is(join(' ', sort keys %$source), 'coherent confirmed_ms_ago flushes '
+is(join(' ', sort keys %$doc), 'application buckets cache connections '
+   . 'endpoints errors links machine module_version node now requests slow '
+   . 'sources started upstreams workers', 'its parts');
+is(join(' ', sort keys %$source), 'coherent confirmed_ms_ago creators flushes '
    . 'listener_pid moves notifications queue_usage schema uncovered '
    . 'upstream',
    'of a database');
@@ -2067,7 +2068,8 @@ is(get('/page')->{body}, $body, 'the same without gzip');
 
 === TEST 26: lists that wait hold nothing that others need
 --- http_config eval
-SoftFactory::conf(dbname => $::DB, pool => "$::POOL queue=1000 depth=1", zone => 'api 32m')
+SoftFactory::conf(dbname => $::DB, zone => 'api 32m',
+                  pool => "$::POOL queue=1000 depth=1")
 --- check
 wait_coherent();
 

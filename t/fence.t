@@ -68,16 +68,18 @@ location @app {
         "WITH v AS (SELECT split_part($1::text, ':', 1)::int AS user_id,
                            split_part($1::text, ':', 2) AS title,
                            split_part($1::text, ':', 3)::int AS id),
-              posts AS (INSERT INTO sns_posts (user_id, account_id, content,
-                                               platform, status, created_at)
+              posts AS (INSERT INTO public.sns_posts
+                               (user_id, account_id, content, platform,
+                                status, created_at)
                         SELECT user_id, user_id, title, 'p', 'draft',
                                localtimestamp FROM v),
-              added AS (INSERT INTO campaigns (creator_id, title, product_name,
-                                               deadline, status, created_at)
+              added AS (INSERT INTO public.campaigns
+                               (creator_id, title, product_name, deadline,
+                                status, created_at)
                         SELECT user_id, title, 'p', 'tomorrow', 'active',
                                localtimestamp FROM v),
-              changed AS (UPDATE campaigns SET title = v.title FROM v
-                           WHERE campaigns.id = v.id)
+              changed AS (UPDATE public.campaigns c SET title = v.title
+                            FROM v WHERE c.id = v.id)
          SELECT title FROM v";
 }
 CONF

@@ -838,7 +838,7 @@ $http =~ s/(?=location = .pid)/<<'CONF'/e;
 softfactory_fallback /app;
 location = /app {
     softfactory_test_statement primary write 1
-        "UPDATE sns_accounts SET account_name = account_name || '!'
+        "UPDATE public.sns_accounts SET account_name = account_name || '!'
           WHERE id = $1::int RETURNING id";
 }
 CONF
