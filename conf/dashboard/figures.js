@@ -170,7 +170,7 @@ function readSource(source) {
                    ? source.confirmed_ms_ago / 1000 : null,
         uncovered: list(source.uncovered).map(string),
         ...numbers(['flushes', 'moves', 'notifications', 'listener_pid',
-                    'queue_usage'], source),
+                    'queue_usage', 'creators'], source),
     };
 }
 
@@ -620,7 +620,7 @@ function upstreamProblems({ name, up, queue, queueMax, servers }, add) {
 
 
 function sourceProblems(source, add) {
-    const { upstream, coherent, uncovered } = source;
+    const { upstream, coherent, uncovered, creators } = source;
 
     if (!coherent) {
         add(`incoherent ${upstream}`, 'warning',
@@ -639,6 +639,13 @@ function sourceProblems(source, add) {
             `${uncovered.length === 1 ? 'A table' : 'Tables'} of `
             + `“${upstream}” without current triggers: `
             + `${uncovered.join(', ')}.`, true);
+    }
+
+    if (creators > 0) {
+        add(`creators ${upstream}`, 'warning',
+            `${creators === 1 ? 'A role' : `${count(creators)} roles`} beside `
+            + 'the owner may create objects in the schema of '
+            + `“${upstream}”: see Roles and privileges in the manual.`, true);
     }
 
     add(`queue ${upstream}`, level(source.queue_usage, LIMITS.queue),

@@ -728,6 +728,9 @@ function sourceFacts(source, heard) {
             : uncovered.length > 0
             ? shorten(uncovered.join(', '), 500) : 'none',
          coherent && uncovered.length > 0],
+        ['May create in the schema', source.creators === 0 ? 'its owner'
+            : `its owner and ${count(source.creators)} more`,
+         source.creators > 0],
         ['Notification queue', `${join(percent(source.queue_usage))} used`],
         ['Listening worker', source.listener_pid
             ? `process ${source.listener_pid}` : 'none',

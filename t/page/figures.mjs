@@ -205,6 +205,9 @@ const ids = (...words) => problems(...words).map(
     is(ids(status(1, { sources: [{ upstream: 'db', coherent: true,
                                    uncovered: ['users'] }] }), null),
        'warning uncovered db', 'a table without triggers');
+    is(ids(status(1, { sources: [{ upstream: 'db', coherent: true,
+                                   creators: 1 }] }), null),
+       'warning creators db', 'others may create in the schema');
     is(ids(status(1, { machine: { cpu_percent: 91, memory_percent: 85 } }),
            null), 'critical cpu, warning memory', 'the machine');
     is(ids(status(1, { upstreams: [{ name: 'db', up: true, queue_max: 100,

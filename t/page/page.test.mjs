@@ -821,7 +821,7 @@ async function incoherent(browser, nginx) {
         Object.assign(status.sources[0], { coherent: false,
             confirmed_ms_ago: 48211, queue_usage: 0.31 });
         status.sources.push({ upstream: 'other', coherent: true,
-            confirmed_ms_ago: 5, uncovered: ['users', 'sns_posts'],
+            confirmed_ms_ago: 5, uncovered: ['users', 'sns_posts'], creators: 2,
             listener_pid: 1, notifications: 0, moves: 0, flushes: 1,
             queue_usage: 0 });
         Object.assign(status.machine, { cpu_percent: 93.4 });
@@ -837,6 +837,10 @@ async function incoherent(browser, nginx) {
     ok(await visit.has('#sources', /48\s+s ago/), 'incoherent: since when');
     ok(await visit.has('#problems', /users, sns_posts/),
        'uncovered tables: said');
+    ok(await visit.has('#problems', /2 roles beside the owner may create/),
+       'others may create in the schema: said');
+    ok(await visit.has('#sources', /its owner and 2 more/),
+       'others may create in the schema: and in its place');
     ok(await visit.has('#problems', /processors are busy at 93/),
        'a busy machine: said');
     ok(await visit.has('#problems', /waiting list/), 'a full queue: said');
