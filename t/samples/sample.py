@@ -370,6 +370,11 @@ def logs(t, s, allowed):
         lines = [json.loads(line) for line in f]
     t.ok(any(line["cache"] == "HIT" and line["endpoint"] == "review_campaigns"
              for line in lines), "the access log is JSON, and tells of hits")
+    for asked in (("POST", "/api/review/campaigns", 413),
+                  ("GET", "/some/page", 502), ("GET", "/" + "x" * 1023, 414)):
+        t.ok(any((line["method"], line["uri"], line["status"]) == asked
+                 for line in lines),
+             "and of an error: %s %.30s %d" % asked)
     t.equal(s.server.complaints(allowed), [], "the error log is quiet")
 
 
