@@ -597,8 +597,8 @@ ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post, void *data)
     time_t  *leeway = data;
 
     if (*leeway > NGX_SF_JWT_LEEWAY_MAX) {
-        return "must be between 0s and 10m: clocks are to be set, tokens "
-               "are not to live longer";
+        return "must be between 0s and 10m: a larger one lets tokens live "
+               "longer, set the clocks instead";
     }
 
     return NGX_CONF_OK;

@@ -2,9 +2,10 @@
 #
 # make check-docs: each directive and variable that the module has (as
 # .ci/describe.sh tells) has a section "### name" in README.md, a directive's
-# with the lines syntax, default and context; each directive stands in
-# conf/softfactory.conf; each endpoint is named in README.md; README.md and the
-# newest entry of CHANGES name the version of src/ngx_sf_version.h.
+# with the lines syntax, default and context; each directive stands in the list
+# under "## Directives" and in conf/softfactory.conf; each endpoint is named in
+# README.md; README.md and the newest entry of CHANGES name the version of
+# src/ngx_sf_version.h.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -54,6 +55,9 @@ directive() {
                 echo "$README: section $name has no line \"$line:\""
         done
     fi
+
+    grep -qF "[$name](#$name)" <<< "$INDEX" ||
+        echo "$README: the list under \"Directives\" lacks $name"
 
     grep -qwF "$name" $SAMPLE || echo "$SAMPLE: directive $name is not there"
 }
@@ -109,6 +113,8 @@ for file in $README $SAMPLE $CHANGES; do
 done
 
 .ci/describe.sh
+
+INDEX=$(sed -n '/^## Directives$/,/^### /p' $README)
 
 findings=$(
     every directive
