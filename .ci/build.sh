@@ -42,6 +42,9 @@ if changed "$OUT/stamp" "$stamp"; then
     echo "$stamp" > "$OUT/stamp"
 fi
 
+[ -f "$BUILD/$NAME.so" ] ||
+    echo "building the module, which takes a minute or two at the first time"
+
 within 900 "the build of the module" \
     make -s -j"$(nproc)" -f "$OUT/Makefile" modules
 

@@ -53,13 +53,25 @@ site() {
 
     cat > "$http" << 'TEXT'
 # A file of /etc/nginx/conf.d, for http{}; the server that belongs to it is
-# sites-available/softfactory.  What the module tells of itself is of the
-# levels notice and warn: nginx.conf needs "error_log ... notice".
+# sites-available/softfactory.  The module writes to the error log at the
+# levels notice and warn too: nginx.conf needs "error_log ... notice".
+#
+# What to change: the addresses of PostgreSQL and of the application, those of
+# balancers, the origins (here and in the server); in production the lines
+# that begin with "production".  It needs a file beside it:
+#
+#     /etc/nginx/softfactory.pgpass   *:*:softfactory:app:password
+#                                     owned by the workers' user, mode 0600
 
 TEXT
     cat > "$server" << 'TEXT'
 # A file of /etc/nginx/sites-available, to be linked in sites-enabled; it
 # needs conf.d/softfactory.conf.
+#
+# What to change: listen and server_name, the origins (here and in conf.d); in
+# production the lines that begin with "production".  It needs a file:
+#
+#     /etc/nginx/softfactory.secret   the application's PLATFORM_SECRET_KEY
 
 TEXT
     awk -v http="$http" -v server="$server" '

@@ -37,9 +37,8 @@ operator() {
         location = /softfactory/live    { softfactory_live; }
         location = /softfactory/purge   { softfactory_purge api; }
 
-        location = /softfactory {
-            return 301 /softfactory/;
-        }
+        location = /            { return 302 /softfactory/; }
+        location = /softfactory { return 301 /softfactory/; }
 
         location /softfactory/ {
             alias $TOP/conf/dashboard/;

@@ -45,6 +45,20 @@ def configuration(tree, port):
         + text)
 
 
+def heads(t, tree):
+    """The samples say at their heads what to change, and which files they
+    need."""
+    for name, file in (("nginx.conf", "softfactory.secret"),
+                       ("nginx.conf", "softfactory.pgpass"),
+                       ("site/conf.d/softfactory.conf", "softfactory.pgpass"),
+                       ("site/sites-available/softfactory",
+                        "softfactory.secret")):
+        with open(tree.at("usr/share/softfactory/" + name)) as f:
+            head = f.read().split("\n\n", 1)[0]
+        t.ok("What to change:" in head and file in head,
+             "%s: the head says what to change, and names %s" % (name, file))
+
+
 def main():
     t = lib.Results()
     tree = lib.Tree("install")
@@ -70,6 +84,7 @@ def main():
                 [tree.at(MODULE)], "and leaves no other beside it")
         t.ok(all("(deleted)" in line for line in mapped(server)),
              "nginx goes on with the old one")
+        heads(t, tree)
 
         server.upgrade()
         clients.more(200)

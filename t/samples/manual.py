@@ -197,6 +197,10 @@ def readme(t):
             status, said = shell(FUNCTIONS + text, env)
             t.ok(status == 0, "%s: the commands" % block.place, said)
         t.ok(found, "README.md has commands")
+        first = lib.ask(demo.port, "/")
+        t.ok(first.status == 302 and first.all("Location")[0].endswith(
+            ":%d/softfactory/" % demo.port),
+            "its address leads to the live page", repr(first))
     finally:
         demo.stop()
 
