@@ -368,7 +368,8 @@ ngx_sf_conf_jwt_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /*
  * A secret that stands in the configuration.  What looks like a path or a
  * variable is one whose prefix was forgotten: everybody who guesses it could
- * sign tokens with the text itself.
+ * sign tokens with the text itself.  It may as well be the secret, so it is
+ * not told to the log.
  */
 
 static char *
@@ -382,9 +383,9 @@ ngx_sf_conf_secret_text(ngx_conf_t *cf, ngx_str_t *secret)
             == 0)
         {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "secret \"%V\" begins with \"%s\": use %s; a "
-                               "secret that begins so can be in a file",
-                               secret, prefix->text, prefix->use);
+                               "a secret begins with \"%s\": use %s; one that "
+                               "really does can be in a file",
+                               prefix->text, prefix->use);
             return NGX_CONF_ERROR;
         }
     }

@@ -12,6 +12,7 @@
 #
 # Refused: words of the line.  The line that is guilty ends with "# here"; if
 # the words speak of an earlier one, as FIRST, that ends with "# first".
+# Unsaid: words that stand nowhere.
 # Warned: words of the only warning.
 
 use strict;
@@ -115,6 +116,10 @@ sub refused {
     for my $words (split /\n/, $block->refused) {
         $words =~ s/\bFIRST\b/$first/ if $first;
         push @why, "not said: $words" if index($lines[0] // '', $words) < 0;
+    }
+
+    for my $words (split /\n/, $block->unsaid // '') {
+        push @why, "said: $words" if index($out, $words) >= 0;
     }
 
     push @why, "the exit status is $status" if $status != 1;
@@ -2388,7 +2393,7 @@ which begin with
 --- location
 softfactory_jwt_secret /etc/nginx/softfactory.secret; # here
 --- refused
-secret "/etc/nginx/softfactory.secret" begins with
+a secret begins with "/":
 use file:/path
 
 
@@ -2396,7 +2401,7 @@ use file:/path
 --- location
 softfactory_jwt_secret ./softfactory.secret; # here
 --- refused
-secret "./softfactory.secret" begins with
+a secret begins with "./":
 use file:path
 
 
@@ -2404,7 +2409,7 @@ use file:path
 --- location
 softfactory_jwt_secret ../x; # here
 --- refused
-secret "../x" begins with
+a secret begins with "../":
 use file:path
 
 
@@ -2412,7 +2417,7 @@ use file:path
 --- location
 softfactory_jwt_secret ~/x; # here
 --- refused
-secret "~/x" begins with
+a secret begins with "~/":
 use file:/path
 
 
@@ -2420,7 +2425,7 @@ use file:/path
 --- location
 softfactory_jwt_secret '$PLATFORM_SECRET_KEY'; # here
 --- refused
-secret "$PLATFORM_SECRET_KEY" begins with
+a secret begins with "$":
 use env:NAME
 
 
@@ -2428,7 +2433,7 @@ use env:NAME
 --- location
 softfactory_jwt_secret FILE:/etc/x; # here
 --- refused
-secret "FILE:/etc/x" begins with
+a secret begins with "file:":
 use file:path, in small letters
 
 
@@ -2436,8 +2441,17 @@ use file:path, in small letters
 --- location
 softfactory_jwt_secret Env:X; # here
 --- refused
-secret "Env:X" begins with
+a secret begins with "env:":
 use env:NAME, in small letters
+
+
+=== a secret that is one is not told
+--- location
+softfactory_jwt_secret '/pS3cr3t+of/somebody='; # here
+--- refused
+a secret begins with "/":
+--- unsaid
+pS3cr3t
 
 
 === a fixed token is not file:/etc/token
