@@ -68,7 +68,6 @@ static json_t *ngx_sf_history_failed(const ngx_sf_history_t *row,
     uintptr_t data);
 static json_t *ngx_sf_history_share(double part, double all);
 static json_t *ngx_sf_history_number(double value);
-static double ngx_sf_history_less(uint64_t now, uint64_t then);
 
 
 #define ngx_sf_in_past(field)     offsetof(ngx_sf_past_t, field)
@@ -171,8 +170,8 @@ ngx_sf_history_take(ngx_sf_history_t *row)
     row->seconds = (ngx_msec_int_t) (row->to->at - row->from->at) / 1000.0;
     row->seconds = ngx_max(row->seconds, 0.001);
 
-    row->requests = ngx_sf_history_less(now->requests, then->requests);
-    row->passed = ngx_sf_history_less(
+    row->requests = ngx_sf_metrics_since(now->requests, then->requests);
+    row->passed = ngx_sf_metrics_since(
                       ngx_sf_metrics_fallbacks(&row->to->fallback, &errors),
                       ngx_sf_metrics_fallbacks(&row->from->fallback,
                                                &errors));
@@ -180,7 +179,7 @@ ngx_sf_history_take(ngx_sf_history_t *row)
     row->asked = 0;
 
     for (i = NGX_SF_CACHE_HIT; i < NGX_SF_CACHE_BYPASS; i++) {
-        n = ngx_sf_history_less(now->cache[i], then->cache[i]);
+        n = ngx_sf_metrics_since(now->cache[i], then->cache[i]);
         row->asked += n;
 
         if (i != NGX_SF_CACHE_MISS && i != NGX_SF_CACHE_EXPIRED) {
@@ -189,7 +188,7 @@ ngx_sf_history_take(ngx_sf_history_t *row)
     }
 
     for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
-        row->bucket[i] = ngx_sf_history_less(now->bucket[i], then->bucket[i]);
+        row->bucket[i] = ngx_sf_metrics_since(now->bucket[i], then->bucket[i]);
     }
 }
 
@@ -215,8 +214,8 @@ ngx_sf_history_requests(const ngx_sf_history_t *row, uintptr_t data)
 static json_t *
 ngx_sf_history_errors(const ngx_sf_history_t *row, uintptr_t data)
 {
-    return ngx_sf_history_share(ngx_sf_history_less(row->to->total.errors,
-                                                    row->from->total.errors),
+    return ngx_sf_history_share(ngx_sf_metrics_since(row->to->total.errors,
+                                                     row->from->total.errors),
                                 row->requests);
 }
 
@@ -245,8 +244,8 @@ ngx_sf_history_hits(const ngx_sf_history_t *row, uintptr_t data)
 static json_t *
 ngx_sf_history_queries(const ngx_sf_history_t *row, uintptr_t data)
 {
-    return ngx_sf_history_number(ngx_sf_history_less(row->to->total.queries,
-                                                     row->from->total.queries)
+    return ngx_sf_history_number(ngx_sf_metrics_since(row->to->total.queries,
+                                                      row->from->total.queries)
                                  / row->seconds);
 }
 
@@ -284,7 +283,7 @@ ngx_sf_history_passed(const ngx_sf_history_t *row, uintptr_t data)
 static json_t *
 ngx_sf_history_failed(const ngx_sf_history_t *row, uintptr_t data)
 {
-    return ngx_sf_history_share(ngx_sf_history_less(row->to->fallback.failed,
+    return ngx_sf_history_share(ngx_sf_metrics_since(row->to->fallback.failed,
                                                 row->from->fallback.failed),
                                 row->passed);
 }
@@ -305,13 +304,4 @@ static json_t *
 ngx_sf_history_number(double value)
 {
     return json_real((double) (int64_t) (value * 1000 + 0.5) / 1000);
-}
-
-
-/* a worker that dies may take some of what it has counted along */
-
-static double
-ngx_sf_history_less(uint64_t now, uint64_t then)
-{
-    return now > then ? now - then : 0;
 }

@@ -287,8 +287,8 @@ ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i)
                              ? ngx_sf_api[i].path : "",
                      "requests", (json_int_t) n,
                      "minute",
-                     (json_int_t) (n - ngx_min(n, view->minute->endpoints[i]
-                                                      .requests)),
+                     (json_int_t) ngx_sf_metrics_since(n,
+                                       view->minute->endpoints[i].requests),
                      "errors", (json_int_t) errors,
                      "slow", (json_int_t) counts->slow,
                      "seconds", counts->duration.sum / 1000000.0,

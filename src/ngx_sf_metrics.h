@@ -314,6 +314,18 @@ void ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
     ngx_uint_t tick, ngx_sf_span_t *span);
 void ngx_sf_metrics_widen(ngx_sf_span_t *span, const ngx_sf_span_t *other);
 
+/*
+ * What has been counted since then; 0 where there is less now: a worker that
+ * dies while its counters go over to those that are kept takes some along.
+ */
+
+static ngx_inline uint64_t
+ngx_sf_metrics_since(uint64_t now, uint64_t then)
+{
+    return now > then ? now - then : 0;
+}
+
+
 /* requests of an endpoint: all, and those with 5xx; the same of the fallback */
 uint64_t ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
     uint64_t *errors);

@@ -195,26 +195,28 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 
     figures->name = ngx_sf_request_endpoint_name(report->smcf, i);
     figures->path = ngx_sf_report_path(report, i);
-    figures->requests = now->requests - then->requests;
-    figures->errors = now->errors - then->errors;
-    figures->queries = now->queries - then->queries;
+    figures->requests = ngx_sf_metrics_since(now->requests, then->requests);
+    figures->errors = ngx_sf_metrics_since(now->errors, then->errors);
+    figures->queries = ngx_sf_metrics_since(now->queries, then->queries);
 
     for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
-        row->bucket[k] = now->bucket[k] - then->bucket[k];
+        row->bucket[k] = ngx_sf_metrics_since(now->bucket[k], then->bucket[k]);
     }
 
     for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
-        row->cache[k] = now->cache[k] - then->cache[k];
+        row->cache[k] = ngx_sf_metrics_since(now->cache[k], then->cache[k]);
     }
 
     figures->asked = ngx_sf_report_asked(row->cache, &figures->hits);
 
-    row->query_sum = (now->query_sum - then->query_sum) / 1000.0;
+    row->query_sum = ngx_sf_metrics_since(now->query_sum, then->query_sum)
+                     / 1000.0;
 
     ngx_sf_report_span(report, i);
 
     if (figures->requests) {
-        figures->avg = (now->sum - then->sum) / 1000.0 / figures->requests;
+        figures->avg = ngx_sf_metrics_since(now->sum, then->sum) / 1000.0
+                       / figures->requests;
     }
 
     if (figures->queries) {
@@ -282,7 +284,8 @@ ngx_sf_report_totals(ngx_sf_report_t *report)
     }
 
     for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
-        queue[k] = report->now.queue[k] - report->since->queue[k];
+        queue[k] = ngx_sf_metrics_since(report->now.queue[k],
+                                        report->since->queue[k]);
     }
 
     report->queue_p95 = ngx_sf_histogram_quantile(queue, 0.95, 0) / 1000;
@@ -303,7 +306,7 @@ ngx_sf_report_fallback(ngx_sf_report_t *report)
     then = (const uint64_t *) &report->since->fallback;
 
     for (i = 0; i < sizeof(ngx_sf_fallback_counts_t) / sizeof(uint64_t); i++) {
-        to[i] = now[i] - then[i];
+        to[i] = ngx_sf_metrics_since(now[i], then[i]);
     }
 }
 
@@ -446,8 +449,9 @@ ngx_sf_report_database(ngx_sf_report_t *report)
 
     for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
         json_object_set_new(errors, ngx_sf_metrics_outcomes[i],
-                            json_integer(report->now.errors[i]
-                                         - report->since->errors[i]));
+                            json_integer(
+                                ngx_sf_metrics_since(report->now.errors[i],
+                                                 report->since->errors[i])));
     }
 
     avg = report->queries ? report->query_sum / report->queries : 0;
@@ -538,8 +542,9 @@ ngx_sf_report_cache(ngx_sf_report_t *report)
                      "hit_percent",
                      ngx_sf_report_number(ngx_sf_report_percent(hits,
                                                                 asked)),
-                     "evictions", (json_int_t) (report->now.evictions
-                                               - report->since->evictions),
+                     "evictions",
+                     (json_int_t) ngx_sf_metrics_since(report->now.evictions,
+                                                  report->since->evictions),
                      "entries", entries,
                      "bytes", bytes,
                      "size", size);
@@ -598,7 +603,8 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
     ngx_memzero(server, sizeof(ngx_sf_advice_server_t));
 
     for (i = 0; i < NGX_SF_PG_OUTCOMES; i++) {
-        errors[i] = report->now.errors[i] - report->since->errors[i];
+        errors[i] = ngx_sf_metrics_since(report->now.errors[i],
+                                         report->since->errors[i]);
     }
 
     server->cpu = report->load.average.cpu;
@@ -610,7 +616,8 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
     server->bridged = ngx_sf_cache_conf_bridged(report->smcf);
     server->timeout = errors[NGX_SF_PG_TIMEOUT];
     server->broken = errors[NGX_SF_PG_BROKEN] + errors[NGX_SF_PG_DENIED];
-    server->evictions = report->now.evictions - report->since->evictions;
+    server->evictions = ngx_sf_metrics_since(report->now.evictions,
+                                             report->since->evictions);
     server->requests = report->requests;
     server->passed = ngx_sf_metrics_fallbacks(&report->fallback, &n);
     server->unanswered = report->fallback.failed;

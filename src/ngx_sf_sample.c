@@ -521,14 +521,12 @@ ngx_sf_sample_fallback(ngx_sf_metrics_t *metrics,
     ngx_sf_metrics_fallback_sum(metrics, &now);
     then = &ngx_sf_sample_past(metrics, NGX_SF_SAMPLE_MINUTE)->fallback;
 
-    /* what a worker has counted is lost if it dies while it hands it over */
-
     requests = ngx_sf_metrics_fallbacks(&now, &errors);
-    requests -= ngx_min(requests, ngx_sf_metrics_fallbacks(then, &before));
 
-    minute->requests = requests;
-    minute->errors = errors - ngx_min(errors, before);
-    minute->failed = now.failed - ngx_min(now.failed, then->failed);
+    minute->requests = ngx_sf_metrics_since(requests,
+                               ngx_sf_metrics_fallbacks(then, &before));
+    minute->errors = ngx_sf_metrics_since(errors, before);
+    minute->failed = ngx_sf_metrics_since(now.failed, then->failed);
 
     minute->away = minute->failed >= NGX_SF_SAMPLE_FAILED
                    && minute->failed * 2 >= minute->requests;

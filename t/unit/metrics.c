@@ -394,6 +394,16 @@ test_fallback(void)
             "its heir");
     ngx_sf_sample_fallback(&test_metrics, &minute);
     unit_ok(minute.requests == 3 && minute.away, "has its failures");
+
+    /* less than before: it has died while it handed them over */
+
+    test_seconds(80, 100);
+    ngx_memzero(&test_metrics.sh->gone, sizeof(ngx_sf_counts_t));
+    ngx_sf_sample_fallback(&test_metrics, &minute);
+    unit_ok(minute.requests == 0 && minute.failed == 0 && !minute.away,
+            "what is lost is not counted backwards");
+    unit_ok(ngx_sf_metrics_since(7, 9) == 0 && ngx_sf_metrics_since(9, 7) == 2,
+            "nor is anything else");
 }
 
 
