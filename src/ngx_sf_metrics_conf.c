@@ -159,12 +159,6 @@ ngx_sf_metrics_conf_finish(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
         return NGX_ERROR;
     }
 
-    if (smcf->nendpoints + 2 > NGX_SF_METRICS_ENDPOINTS) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "there are more endpoints than metrics have room for");
-        return NGX_ERROR;
-    }
-
     metrics = ngx_pcalloc(cf->pool, sizeof(ngx_sf_metrics_t));
     if (metrics == NULL) {
         return NGX_ERROR;

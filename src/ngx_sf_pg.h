@@ -347,6 +347,8 @@ ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword);
 
 /* --- ngx_sf_pg_file.c: files that softfactory_pg names --- */
 
+#define NGX_SF_PG_SYSTEM  160000          /* libpq: sslrootcert=system */
+
 /* NGX_DECLINED: the word names a file, by a path that is not absolute */
 ngx_int_t ngx_sf_pg_file_named(const char *keyword, const char *value);
 

@@ -24,7 +24,6 @@
 
 
 #define NGX_SF_PG_SOCKET  ".s.PGSQL."
-#define NGX_SF_PG_SYSTEM  160000          /* libpq: sslrootcert=system */
 
 
 typedef struct {

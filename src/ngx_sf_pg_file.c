@@ -28,7 +28,6 @@
 
 #define NGX_SF_PG_FILE_GROUPS  128
 #define NGX_SF_PG_FILE_SIZE    (64 * 1024)    /* bytes of a passfile */
-#define NGX_SF_PG_FILE_SYSTEM  160000     /* libpq: sslrootcert=system */
 
 
 /* NULL, or why the contents will not do */
@@ -88,7 +87,7 @@ ngx_sf_pg_file_find(const char *keyword, const u_char *value)
 
     if (ngx_strcmp(keyword, "sslrootcert") == 0
         && ngx_strcmp(value, "system") == 0
-        && PQlibVersion() >= NGX_SF_PG_FILE_SYSTEM)
+        && PQlibVersion() >= NGX_SF_PG_SYSTEM)
     {
         return NULL;
     }
