@@ -1041,7 +1041,7 @@ ngx_http_softfactory_listen(ngx_sf_worker_t *worker, ngx_uint_t i)
 
     pgcf = origin->primary;
 
-    ngx_sf_pg_pool_set_era(worker->pools[pgcf->index],
+    ngx_sf_pg_text_set_era(worker->pools[pgcf->index],
                            &worker->sources[i]->era);
 
     if (pgcf->listen_off) {

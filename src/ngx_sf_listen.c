@@ -27,8 +27,8 @@
  * not run for a while (a stopped process).  It says LISTEN, after that is in
  * force it looks at the catalogue, and then it moves the epoch: what was
  * committed before has gone unheard, or unseen.  The same when the connection
- * was lost.  An owner that cannot connect for
- * long leaves the place to others, whose luck may be better.
+ * was lost.  An owner that cannot connect for long leaves the place to others,
+ * whose luck may be better.
  *
  * candidate.  After a reload a worker of the new configuration takes over from
  * the old one without dropping anything: it says LISTEN too, and waits until

@@ -365,12 +365,6 @@ ngx_int_t ngx_sf_pg_files_check(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
 ngx_sf_pg_pool_t *ngx_sf_pg_pool_create(ngx_cycle_t *cycle,
     ngx_sf_pg_conf_t *conf, ngx_uint_t nstatements);
 
-/*
- * A number in shared memory that grows when the schema has changed: from then
- * on statements are prepared anew.  Whoever hears of it moves the number.
- */
-void ngx_sf_pg_pool_set_era(ngx_sf_pg_pool_t *pool, const ngx_atomic_t *era);
-
 /* closes every connection; queries still there are forgotten, not answered */
 void ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool);
 
@@ -487,6 +481,12 @@ void ngx_sf_pg_conn_one_line(u_char *buf, size_t size, const char *text);
 
 
 /* --- ngx_sf_pg_text.c: what is sent for a statement --- */
+
+/*
+ * A number in shared memory that grows when the schema has changed: from then
+ * on statements are prepared anew.  Whoever hears of it moves the number.
+ */
+void ngx_sf_pg_text_set_era(ngx_sf_pg_pool_t *pool, const ngx_atomic_t *era);
 
 /* text and name of this era; NULL: memory is short */
 ngx_sf_pg_text_t *ngx_sf_pg_text(ngx_sf_pg_pool_t *pool,

@@ -220,7 +220,7 @@ ngx_sf_pg_text_refuse(ngx_sf_pg_pool_t *pool,
 
 
 void
-ngx_sf_pg_pool_set_era(ngx_sf_pg_pool_t *pool, const ngx_atomic_t *era)
+ngx_sf_pg_text_set_era(ngx_sf_pg_pool_t *pool, const ngx_atomic_t *era)
 {
     pool->era = era;
 }

@@ -52,7 +52,7 @@ test_eras(void)
     era = 0;
     strcpy(early, (char *) test_text(0)->name);
 
-    ngx_sf_pg_pool_set_era(&test_pool, &era);
+    ngx_sf_pg_text_set_era(&test_pool, &era);
     unit_ok(test_text(0)->version == 1, "era 0 is that of no era");
 
     era = 3;
@@ -79,7 +79,7 @@ test_eras(void)
     era = 18446744073709551610ul;
     unit_ok(test_text(0)->version == 4, "there is room for any era");
 
-    ngx_sf_pg_pool_set_era(&test_pool, NULL);
+    ngx_sf_pg_text_set_era(&test_pool, NULL);
     test_texts[0].stale = 0;
     unit_ok(strcmp((char *) test_text(0)->name, early) == 0,
             "the same text has the same name again");
