@@ -327,15 +327,17 @@ void
 ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
 {
     ngx_msec_t       next;
-    ngx_uint_t       moved;
+    ngx_uint_t       moved, known;
     ngx_sf_schema_t  found;
 
     ngx_sf_listen_look_read(res, &found);
 
     moved = 0;
+    known = 1;
 
     if (l->digesting) {
         moved = ngx_sf_listen_look_compare(&l->source->schema, &found);
+        known = l->source->schema.digests[ngx_sf_table_count()][0] != '\0';
 
     } else {
         ngx_memcpy(found.digests, l->source->schema.digests,
@@ -365,6 +367,12 @@ ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
 
     if (l->state == NGX_SF_LISTEN_CHECKING) {
         ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
+    }
+
+    /* the first digests ever tell of no change */
+
+    if (moved && known) {
+        ngx_sf_listen_look_changed(l, moved);
     }
 
     ngx_sf_listen_look_report(l);
@@ -466,16 +474,13 @@ ngx_sf_listen_look_drop(ngx_sf_listen_t *l, const ngx_sf_schema_t *found,
             ngx_sf_tags_move_table(l->zone, l->index, i);
         }
     }
-
-    /* the first digests ever tell of no change */
-
-    if (moved && (l->source->schema.digests[ngx_sf_table_count()][0]
-                  || !l->digesting))
-    {
-        ngx_sf_listen_look_changed(l, moved);
-    }
 }
 
+
+/*
+ * Only the owner tells it.  One that has lost the place has moved counters,
+ * which does no harm, and the next owner sees the same.
+ */
 
 static void
 ngx_sf_listen_look_changed(ngx_sf_listen_t *l, ngx_uint_t moved)
