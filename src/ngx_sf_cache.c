@@ -30,7 +30,6 @@
 
 #define NGX_SF_CACHE_EVICTIONS   512      /* for one allocation, at most */
 #define NGX_SF_CACHE_SACRIFICE   4        /* times the size of what comes */
-#define NGX_SF_CACHE_TOUCH       1000     /* ms between moves in the LRU */
 #define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
 #define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL
 #define NGX_SF_CACHE_BUCKET      64       /* nodes, at most */
@@ -63,7 +62,8 @@ static void ngx_sf_cache_end_fill(ngx_sf_zone_t *zone, ngx_sf_fill_t *fill);
 static ngx_sf_entry_t *ngx_sf_cache_new_value(ngx_sf_zone_t *zone,
     size_t len);
 static void *ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size);
-static size_t ngx_sf_cache_evict(ngx_sf_zone_t *zone);
+static void ngx_sf_cache_evict(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
+static void ngx_sf_cache_drop(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
 static void ngx_sf_cache_drop_value(ngx_sf_zone_t *zone,
     ngx_sf_entry_t *value);
 static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
@@ -405,11 +405,7 @@ ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node, ngx_msec_t now,
     found->value = node->value;
     found->status = status;
 
-    if (now - node->used >= NGX_SF_CACHE_TOUCH) {
-        node->used = now;
-        ngx_queue_remove(&node->lru);
-        ngx_queue_insert_tail(&zone->sh->lru, &node->lru);
-    }
+    ngx_sf_admit_hit(zone, node, now);
 
     return NGX_OK;
 }
@@ -562,7 +558,7 @@ ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
 {
     ngx_uint_t       current;
     ngx_sf_node_t   *node;
-    ngx_sf_entry_t  *value, *old;
+    ngx_sf_entry_t  *value;
 
     current = ngx_sf_stamp_current(zone, answer->stamp);
 
@@ -595,18 +591,15 @@ ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
 
         if (ngx_sf_cache_claimed(zone, claim)) {
             node = claim->node;
-            old = node->value;
 
-            if (old) {
-                ngx_queue_remove(&node->lru);
-                ngx_sf_cache_drop_value(zone, old);
+            if (node->value) {
+                ngx_sf_cache_drop(zone, node);
             }
 
             (void) ngx_atomic_fetch_add(&value->refs, 1);
 
             node->value = value;
-            node->used = answer->created;
-            ngx_queue_insert_tail(&zone->sh->lru, &node->lru);
+            ngx_sf_admit_enter(zone, node, answer->created);
 
             zone->slot->stats.fills++;
         }
@@ -687,16 +680,18 @@ ngx_sf_cache_new_value(ngx_sf_zone_t *zone, size_t len)
 static void *
 ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
 {
-    void        *p;
-    size_t       freed;
-    ngx_uint_t   i;
+    void           *p;
+    size_t          freed;
+    ngx_uint_t      i;
+    ngx_sf_node_t  *node;
 
     freed = 0;
 
     for (i = 0; i < NGX_SF_CACHE_EVICTIONS; i++) {
         p = ngx_slab_alloc_locked(zone->sh->arena, size);
+        node = p ? NULL : ngx_sf_admit_victim(zone);
 
-        if (p || ngx_queue_empty(&zone->sh->lru)) {
+        if (node == NULL) {
             return p;
         }
 
@@ -706,38 +701,36 @@ ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
             return NULL;
         }
 
-        freed += ngx_sf_cache_evict(zone);
+        freed += node->value->size;
+        ngx_sf_cache_evict(zone, node);
     }
 
     return NULL;
 }
 
 
-/* the entry used longest ago; returns its size */
+/* a node gives its value up for others, and goes unless it is asked for */
 
-static size_t
-ngx_sf_cache_evict(ngx_sf_zone_t *zone)
+static void
+ngx_sf_cache_evict(ngx_sf_zone_t *zone, ngx_sf_node_t *node)
 {
-    size_t          size;
-    ngx_queue_t    *q;
-    ngx_sf_node_t  *node;
-
-    q = ngx_queue_head(&zone->sh->lru);
-    node = ngx_queue_data(q, ngx_sf_node_t, lru);
-
-    size = node->value->size;
-
-    ngx_queue_remove(q);
-    ngx_sf_cache_drop_value(zone, node->value);
-    node->value = NULL;
+    ngx_sf_cache_drop(zone, node);
 
     if (node->fill == NULL) {
         ngx_sf_cache_remove(zone, node);
     }
 
     zone->slot->stats.evictions++;
+}
 
-    return size;
+
+static void
+ngx_sf_cache_drop(ngx_sf_zone_t *zone, ngx_sf_node_t *node)
+{
+    ngx_sf_admit_leave(zone, node);
+
+    ngx_sf_cache_drop_value(zone, node->value);
+    node->value = NULL;
 }
 
 

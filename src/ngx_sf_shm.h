@@ -399,6 +399,23 @@ void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
 void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);
 
 
+/* --- ngx_sf_admit.c: which entries stay; under the mutex --- */
+
+void ngx_sf_admit_init(ngx_sf_zone_sh_t *sh);
+
+/* a node has a value from now on; it will have none */
+void ngx_sf_admit_enter(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    ngx_msec_t now);
+void ngx_sf_admit_leave(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
+
+/* its value is asked for */
+void ngx_sf_admit_hit(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    ngx_msec_t now);
+
+/* whose value has to make room; NULL: there is none left */
+ngx_sf_node_t *ngx_sf_admit_victim(ngx_sf_zone_t *zone);
+
+
 /* --- ngx_sf_cache.c: answers in the zone --- */
 
 typedef struct {

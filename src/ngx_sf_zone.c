@@ -213,7 +213,7 @@ ngx_sf_zone_empty(ngx_sf_zone_sh_t *sh)
 
     sh->arena->log_nomem = 0;
 
-    ngx_queue_init(&sh->lru);
+    ngx_sf_admit_init(sh);
     ngx_queue_init(&sh->fills);
 
     sh->nodes = 0;
