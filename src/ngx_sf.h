@@ -276,6 +276,9 @@ ngx_int_t ngx_sf_auth_token(ngx_sf_ctx_t *ctx);
 ngx_int_t ngx_sf_auth_principal(ngx_sf_ctx_t *ctx);
 ngx_int_t ngx_sf_auth_gate(ngx_sf_ctx_t *ctx);
 
+/* the owner of what is made for a request: its user, or its address */
+uint32_t ngx_sf_auth_owner(const ngx_sf_ctx_t *ctx);
+
 /* user id of the request's token, or NGX_DECLINED; no I/O */
 ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
     int64_t *user);
@@ -368,6 +371,7 @@ typedef struct {
     const ngx_sf_params_t      *params;   /* NULL: it has none */
     const ngx_sf_key_t         *key;      /* for user 0; NULL: not known */
     int64_t                     user;
+    uint32_t                    owner;    /* of what is made: who asks */
     unsigned                    bypass:1; /* neither read nor stored */
     unsigned                    fenced:1; /* nor is the total that it shows */
 } ngx_sf_order_t;

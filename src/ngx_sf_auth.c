@@ -182,6 +182,49 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
 }
 
 
+/* IPv6 addresses below one prefix of 64 bits are one client's to choose */
+
+uint32_t
+ngx_sf_auth_owner(const ngx_sf_ctx_t *ctx)
+{
+    uint32_t              address;
+    uint64_t              who;
+    struct sockaddr      *sa;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    who = ctx->principal ? ctx->principal->id : ctx->user;
+    address = 0;
+    sa = ctx->request->connection->sockaddr;
+
+    if (who == 0 && sa->sa_family == AF_INET) {
+        sin = (struct sockaddr_in *) sa;
+        address = sin->sin_addr.s_addr;
+    }
+
+#if (NGX_HAVE_INET6)
+    if (who == 0 && sa->sa_family == AF_INET6) {
+        sin6 = (struct sockaddr_in6 *) sa;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            ngx_memcpy(&address, &sin6->sin6_addr.s6_addr[12],
+                       sizeof(address));
+
+        } else {
+            ngx_memcpy(&who, &sin6->sin6_addr, sizeof(who));
+        }
+    }
+#endif
+
+    /* no user has a number like that */
+
+    return ngx_sf_admit_owner(ngx_sf_zone_seed(ctx->slcf->zone),
+                              who ? who : (uint64_t) 1 << 63 | address);
+}
+
+
 ngx_int_t
 ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 {
@@ -203,6 +246,7 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         order.params = NULL;
         order.key = NULL;
         order.user = ctx->user;
+        order.owner = ngx_sf_auth_owner(ctx);
         order.bypass = ctx->fenced;
         order.fenced = ctx->fenced;
 

@@ -28,14 +28,11 @@
 #include "ngx_sf_shm.h"
 
 
-#define NGX_SF_CACHE_EVICTIONS   512      /* for one allocation, at most */
-#define NGX_SF_CACHE_SACRIFICE   4        /* times the size of what comes */
 #define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
 #define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL
 #define NGX_SF_CACHE_BUCKET      64       /* nodes, at most */
 
 
-static uint64_t ngx_sf_cache_mix(uint64_t a, uint64_t b);
 static ngx_sf_node_t *ngx_sf_cache_find(ngx_sf_zone_t *zone,
     const ngx_sf_key_t *key);
 static ngx_sf_node_t *ngx_sf_cache_insert(ngx_sf_zone_t *zone,
@@ -50,20 +47,21 @@ static ngx_msec_t ngx_sf_cache_age(const ngx_sf_entry_t *value,
 static ngx_uint_t ngx_sf_cache_graced(ngx_sf_zone_t *zone,
     const ngx_sf_entry_t *value, const ngx_sf_fresh_t *fresh);
 static ngx_int_t ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
-    ngx_msec_t now, ngx_sf_cache_status_e status, ngx_sf_found_t *found);
+    uint32_t owner, ngx_sf_cache_status_e status, ngx_sf_found_t *found);
 static ngx_uint_t ngx_sf_cache_joinable(ngx_sf_zone_t *zone,
     const ngx_sf_fill_t *fill, ngx_msec_t now);
 static void ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
-    const ngx_sf_stamp_t *stamp, ngx_msec_t deadline, ngx_sf_claim_t *claim);
+    const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
+    ngx_msec_t limit, ngx_sf_claim_t *claim);
 static void ngx_sf_cache_overdue(ngx_sf_zone_t *zone, ngx_msec_t now);
 static ngx_uint_t ngx_sf_cache_claimed(ngx_sf_zone_t *zone,
     const ngx_sf_claim_t *claim);
 static void ngx_sf_cache_end_fill(ngx_sf_zone_t *zone, ngx_sf_fill_t *fill);
 static ngx_sf_entry_t *ngx_sf_cache_new_value(ngx_sf_zone_t *zone,
-    size_t len);
-static void *ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size);
+    size_t len, const ngx_sf_claim_t *claim, uint32_t owner);
+static void *ngx_sf_cache_alloc(ngx_sf_zone_t *zone, ngx_sf_need_t *need);
+static void *ngx_sf_cache_alloc_claim(ngx_sf_zone_t *zone, size_t size);
 static void ngx_sf_cache_evict(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
-static void ngx_sf_cache_drop(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
 static void ngx_sf_cache_drop_value(ngx_sf_zone_t *zone,
     ngx_sf_entry_t *value);
 static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
@@ -105,7 +103,7 @@ ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed)
 }
 
 
-static uint64_t
+uint64_t
 ngx_sf_cache_mix(uint64_t a, uint64_t b)
 {
     unsigned __int128  product;
@@ -148,11 +146,11 @@ ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
               && ngx_sf_cache_joinable(zone, node->fill, fresh->now);
 
     if (freshness == NGX_SF_FRESH) {
-        rc = ngx_sf_cache_take(zone, node, fresh->now, NGX_SF_CACHE_HIT,
+        rc = ngx_sf_cache_take(zone, node, fresh->owner, NGX_SF_CACHE_HIT,
                                found);
 
     } else if (freshness == NGX_SF_STALE && filling
-               && ngx_sf_cache_take(zone, node, fresh->now,
+               && ngx_sf_cache_take(zone, node, fresh->owner,
                                     NGX_SF_CACHE_UPDATING, found)
                   == NGX_OK)
     {
@@ -169,8 +167,7 @@ ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     } else {
         rc = NGX_DECLINED;
         ngx_sf_cache_overdue(zone, fresh->now);
-        ngx_sf_cache_claim(zone, key, stamp, fresh->now + limit,
-                           &found->claim);
+        ngx_sf_cache_claim(zone, key, fresh, stamp, limit, &found->claim);
     }
 
     ngx_sf_zone_unlock(zone);
@@ -209,7 +206,7 @@ ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
         }
 
         if (usable) {
-            rc = ngx_sf_cache_take(zone, node, fresh->now,
+            rc = ngx_sf_cache_take(zone, node, fresh->owner,
                                    NGX_SF_CACHE_STALE, found);
         }
     }
@@ -266,7 +263,7 @@ ngx_sf_cache_insert(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
         return NULL;
     }
 
-    node = ngx_sf_cache_alloc(zone, sizeof(ngx_sf_node_t) + key->len);
+    node = ngx_sf_cache_alloc_claim(zone, sizeof(ngx_sf_node_t) + key->len);
 
     if (node == NULL) {
         return NULL;
@@ -275,7 +272,7 @@ ngx_sf_cache_insert(ngx_sf_zone_t *zone, const ngx_sf_key_t *key)
     node->next = *bucket;
     node->value = NULL;
     node->fill = NULL;
-    node->used = 0;
+    node->freq = 0;
     node->hash = key->hash;
     node->len = key->len;
     ngx_memcpy(node->key, key->data, key->len);
@@ -395,7 +392,7 @@ ngx_sf_cache_graced(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
 /* pins the value of a node */
 
 static ngx_int_t
-ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node, ngx_msec_t now,
+ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node, uint32_t owner,
     ngx_sf_cache_status_e status, ngx_sf_found_t *found)
 {
     if (ngx_sf_cache_pin(zone, node->value) != NGX_OK) {
@@ -405,7 +402,7 @@ ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node, ngx_msec_t now,
     found->value = node->value;
     found->status = status;
 
-    ngx_sf_admit_hit(zone, node, now);
+    ngx_sf_admit_hit(zone, node, owner);
 
     return NGX_OK;
 }
@@ -433,14 +430,15 @@ ngx_sf_cache_joinable(ngx_sf_zone_t *zone, const ngx_sf_fill_t *fill,
 
 static void
 ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
-    const ngx_sf_stamp_t *stamp, ngx_msec_t deadline, ngx_sf_claim_t *claim)
+    const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
+    ngx_msec_t limit, ngx_sf_claim_t *claim)
 {
     ngx_sf_fill_t     *fill;
     ngx_sf_node_t     *node;
     ngx_sf_zone_sh_t  *sh;
 
     sh = zone->sh;
-    fill = ngx_sf_cache_alloc(zone, sizeof(ngx_sf_fill_t));
+    fill = ngx_sf_cache_alloc_claim(zone, sizeof(ngx_sf_fill_t));
 
     if (fill == NULL) {
         return;
@@ -466,9 +464,15 @@ ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
 
     fill->serial = ++sh->serial;
     fill->pid = ngx_pid;
-    fill->deadline = deadline;
+    fill->deadline = fresh->now + limit;
     fill->stamp = *stamp;
     ngx_queue_insert_tail(&sh->fills, &fill->queue);
+
+    /* what is there is out of date, but there it is */
+
+    if (node->value) {
+        ngx_sf_admit_hit(zone, node, fresh->owner);
+    }
 
     claim->node = node;
     claim->serial = fill->serial;
@@ -557,8 +561,7 @@ ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
     const ngx_sf_content_t *answer, size_t max)
 {
     ngx_uint_t       current;
-    ngx_sf_node_t   *node;
-    ngx_sf_entry_t  *value;
+    ngx_sf_entry_t  *value, *old;
 
     current = ngx_sf_stamp_current(zone, answer->stamp);
 
@@ -569,10 +572,9 @@ ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
         return;
     }
 
-    value = ngx_sf_cache_new_value(zone, answer->len);
+    value = ngx_sf_cache_new_value(zone, answer->len, claim, answer->owner);
 
     if (value == NULL) {
-        zone->slot->stats.refused++;
         ngx_sf_cache_abandon(zone, claim);
         return;
     }
@@ -590,16 +592,13 @@ ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
     if (ngx_sf_zone_lock(zone)) {
 
         if (ngx_sf_cache_claimed(zone, claim)) {
-            node = claim->node;
-
-            if (node->value) {
-                ngx_sf_cache_drop(zone, node);
-            }
-
             (void) ngx_atomic_fetch_add(&value->refs, 1);
 
-            node->value = value;
-            ngx_sf_admit_enter(zone, node, answer->created);
+            old = ngx_sf_admit_store(zone, claim->node, value);
+
+            if (old) {
+                ngx_sf_cache_drop_value(zone, old);
+            }
 
             zone->slot->stats.fills++;
         }
@@ -641,30 +640,55 @@ ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim)
 }
 
 
-/* room for a value, pinned by the caller and not yet to be found */
+/*
+ * Room for a value, pinned by the caller and not yet to be found.  With a claim
+ * it is for the key of that, which may have to give up its old value for it.
+ */
 
 static ngx_sf_entry_t *
-ngx_sf_cache_new_value(ngx_sf_zone_t *zone, size_t len)
+ngx_sf_cache_new_value(ngx_sf_zone_t *zone, size_t len,
+    const ngx_sf_claim_t *claim, uint32_t owner)
 {
-    size_t           size;
+    ngx_sf_need_t    need;
+    ngx_sf_node_t   *node;
     ngx_sf_entry_t  *value;
 
     if (!ngx_sf_zone_lock(zone)) {
         return NULL;
     }
 
-    size = offsetof(ngx_sf_entry_t, data) + len;
-    value = ngx_sf_cache_alloc(zone, size);
+    node = claim && ngx_sf_cache_claimed(zone, claim) ? claim->node : NULL;
+
+    ngx_memzero(&need, sizeof(ngx_sf_need_t));
+    need.size = offsetof(ngx_sf_entry_t, data) + len;
+    need.what = need.size > ngx_pagesize ? NGX_SF_ADMIT_PAGES
+                                         : NGX_SF_ADMIT_VALUE;
+
+    if (node) {
+        need.hash = node->hash;
+        need.owner = owner;
+        need.known = node->value != NULL;
+    }
+
+    value = ngx_sf_cache_alloc(zone, &need);
+
+    if (value == NULL && node && node->value && node->value->refs == 1) {
+        ngx_sf_cache_evict(zone, node);
+        value = ngx_slab_alloc_locked(zone->sh->arena, need.size);
+    }
 
     if (value) {
         ngx_memzero(value, offsetof(ngx_sf_entry_t, data));
-        value->size = size;
+        value->queue = NGX_SF_QUEUES;
+        value->owner = owner;
+        value->size = need.size;
         value->len = len;
-        zone->sh->bytes += size;
+        zone->sh->bytes += need.size;
 
         if (ngx_sf_cache_pin(zone, value) != NGX_OK) {
             ngx_slab_free_locked(zone->sh->arena, value);
-            zone->sh->bytes -= size;
+            zone->sh->bytes -= need.size;
+            zone->slot->stats.no_room++;
             value = NULL;
         }
     }
@@ -678,34 +702,42 @@ ngx_sf_cache_new_value(ngx_sf_zone_t *zone, size_t len)
 /* a full zone makes room for what is asked for now */
 
 static void *
-ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
+ngx_sf_cache_alloc(ngx_sf_zone_t *zone, ngx_sf_need_t *need)
 {
     void           *p;
-    size_t          freed;
-    ngx_uint_t      i;
     ngx_sf_node_t  *node;
 
-    freed = 0;
+    for ( ;; ) {
+        p = ngx_slab_alloc_locked(zone->sh->arena, need->size);
 
-    for (i = 0; i < NGX_SF_CACHE_EVICTIONS; i++) {
-        p = ngx_slab_alloc_locked(zone->sh->arena, size);
-        node = p ? NULL : ngx_sf_admit_victim(zone);
-
-        if (node == NULL) {
+        if (p) {
             return p;
         }
 
-        /* pages that lie apart do not make room for what needs many */
+        node = ngx_sf_admit_victim(zone, need);
 
-        if (size > ngx_pagesize && freed > NGX_SF_CACHE_SACRIFICE * size) {
+        if (node == NULL) {
+            ngx_sf_admit_refuse(zone, need);
             return NULL;
         }
 
-        freed += node->value->size;
         ngx_sf_cache_evict(zone, node);
     }
+}
 
-    return NULL;
+
+/* what a claim needs */
+
+static void *
+ngx_sf_cache_alloc_claim(ngx_sf_zone_t *zone, size_t size)
+{
+    ngx_sf_need_t  need;
+
+    ngx_memzero(&need, sizeof(ngx_sf_need_t));
+    need.what = NGX_SF_ADMIT_CLAIM;
+    need.size = size;
+
+    return ngx_sf_cache_alloc(zone, &need);
 }
 
 
@@ -714,23 +746,15 @@ ngx_sf_cache_alloc(ngx_sf_zone_t *zone, size_t size)
 static void
 ngx_sf_cache_evict(ngx_sf_zone_t *zone, ngx_sf_node_t *node)
 {
-    ngx_sf_cache_drop(zone, node);
+    ngx_sf_admit_leave(zone, node);
+    ngx_sf_cache_drop_value(zone, node->value);
+    node->value = NULL;
 
     if (node->fill == NULL) {
         ngx_sf_cache_remove(zone, node);
     }
 
     zone->slot->stats.evictions++;
-}
-
-
-static void
-ngx_sf_cache_drop(ngx_sf_zone_t *zone, ngx_sf_node_t *node)
-{
-    ngx_sf_admit_leave(zone, node);
-
-    ngx_sf_cache_drop_value(zone, node->value);
-    node->value = NULL;
 }
 
 
@@ -889,7 +913,7 @@ ngx_sf_cache_attach(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
 {
     ngx_sf_entry_t  *form;
 
-    form = len > max ? NULL : ngx_sf_cache_new_value(zone, len);
+    form = len > max ? NULL : ngx_sf_cache_new_value(zone, len, NULL, 0);
 
     if (form == NULL) {
         return;
@@ -907,6 +931,7 @@ ngx_sf_cache_attach(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
         if (value->gzip == NULL) {
             (void) ngx_atomic_fetch_add(&form->refs, 1);
             value->gzip = form;
+            ngx_sf_admit_grow(zone, value, form);
         }
 
         ngx_sf_zone_unlock(zone);

@@ -53,6 +53,13 @@ static void ngx_sf_family_lane(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
 static void ngx_sf_family_fills(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
+static void ngx_sf_family_evictions(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_queue_bytes(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family);
+static void ngx_sf_family_by_queue(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family, ngx_uint_t i, ngx_uint_t small,
+    ngx_uint_t rest);
 static void ngx_sf_family_zone(ngx_sf_exposition_t *ex,
     const ngx_sf_family_t *family);
 static void ngx_sf_family_listener(ngx_sf_exposition_t *ex,
@@ -173,8 +180,16 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_fills, 0 },
 
     { "softfactory_cache_evictions_total", "counter",
-      "Entries that made room for others.",
-      ngx_sf_family_zone, ngx_sf_in_facts(stats.evictions) },
+      "Entries that made room for others, by queue.",
+      ngx_sf_family_evictions, 0 },
+
+    { "softfactory_cache_returns_total", "counter",
+      "Entries that came back soon after their eviction.",
+      ngx_sf_family_zone, ngx_sf_in_facts(stats.returned) },
+
+    { "softfactory_cache_no_room_total", "counter",
+      "Allocations that nothing made room for.",
+      ngx_sf_family_zone, ngx_sf_in_facts(stats.no_room) },
 
     { "softfactory_cache_followers_total", "counter",
       "Requests that waited for another one of the same worker.",
@@ -193,6 +208,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
     { "softfactory_cache_size_bytes", "gauge",
       "Bytes that there are for entries.",
       ngx_sf_family_zone, ngx_sf_in_facts(room) },
+
+    { "softfactory_cache_queue_bytes", "gauge",
+      "Bytes of these that entries take, by queue.",
+      ngx_sf_family_queue_bytes, 0 },
 
     { "softfactory_cache_pinned_bytes", "gauge",
       "Bytes of answers that are being sent from the zone.",
@@ -644,6 +663,54 @@ ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
                                family->name, name, stats->raced,
                                family->name, name, stats->refused);
     }
+}
+
+
+static void
+ngx_sf_family_evictions(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    ngx_uint_t             i;
+    ngx_sf_cache_stats_t  *stats;
+
+    for (i = 0; i < ex->smcf->zones.nelts; i++) {
+        stats = &ex->facts[i].stats;
+
+        ngx_sf_family_by_queue(ex, family, i,
+                               stats->evictions - stats->evictions_main,
+                               stats->evictions_main);
+    }
+}
+
+
+static void
+ngx_sf_family_queue_bytes(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < ex->smcf->zones.nelts; i++) {
+        ngx_sf_family_by_queue(ex, family, i,
+                               ex->facts[i].queues[NGX_SF_SMALL],
+                               ex->facts[i].queues[NGX_SF_MAIN]);
+    }
+}
+
+
+static void
+ngx_sf_family_by_queue(ngx_sf_exposition_t *ex,
+    const ngx_sf_family_t *family, ngx_uint_t i, ngx_uint_t small,
+    ngx_uint_t rest)
+{
+    u_char  name[NGX_SF_EXPOSITION_NAME];
+
+    ngx_sf_family_of_zone(ex, i, name);
+
+    ngx_sf_exposition_line(ex,
+                           "%s{zone=\"%s\",queue=\"small\"} %ui\n"
+                           "%s{zone=\"%s\",queue=\"main\"} %ui\n",
+                           family->name, name, small,
+                           family->name, name, rest);
 }
 
 

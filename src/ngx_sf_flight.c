@@ -255,6 +255,7 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
 
     slcf = order->slcf;
 
+    fresh->owner = order->owner;
     fresh->source = worker->sources[slcf->origin];
     fresh->tables = order->item->tags.tables;
     fresh->now = ngx_current_msec;
@@ -913,6 +914,7 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
     answer.created = flight->created;
     answer.deadline = flight->deadline;
     answer.incoherent = flight->incoherent;
+    answer.owner = flight->fresh.owner;
     answer.etag = flight->tagged ? flight->etag : NULL;
     answer.data = flight->body.data;
     answer.len = flight->body.len;

@@ -559,6 +559,7 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     order.params = &ctx->params;
     order.key = ctx->memo ? &ctx->memo->key : NULL;
     order.user = ctx->principal ? ctx->principal->id : 0;
+    order.owner = ngx_sf_auth_owner(ctx);
     order.bypass = ctx->fenced;
     order.fenced = ctx->fenced;
 

@@ -33,6 +33,9 @@
 #define NGX_SF_ETAG_LEN     34        /* with its quotes */
 #define NGX_SF_DIGESTS      33        /* of a schema: 32 tables, and the rest */
 #define NGX_SF_DIGEST_LEN   16
+#define NGX_SF_OWNERS       1024      /* counters of what they have */
+#define NGX_SF_GHOST_WAYS   4         /* places that a key may have */
+#define NGX_SF_FREQ         3         /* hits of an entry that are counted */
 
 #define NGX_SF_ZONE_MIN     (4 * 1024 * 1024)
 
@@ -59,6 +62,14 @@ typedef struct {
 
 /* --- what is in the zone --- */
 
+/* where an entry stands to stay: see ngx_sf_admit.c */
+
+typedef enum {
+    NGX_SF_SMALL = 0,
+    NGX_SF_MAIN,
+    NGX_SF_QUEUES               /* in none */
+} ngx_sf_queue_e;
+
 /* bytes that answer a request; refs: its node, each pin, its parent */
 
 struct ngx_sf_entry_s {
@@ -70,8 +81,11 @@ struct ngx_sf_entry_s {
     ngx_msec_t                  deadline; /* good until then, 0: no such */
     ngx_sf_stamp_t              stamp;
     u_char                      etag[NGX_SF_ETAG_LEN];
-    unsigned                    incoherent:1; /* not read where the listener
+    u_char                      incoherent;   /* not read where the listener
                                                  listens */
+    u_char                      queue;    /* (m) */
+    uint32_t                    owner;    /* (m) whom it was made for, 0: it is
+                                             common */
     ngx_uint_t                  gzip_tried;
     size_t                      len;
     u_char                      data[1];
@@ -92,13 +106,14 @@ struct ngx_sf_fill_s {
 
 
 struct ngx_sf_node_s {
-    ngx_queue_t                 lru;      /* (m) sh->lru, with a value only */
+    ngx_queue_t                 fifo;     /* (m) sh->fifos, with a value
+                                             only */
     ngx_sf_node_t              *next;     /* (m) of its bucket */
     ngx_sf_entry_t             *value;    /* (m) NULL: none yet */
     ngx_sf_fill_t              *fill;     /* (m) NULL: nobody is at it */
-    ngx_msec_t                  used;     /* (m) */
     uint64_t                    hash;
-    size_t                      len;
+    uint32_t                    len;
+    u_char                      freq;     /* (m) hits, see ngx_sf_admit.c */
     u_char                      key[1];
 };
 
@@ -119,8 +134,11 @@ typedef struct {
     ngx_uint_t                  bypassed;
     ngx_uint_t                  fills;    /* stored */
     ngx_uint_t                  raced;    /* thrown away: a tag had moved */
-    ngx_uint_t                  refused;  /* too large, or no room */
+    ngx_uint_t                  refused;  /* too large */
+    ngx_uint_t                  no_room;  /* allocations, of any kind */
     ngx_uint_t                  evictions;
+    ngx_uint_t                  evictions_main;   /* of these, of main */
+    ngx_uint_t                  returned; /* soon after an eviction */
     ngx_uint_t                  followers;    /* joined in the same worker */
     ngx_uint_t                  waits;    /* for another worker */
 } ngx_sf_cache_stats_t;
@@ -209,6 +227,23 @@ typedef struct {
 } ngx_sf_source_t;
 
 
+/* the entries of a queue */
+
+typedef struct {
+    ngx_queue_t                 nodes;    /* (m) the oldest first */
+    ngx_uint_t                  n;        /* (m) */
+    size_t                      bytes;    /* (m) of the arena */
+} ngx_sf_fifo_t;
+
+
+/* a key that has been evicted a while ago */
+
+typedef struct {
+    uint32_t                    tag;      /* (m) of its hash, 0: free */
+    uint32_t                    time;     /* (m) sh->buried, then */
+} ngx_sf_ghost_t;
+
+
 struct ngx_sf_zone_sh_s {
 
     /* what never changes, and so stays in every processor's cache */
@@ -221,6 +256,8 @@ struct ngx_sf_zone_sh_s {
     size_t                      arena_size;
     ngx_sf_node_t             **buckets;  /* what they hold: (m) */
     ngx_uint_t                  mask;
+    ngx_sf_ghost_t             *ghosts;   /* what they hold: (m) */
+    ngx_uint_t                  nghosts;
 
     /* what every hit writes */
 
@@ -229,12 +266,18 @@ struct ngx_sf_zone_sh_s {
     ngx_uint_t                  generation;   /* (m) of configurations */
     ngx_uint_t                  era;      /* (m) the arena was made anew */
     ngx_uint_t                  doubt;    /* (m) a worker died inside */
-    ngx_queue_t                 lru;      /* (m) the least used one first */
+    ngx_sf_fifo_t               fifos[NGX_SF_QUEUES];     /* (m) */
+    uint32_t                    buried;   /* (m) ghosts so far */
     ngx_queue_t                 fills;    /* (m) the oldest first */
     uint64_t                    serial;   /* (m) of the last claim */
     ngx_uint_t                  nodes;    /* (m) */
     size_t                      bytes;    /* (m) of values */
     ngx_sf_cache_stats_t        gone;     /* (m) of workers that have left */
+    size_t                      shares[NGX_SF_OWNERS];    /* (m) bytes in main
+                                                             by owner */
+    size_t                      given[NGX_SF_OWNERS]; /* (m) bytes that main
+                                                         gave for his pages */
+    ngx_msec_t                  given_time;   /* (m) since then */
 
     ngx_sf_source_t             sources[NGX_SF_SOURCES] NGX_SF_ALIGNED;
     ngx_atomic_t                fenced;   /* (a) the last fence, 0: none yet */
@@ -299,6 +342,8 @@ typedef struct {
     size_t                      bytes;    /* of values */
     size_t                      room;     /* that there is for entries */
     size_t                      pinned;
+    size_t                      queues[NGX_SF_QUEUES];    /* of the room, by
+                                                             queue */
     ngx_uint_t                  nodes;
     ngx_uint_t                  fills;    /* under way */
     ngx_uint_t                  workers;
@@ -401,19 +446,69 @@ void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);
 
 /* --- ngx_sf_admit.c: which entries stay; under the mutex --- */
 
+/* room for its tables, before the arena is made of what is left */
+ngx_int_t ngx_sf_admit_create(ngx_sf_zone_sh_t *sh, ngx_slab_pool_t *shpool,
+    size_t size);
 void ngx_sf_admit_init(ngx_sf_zone_sh_t *sh);
 
-/* a node has a value from now on; it will have none */
-void ngx_sf_admit_enter(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
-    ngx_msec_t now);
+/* the owner's number of a principal; never 0.  Takes no mutex. */
+uint32_t ngx_sf_admit_owner(uint64_t seed, uint64_t who);
+
+/*
+ * Puts a value of value->owner into a node.  Where that had one, which is
+ * returned, the new one takes over its place and its owner.
+ */
+ngx_sf_entry_t *ngx_sf_admit_store(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    ngx_sf_entry_t *value);
+
+/* a node is about to lose its value */
 void ngx_sf_admit_leave(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
 
-/* its value is asked for */
-void ngx_sf_admit_hit(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
-    ngx_msec_t now);
+/* it is asked for by others than its owner, and is nobody's from now on */
+void ngx_sf_admit_disown(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
 
-/* whose value has to make room; NULL: there is none left */
-ngx_sf_node_t *ngx_sf_admit_victim(ngx_sf_zone_t *zone);
+/* a value, which may be that of a node, has got its compressed form */
+void ngx_sf_admit_grow(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
+    const ngx_sf_entry_t *form);
+
+/* what needs room */
+
+typedef enum {
+    NGX_SF_ADMIT_VALUE = 0,     /* of one page at most */
+    NGX_SF_ADMIT_PAGES,         /* of several pages */
+    NGX_SF_ADMIT_CLAIM          /* a node, or a fill */
+} ngx_sf_admit_e;
+
+typedef struct {
+    ngx_sf_admit_e              what;
+    size_t                      size;
+    uint64_t                    hash;     /* of the key, 0: of none */
+    uint32_t                    owner;    /* 0: it is common */
+    ngx_uint_t                  known;    /* the key has an old value */
+    size_t                      freed;    /* for it, so far */
+    size_t                      given;    /* of that, by main */
+    ngx_uint_t                  steps;    /* it has taken to find that */
+} ngx_sf_need_t;
+
+/* whose value has to make room for it; NULL: nobody's, it is refused */
+ngx_sf_node_t *ngx_sf_admit_victim(ngx_sf_zone_t *zone, ngx_sf_need_t *need);
+void ngx_sf_admit_refuse(ngx_sf_zone_t *zone, const ngx_sf_need_t *need);
+
+/* a key that has been evicted, or refused, is remembered for a while */
+void ngx_sf_admit_bury(ngx_sf_zone_sh_t *sh, uint64_t hash);
+
+
+/* somebody asks for what a node has: all that a hit does about it */
+
+static ngx_inline void
+ngx_sf_admit_hit(ngx_sf_zone_t *zone, ngx_sf_node_t *node, uint32_t owner)
+{
+    node->freq += node->freq < NGX_SF_FREQ;
+
+    if (node->value->owner && node->value->owner != owner) {
+        ngx_sf_admit_disown(zone, node);
+    }
+}
 
 
 /* --- ngx_sf_cache.c: answers in the zone --- */
@@ -424,12 +519,16 @@ typedef struct {
     uint64_t                    hash;
 } ngx_sf_key_t;
 
+/* the product of two words, folded: what is fed to it cannot be told of it */
+uint64_t ngx_sf_cache_mix(uint64_t a, uint64_t b);
+
 /* sets key->hash; seed is that of the zone, ngx_sf_zone_seed() */
 void ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed);
 
-/* by what an entry is judged */
+/* for whom an entry is looked up, and by what it is judged */
 
 typedef struct {
+    uint32_t                    owner;    /* who asks: see ngx_sf_admit.c */
     ngx_sf_source_t            *source;
     ngx_uint_t                  tables;   /* mask of those it was read from */
     ngx_msec_t                  now;
@@ -503,6 +602,7 @@ typedef struct {
     ngx_msec_t                  created;
     ngx_msec_t                  deadline;
     ngx_uint_t                  incoherent;
+    uint32_t                    owner;    /* whom it is made for */
     const u_char               *etag;     /* NGX_SF_ETAG_LEN bytes, or NULL */
     const u_char               *data;
     size_t                      len;

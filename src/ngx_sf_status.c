@@ -38,13 +38,16 @@ static json_t *ngx_sf_status_tables(ngx_uint_t mask);
 static const ngx_sf_status_counter_t  ngx_sf_status_names[] = {
     NGX_SF_STATUS_COUNTER(bypassed),
     NGX_SF_STATUS_COUNTER(evictions),
+    NGX_SF_STATUS_COUNTER(evictions_main),
     NGX_SF_STATUS_COUNTER(expired),
     NGX_SF_STATUS_COUNTER(fills),
     NGX_SF_STATUS_COUNTER(followers),
     NGX_SF_STATUS_COUNTER(hits),
     NGX_SF_STATUS_COUNTER(misses),
+    NGX_SF_STATUS_COUNTER(no_room),
     NGX_SF_STATUS_COUNTER(raced),
     NGX_SF_STATUS_COUNTER(refused),
+    NGX_SF_STATUS_COUNTER(returned),
     NGX_SF_STATUS_COUNTER(stale),
     NGX_SF_STATUS_COUNTER(waits),
     { NULL, 0 }
@@ -163,14 +166,16 @@ ngx_sf_status_cache(ngx_sf_zone_t *zone)
 
     ngx_sf_zone_facts(zone, &facts);
 
-    doc = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+    doc = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
                     "bytes", (json_int_t) facts.bytes,
                     "entries", (json_int_t) facts.nodes,
                     "fills_under_way", (json_int_t) facts.fills,
+                    "main_bytes", (json_int_t) facts.queues[NGX_SF_MAIN],
                     "pinned_bytes", (json_int_t) facts.pinned,
                     "pins", (json_int_t) facts.pins,
                     "room", (json_int_t) facts.room,
                     "size", (json_int_t) zone->sh->size,
+                    "small_bytes", (json_int_t) facts.queues[NGX_SF_SMALL],
                     "workers", (json_int_t) facts.workers);
 
     for (counter = ngx_sf_status_names; counter->name; counter++) {

@@ -26,7 +26,7 @@
 
 
 #define NGX_SF_ZONE_MAGIC        0x7366616374303031ULL
-#define NGX_SF_ZONE_VERSION      3
+#define NGX_SF_ZONE_VERSION      4
 #define NGX_SF_ZONE_BUCKET_SIZE  1024     /* bytes of zone for a bucket */
 
 
@@ -170,6 +170,10 @@ ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size)
     sh->mask = n - 1;
     sh->buckets = ngx_slab_alloc(shpool, n * sizeof(ngx_sf_node_t *));
     if (sh->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_sf_admit_create(sh, shpool, size) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -448,7 +452,7 @@ ngx_sf_zone_source(ngx_sf_zone_t *zone, const u_char identity[16])
 void
 ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
 {
-    ngx_uint_t         usable;
+    ngx_uint_t         i, usable;
     ngx_queue_t       *q;
     ngx_sf_zone_sh_t  *sh;
 
@@ -464,6 +468,10 @@ ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
     if (usable) {
         facts->bytes = sh->bytes;
         facts->nodes = sh->nodes;
+
+        for (i = 0; i < NGX_SF_QUEUES; i++) {
+            facts->queues[i] = sh->fifos[i].bytes;
+        }
 
         for (q = ngx_queue_head(&sh->fills);
              q != ngx_queue_sentinel(&sh->fills);

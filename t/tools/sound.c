@@ -14,7 +14,7 @@
 #include "workers.h"
 
 
-#define SOUND_VALUES      8192
+#define SOUND_VALUES      32768
 #define SOUND_SHIFT       3             /* of the smallest chunks */
 #define SOUND_SHIFTS      16
 
@@ -38,6 +38,7 @@ typedef struct {
     ngx_uint_t                  nseen;
     ngx_uint_t                  nodes;
     ngx_uint_t                  values;   /* of nodes */
+    ngx_uint_t                  queued;   /* the same, by the queues */
     ngx_uint_t                  fills;
     size_t                      bytes;
     ngx_uint_t                  used[SOUND_SHIFTS];   /* chunks */
@@ -48,19 +49,39 @@ typedef struct {
 static sound_t  sound;
 
 
+/* what the arena gives for a size */
+
+static size_t
+sound_room(size_t size)
+{
+    size_t  chunk;
+
+    if (size > ngx_pagesize / 2) {
+        return ngx_align(size, ngx_pagesize);
+    }
+
+    for (chunk = 1 << SOUND_SHIFT; chunk < size; chunk *= 2) { /* void */ }
+
+    return chunk;
+}
+
+
 /* something is in the arena */
 
 static void
 sound_chunk(sound_t *s, size_t size)
 {
+    size_t      room;
     ngx_uint_t  shift;
 
-    if (size > ngx_pagesize / 2) {
-        s->pages += (size + ngx_pagesize - 1) / ngx_pagesize;
+    room = sound_room(size);
+
+    if (room > ngx_pagesize / 2) {
+        s->pages += room / ngx_pagesize;
         return;
     }
 
-    for (shift = SOUND_SHIFT; ((size_t) 1 << shift) < size; shift++) {
+    for (shift = SOUND_SHIFT; ((size_t) 1 << shift) < room; shift++) {
         /* void */
     }
 
@@ -153,29 +174,90 @@ sound_nodes(sound_t *s)
 }
 
 
+/* what an entry takes, and who has it */
+
 static void
-sound_lru(sound_t *s)
+sound_weigh(sound_t *s, ngx_sf_node_t *node, size_t *bytes, size_t *shares)
 {
+    size_t           weight;
+    ngx_sf_entry_t  *value;
+
+    value = node->value;
+
+    weight = sound_room(sizeof(ngx_sf_node_t) + node->len)
+             + sound_room(value->size)
+             + (value->gzip ? sound_room(value->gzip->size) : 0);
+
+    *bytes += weight;
+
+    if (value->queue == NGX_SF_MAIN && value->owner) {
+        shares[value->owner % NGX_SF_OWNERS] += weight;
+    }
+
+    if (node->freq > NGX_SF_FREQ) {
+        s->wrong = "more hits than are counted";
+    }
+}
+
+
+static void
+sound_fifo(sound_t *s, ngx_sf_fifo_t *fifo, ngx_sf_queue_e queue,
+    size_t *shares)
+{
+    size_t          bytes;
     ngx_uint_t      n;
     ngx_queue_t    *q;
     ngx_sf_node_t  *node;
 
     n = 0;
+    bytes = 0;
 
-    for (q = ngx_queue_head(&s->sh->lru);
-         q != ngx_queue_sentinel(&s->sh->lru);
+    for (q = ngx_queue_head(&fifo->nodes);
+         q != ngx_queue_sentinel(&fifo->nodes);
          q = ngx_queue_next(q))
     {
-        node = ngx_queue_data(q, ngx_sf_node_t, lru);
+        node = ngx_queue_data(q, ngx_sf_node_t, fifo);
         n++;
 
         if (node->value == NULL) {
-            s->wrong = "a node without a value in the LRU";
+            s->wrong = "a node without a value in a queue";
+            return;
         }
+
+        if (node->value->queue != queue) {
+            s->wrong = "an entry of another queue";
+        }
+
+        sound_weigh(s, node, &bytes, shares);
     }
 
-    if (n != s->values) {
-        s->wrong = "nodes with a value, and those in the LRU";
+    if (n != fifo->n || bytes != fifo->bytes) {
+        s->wrong = "the sums of a queue";
+    }
+
+    s->queued += n;
+}
+
+
+static void
+sound_fifos(sound_t *s)
+{
+    ngx_uint_t  i;
+
+    static size_t  shares[NGX_SF_OWNERS];
+
+    ngx_memzero(shares, sizeof(shares));
+
+    for (i = 0; i < NGX_SF_QUEUES; i++) {
+        sound_fifo(s, &s->sh->fifos[i], i, shares);
+    }
+
+    if (s->queued != s->values) {
+        s->wrong = "nodes with a value, and those in the queues";
+    }
+
+    if (ngx_memcmp(shares, s->sh->shares, sizeof(shares)) != 0) {
+        s->wrong = "the shares of owners";
     }
 }
 
@@ -332,7 +414,7 @@ workers_sound(ngx_sf_zone_t *zone)
     s->sh = zone->sh;
 
     sound_nodes(s);
-    sound_lru(s);
+    sound_fifos(s);
     sound_fills(s);
     sound_values(s);
     sound_arena(s);

@@ -36,6 +36,7 @@
 #define MODEL_TTL       20000           /* ms */
 #define MODEL_STALE     10000
 #define MODEL_LIMIT     8000
+#define MODEL_OWNERS    6
 
 
 /* what an answer begins with; the rest of its bytes follow from it */
@@ -74,6 +75,7 @@ typedef struct {
     ngx_msec_t        deadline;
     ngx_uint_t        over;             /* another has taken the key */
     ngx_uint_t        era;
+    uint32_t          owner;
     ngx_sf_claim_t    claim;
     ngx_sf_stamp_t    stamp;
 } model_claim_t;
@@ -282,6 +284,7 @@ model_claimed(model_worker_t *w, uint32_t key, const ngx_sf_stamp_t *stamp,
     c->deadline = model_fresh.now + MODEL_LIMIT;
     c->over = 0;
     c->era = model_sh->era;
+    c->owner = model_fresh.owner;
     c->claim = found->claim;
     c->stamp = *stamp;
 }
@@ -395,6 +398,7 @@ model_end(ngx_uint_t n)
     answer.created = c.created;
     answer.deadline = 0;
     answer.incoherent = 0;
+    answer.owner = c.owner;
     answer.etag = NULL;
     answer.data = model_buf;
     answer.len = model_length();
@@ -403,12 +407,13 @@ model_end(ngx_uint_t n)
 
     slot = c.worker->zone->slot;
     fills = slot->stats.fills;
-    lost = slot->stats.raced + slot->stats.refused;
+    lost = slot->stats.raced + slot->stats.refused + slot->stats.no_room;
 
     ngx_sf_cache_store(c.worker->zone, &c.claim, &answer, MODEL_MAX * 3 / 4);
 
     kept = slot->stats.fills != fills;
-    lost = slot->stats.raced + slot->stats.refused - lost;
+    lost = slot->stats.raced + slot->stats.refused + slot->stats.no_room
+           - lost;
 
     model_stored += kept;
     model_thrown += !kept;
@@ -622,6 +627,7 @@ model_step(ngx_uint_t step)
     what = model_random(100);
     model_fresh.now += model_random(20);
     model_fresh.source->confirmed = model_fresh.now;
+    model_fresh.owner = 1 + model_random(MODEL_OWNERS);
 
     if (what < 45) {
         model_fetch(w);
@@ -759,8 +765,17 @@ model_finish(ngx_uint_t pages)
     model_fresh.stale = 0;
 
     ngx_sf_stamp_read(zone, 0, &model_tags, 0, 0, &stamp);
-    (void) ngx_sf_cache_fetch(zone, &key, &model_fresh, &stamp, 1, &found);
-    ngx_sf_cache_store(zone, &found.claim, &answer, answer.len);
+
+    /* each owner makes a part of it go */
+
+    for (i = 1; model_sh->nodes && i < 1000; i++) {
+        model_fresh.owner = i;
+        answer.owner = i;
+
+        (void) ngx_sf_cache_fetch(zone, &key, &model_fresh, &stamp, 1,
+                                  &found);
+        ngx_sf_cache_store(zone, &found.claim, &answer, answer.len);
+    }
 
     unit_ok(model_sh->nodes == 0 && model_sh->bytes == 0
             && model_sh->arena->pfree == pages, "and nothing is lost");
@@ -773,8 +788,9 @@ model_finish(ngx_uint_t pages)
 static void
 model_run(uint64_t seed)
 {
-    ngx_uint_t    step, pages;
-    const char   *wrong;
+    ngx_uint_t            step, pages;
+    const char           *wrong;
+    ngx_sf_zone_facts_t   facts;
 
     model_begin(seed);
     pages = model_sh->arena->pfree;
@@ -802,11 +818,21 @@ model_run(uint64_t seed)
            (unsigned long) model_thrown, (unsigned long) model_forms,
            (unsigned long) model_deaths, (unsigned long) model_sh->era);
 
+    ngx_sf_zone_facts(model_pick()->zone, &facts);
+
+    printf("# %lu evictions, %lu of them from main, %lu came back, %lu times "
+           "no room\n", (unsigned long) facts.stats.evictions,
+           (unsigned long) facts.stats.evictions_main,
+           (unsigned long) facts.stats.returned,
+           (unsigned long) facts.stats.no_room);
+
     unit_ok(model_wrong
             || (model_hits > step / 20 && model_waits > step / 200
-                && model_stored > step / 50 && model_thrown > step / 100
+                && model_stored > step / 50 && model_thrown > step / 200
                 && model_forms > step / 200 && model_deaths > 5
-                && model_sh->era > 1), "all of it has happened");
+                && model_sh->era > 1 && facts.stats.evictions_main > 100
+                && facts.stats.returned > 100 && facts.stats.no_room > 50),
+            "all of it has happened");
 
     if (model_wrong == NULL) {
         model_finish(pages);

@@ -70,7 +70,9 @@ test_create(void)
                 (unsigned long) (sh->arena->pfree * ngx_pagesize));
 
         unit_ok(sh->nodes == 0 && sh->bytes == 0 && sh->busy == 0
-                && ngx_queue_empty(&sh->lru) && ngx_queue_empty(&sh->fills),
+                && ngx_queue_empty(&sh->fifos[NGX_SF_SMALL].nodes)
+                && ngx_queue_empty(&sh->fifos[NGX_SF_MAIN].nodes)
+                && ngx_queue_empty(&sh->fills),
                 "and that is empty");
 
         workers_zone_free(shm);
