@@ -39,7 +39,9 @@ static ngx_sf_node_t *ngx_sf_cache_insert(ngx_sf_zone_t *zone,
     const ngx_sf_key_t *key);
 static void ngx_sf_cache_remove(ngx_sf_zone_t *zone, ngx_sf_node_t *node);
 static ngx_sf_freshness_e ngx_sf_cache_judge(ngx_sf_zone_t *zone,
-    const ngx_sf_entry_t *value, const ngx_sf_fresh_t *fresh);
+    const ngx_sf_node_t *node, const ngx_sf_fresh_t *fresh);
+static ngx_uint_t ngx_sf_cache_expires(const ngx_sf_node_t *node,
+    ngx_msec_t ttl, ngx_msec_t age);
 static ngx_uint_t ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
     const ngx_sf_fresh_t *fresh);
 static ngx_msec_t ngx_sf_cache_age(const ngx_sf_entry_t *value,
@@ -135,7 +137,7 @@ ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     freshness = NGX_SF_GONE;
 
     if (node && node->value) {
-        freshness = ngx_sf_cache_judge(zone, node->value, fresh);
+        freshness = ngx_sf_cache_judge(zone, node, fresh);
 
         if (freshness != NGX_SF_GONE) {
             found->status = NGX_SF_CACHE_EXPIRED;
@@ -196,7 +198,7 @@ ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     value = node ? node->value : NULL;
 
     if (value) {
-        usable = ngx_sf_cache_judge(zone, value, fresh) <= NGX_SF_STALE;
+        usable = ngx_sf_cache_judge(zone, node, fresh) <= NGX_SF_STALE;
 
         if (!usable && down) {
             usable = (fresh->error
@@ -305,10 +307,13 @@ ngx_sf_cache_remove(ngx_sf_zone_t *zone, ngx_sf_node_t *node)
 
 
 static ngx_sf_freshness_e
-ngx_sf_cache_judge(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
+ngx_sf_cache_judge(ngx_sf_zone_t *zone, const ngx_sf_node_t *node,
     const ngx_sf_fresh_t *fresh)
 {
-    ngx_msec_t  age;
+    ngx_msec_t       age;
+    ngx_sf_entry_t  *value;
+
+    value = node->value;
 
     if (!ngx_sf_stamp_current(zone, &value->stamp)
         || (value->deadline
@@ -324,11 +329,43 @@ ngx_sf_cache_judge(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
                ? NGX_SF_FRESH : NGX_SF_OLD;
     }
 
-    if (age < fresh->ttl) {
+    /* young ones need no more than that */
+
+    if (age < fresh->ttl - fresh->ttl / 8
+        || (age < fresh->ttl && !ngx_sf_cache_expires(node, fresh->ttl, age)))
+    {
         return NGX_SF_FRESH;
     }
 
     return age < fresh->ttl + fresh->stale ? NGX_SF_STALE : NGX_SF_OLD;
+}
+
+
+/*
+ * What was made together does not expire together: in the last tenth of its
+ * ttl an entry is made anew at a moment that follows from its key and from
+ * when it was made, so that neighbours do not stay together either.  Until the
+ * ttl is over the old one may be shown meanwhile, as a stale one is.
+ */
+
+static ngx_uint_t
+ngx_sf_cache_expires(const ngx_sf_node_t *node, ngx_msec_t ttl,
+    ngx_msec_t age)
+{
+    uint64_t    moment;
+    ngx_msec_t  last;
+
+    last = ngx_sf_cache_last(ttl);
+
+    if (age < ttl - last) {
+        return 0;
+    }
+
+    moment = ngx_sf_cache_mix(node->hash,
+                              node->value->created * NGX_SF_CACHE_MIX)
+             >> 32;
+
+    return age >= ttl - (last * moment >> 32);
 }
 
 

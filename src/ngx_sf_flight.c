@@ -274,6 +274,13 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
     ttl = &slcf->ttls[order->item->endpoint->index];
 
     fresh->ttl = ttl->ttl;
+
+    /* what shows a total is as old as that: it must not expire at once */
+
+    if (order->item->kind == NGX_SF_ITEM_TOTAL) {
+        fresh->ttl -= ngx_sf_cache_last(ttl->ttl);
+    }
+
     fresh->stale = ttl->stale;
     fresh->error = ttl->error;
 }

@@ -541,6 +541,14 @@ typedef struct {
     ngx_msec_t                  incoherent_ttl;
 } ngx_sf_fresh_t;
 
+/* the end of a ttl, in which each entry expires at a moment of its own */
+
+static ngx_inline ngx_msec_t
+ngx_sf_cache_last(ngx_msec_t ttl)
+{
+    return ttl < 10000 ? 0 : ttl / 10;
+}
+
 typedef enum {
     NGX_SF_FRESH = 0,
     NGX_SF_STALE,               /* expired by time, within stale */

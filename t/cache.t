@@ -1713,7 +1713,9 @@ cmp_ok($cache->{evictions}, '>', 20, 'others had to go');
 cmp_ok($cache->{bytes}, '<=', $cache->{room}, 'it is full');
 is(x(get($first)), '200 MISS', 'the one that nobody asked for is gone');
 is(x(get('/api/sns/posts?limit=400')), '200 HIT', 'the last one is there');
-is(x(get('/api/sns/posts?limit=301')), '200 MISS', 'the first is not');
+is(x(get('/api/sns/posts?limit=301')), '200 HIT',
+   'the first is in main, by the share of its user');
+is(x(get('/api/sns/posts?limit=330')), '200 MISS', 'which has an end');
 
 # while slow clients hold on to a part of it
 
@@ -2104,3 +2106,89 @@ is(scalar(grep { $_->finish->{status} == 200 } @waiting), 150,
    'and all are answered');
 psql("DELETE FROM subscriptions WHERE user_id > 1000", dbname => $::DB);
 psql("DELETE FROM users WHERE id > 1000", dbname => $::DB);
+
+
+=== TEST 27: what was made together is not made anew together
+--- config eval
+$::CONFIG . "softfactory_cache_ttl all 10s;"
+--- check
+wait_coherent();
+
+# pages of one list, which show the same total
+
+my @paths = map { "$::CAMPAIGN?per_page=$_" } 20 .. 35;
+my @made = map { my $path = $_; my $time = time; get($path); $time } @paths;
+
+sleep $made[0] + 8.5 - time;
+is(x(get($_)), '200 HIT', 'all are there, before the last tenth') for @paths;
+
+my (%age, @wrong);
+my $totals = executed {
+    while (time < $made[-1] + 10.2) {
+        for my $i (0 .. $#paths) {
+            my $x = x(get($paths[$i]));
+
+            # all are as old as the total that they show
+
+            push @{$age{$i}}, time - $made[0] if $x eq '200 EXPIRED';
+            push @wrong, $x if $x !~ /\A200 (?:EXPIRED|HIT|UPDATING)\z/;
+        }
+    }
+} qr/review_campaigns total/;
+
+my @ages = sort { $a <=> $b } map { $_->[0] } values %age;
+
+is("@wrong", '', 'all are answered');
+is(@ages, @paths, 'each is made anew');
+is((grep { @$_ > 1 } values %age), 0, 'once');
+cmp_ok($ages[0], '>=', 8.99, 'not before the last tenth');
+cmp_ok($ages[-1], '<', 10.2, 'nor after it');
+cmp_ok($ages[-1] - $ages[0], '>', 0.2, 'but all over it');
+is($totals, 1, 'by one count');
+
+
+=== TEST 28: a scan takes nothing from what is asked for
+--- http_config eval
+main::conf(dbname => $::DB, pool => $::POOL, zone => 'api 4m')
+--- check
+wait_coherent();
+
+my @hot = map { my $limit = $_; map { "/api/sns/posts?limit=$limit$_" }
+                '', '&status=draft', '&account_id=1' } 1 .. 20;
+
+for my $path (@hot, @hot) {
+    by($_, $path) for 1, 2;
+}
+
+# unknown values of a filter: each is two entries, one of them the total
+
+my $before = zone_status()->{cache};
+
+get("/api/review/campaigns?category=scan$_", token => undef) for 1 .. 3000;
+
+my $cache = zone_status()->{cache};
+
+cmp_ok($cache->{evictions} - $before->{evictions}, '>', 500,
+       'others of them have to go');
+is($cache->{evictions_main}, $before->{evictions_main}, 'out of small');
+
+my $hits = () = grep { x($_) eq '200 HIT' }
+           map { (by(1, $_), by(2, $_)) } @hot;
+
+cmp_ok($hits, '>=', 114, 'what is asked for stays, of 120');
+
+# large ones of one user, who asks for each twice
+
+$before = zone_status()->{cache};
+
+for my $size (301 .. 400) {
+    by(1, "/api/sns/posts?limit=$size") for 1, 2;
+}
+
+$cache = zone_status()->{cache};
+cmp_ok($cache->{evictions} - $before->{evictions}, '>', 20,
+       'large ones of one user');
+cmp_ok($cache->{main_bytes}, '<', $cache->{room} / 2, 'are in main by a part');
+
+$hits = () = grep { x($_) eq '200 HIT' } map { (by(1, $_), by(2, $_)) } @hot;
+cmp_ok($hits, '>=', 114, 'and take nothing either');

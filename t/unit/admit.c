@@ -5,8 +5,9 @@
 
 
 /*
- * Which entries stay: streams of requests through the real cache, by a clock
- * of the test's own, beside a model of an LRU of the same size.
+ * Which entries stay, and when they expire: streams of requests through the
+ * real cache, by a clock of the test's own, beside a model of an LRU of the
+ * same size.
  *
  *     unit-with: -It/tools t/tools/workers.c t/tools/sound.c
  */
@@ -67,6 +68,7 @@ test_begin(size_t size)
     test_fresh.tables = test_tags.tables;
     test_fresh.now = 1000000;
     test_fresh.source->confirmed = test_fresh.now;
+    test_fresh.source->covered = test_tags.tables;
     test_fresh.ttl = 300000;
     test_fresh.lease = 2000;
     test_fresh.incoherent_ttl = 1000;
@@ -646,6 +648,49 @@ test_claims(void)
 }
 
 
+/*
+ * Entries that are made in one second, each asked for every 10 seconds: the
+ * most that is made anew in a second, when they expire for the first and the
+ * second time.  If all did at their ttl, it would be a tenth of them.
+ */
+
+static void
+test_expiry(void)
+{
+    uint32_t    n, keys;
+    ngx_uint_t  second, misses, peaks[2];
+
+    test_begin(64 * 1024 * 1024);
+    keys = 40000;
+    peaks[0] = 0;
+    peaks[1] = 0;
+
+    for (n = 0; n < keys; n++) {
+        (void) test_ask(n, 100, 1);
+    }
+
+    for (second = 1; second < 660; second++) {
+        test_fresh.now += 1000;
+        test_fresh.source->confirmed = test_fresh.now;
+        misses = 0;
+
+        for (n = second % 10; n < keys; n += 10) {
+            misses += !test_ask(n, 100, 1);
+        }
+
+        peaks[second > 400] = ngx_max(peaks[second > 400], misses);
+    }
+
+    unit_ok(peaks[0] > 1000 && peaks[0] < 1500 && peaks[1] > 1000
+            && peaks[1] < 1500 && test_zone->slot->stats.evictions == 0,
+            "%u entries of one second: at most %lu of them a second are made "
+            "anew, then %lu", keys, (unsigned long) peaks[0],
+            (unsigned long) peaks[1]);
+
+    test_end();
+}
+
+
 int
 main(void)
 {
@@ -669,6 +714,7 @@ main(void)
     test_pages(1, 1, 0);
     test_pages(1, 2, 25);
     test_shift();
+    test_expiry();
 
     return unit_done();
 }

@@ -63,7 +63,7 @@ static const test_fresh_t  test_rows[] = {
 
     { "new", 0, 0, 0, 0, 0, 0, 0, NULL, NULL, "HHSS" },
     { "by a clock that is ahead", -5, 0, 0, 0, 0, 0, 0, NULL, NULL, "HHSS" },
-    { "just within ttl", 99999, 0, 0, 0, 0, 0, 0, NULL, NULL, "HHSS" },
+    { "before its last tenth", 89999, 0, 0, 0, 0, 0, 0, NULL, NULL, "HHSS" },
     { "at the end of ttl", 100000, 0, 0, 0, 0, 0, 0, NULL, NULL, "EE--" },
     { "stale", 100000, 30000, 0, 0, 0, 0, 0, NULL, NULL, "EUSS" },
     { "just stale", 129999, 30000, 0, 0, 0, 0, 0, NULL, NULL, "EUSS" },
@@ -934,6 +934,87 @@ test_short_ttl(void)
 }
 
 
+/* the age at which an entry is made anew; 0: not within its ttl */
+
+static ngx_msec_t
+test_expires(const char *key, ngx_msec_t ttl)
+{
+    ngx_msec_t       low, high, age, begin;
+    ngx_sf_key_t     k;
+    ngx_sf_found_t   found;
+
+    begin = test_fresh.now;
+    test_fresh.ttl = ttl;
+    k = test_key(key);
+
+    for (low = 0, high = ttl; low < high; /* void */ ) {
+        age = (low + high) / 2;
+        test_fresh.now = begin + age;
+        test_fresh.source->confirmed = test_fresh.now;
+
+        (void) ngx_sf_cache_fetch(test_a, &k, &test_fresh, NULL, 0, &found);
+
+        if (found.value) {
+            ngx_sf_cache_unpin(test_a, found.value);
+            low = age + 1;
+
+        } else {
+            high = age;
+        }
+    }
+
+    test_fresh.now = begin;
+    test_fresh.source->confirmed = begin;
+    test_fresh.ttl = TEST_TTL;
+
+    return low;
+}
+
+
+/* what is made together is not made anew together */
+
+static void
+test_expiry(void)
+{
+    char           key[TEST_TEXT];
+    ngx_uint_t     i, n, early, wrong, moved;
+    ngx_uint_t     tenths[10];
+    ngx_msec_t     age, again;
+
+    test_begin();
+    ngx_memzero(tenths, sizeof(tenths));
+    n = 1000;
+
+    for (i = 0, early = 0, wrong = 0, moved = 0; i < n; i++) {
+        (void) sprintf(key, "expiry %lu", (unsigned long) i);
+        (void) test_fill(test_a, key, key, 10);
+        age = test_expires(key, TEST_TTL);
+
+        wrong += age <= TEST_TTL / 10 * 9 || age > TEST_TTL;
+        tenths[(age - TEST_TTL / 10 * 9 - 1) / (TEST_TTL / 100) % 10]++;
+        wrong += test_expires(key, 9999) != 9999;
+
+        test_notify("campaigns id=1");
+        test_fresh.now++;
+        test_fresh.source->confirmed = test_fresh.now;
+        (void) test_fill(test_a, key, key, 10);
+        again = test_expires(key, TEST_TTL);
+        moved += again + 1 < age || again > age + 1;
+    }
+
+    for (i = 0; i < 10; i++) {
+        early += tenths[i] > n / 20 && tenths[i] < n / 5;
+    }
+
+    unit_ok(wrong == 0, "none before the last tenth of its ttl, none after "
+            "it; not where that is short");
+    unit_ok(early == 10, "all over that tenth");
+    unit_ok(moved > n - n / 20, "and at another moment each time");
+
+    test_end();
+}
+
+
 /* who may join a fill, and who takes it over */
 
 static void
@@ -1766,6 +1847,7 @@ main(void)
     test_bucket();
     test_freshness();
     test_short_ttl();
+    test_expiry();
     test_join();
     test_late();
     test_abandoned();
