@@ -1094,7 +1094,10 @@ ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane)
 }
 
 
-/* settings of the session; the user's own come last and so win */
+/*
+ * Settings of the session.  The user's own win over the first, but not over
+ * those by which a text means what it says.
+ */
 
 static ngx_int_t
 ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
@@ -1106,13 +1109,15 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     static const char  fixed[] =
         "-c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1"
-        " -c IntervalStyle=postgres -c search_path=pg_catalog,pg_temp"
-        " -c standard_conforming_strings=on"
-        " -c jit=off -c random_page_cost=1.1"
+        " -c IntervalStyle=postgres -c jit=off -c random_page_cost=1.1"
         " -c default_transaction_isolation=read\\ committed";
+    static const char  last[] =
+        " -c search_path=pg_catalog,pg_temp"
+        " -c standard_conforming_strings=on";
 
     given = ngx_sf_pg_conf_given(pgcf, "options");
-    size = sizeof(fixed) + ngx_strlen(ngx_sf_pg_lanes[lane].options)
+    size = sizeof(fixed) + sizeof(last)
+           + ngx_strlen(ngx_sf_pg_lanes[lane].options)
            + sizeof(" -c statement_timeout= -c lock_timeout=")
            + 2 * NGX_INT_T_LEN + (given ? given->len + 1 : 0);
 
@@ -1131,6 +1136,8 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     if (given) {
         p = ngx_sprintf(p, " %V", given);
     }
+
+    p = ngx_cpymem(p, last, sizeof(last) - 1);
 
     return ngx_sf_pg_conf_push(cf, options, "options", text, p - text);
 }

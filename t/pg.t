@@ -253,9 +253,12 @@ main::conf(dbname => $::A, pool => 'timeout=1234ms heavy_timeout=5678ms '
            . 'write_timeout=4321ms lock_timeout=321ms')
 . main::conf(name => 'named', conninfo =>
              "dbname=$::A user=app application_name=api options='-c "
-             . "statement_timeout=777 -c work_mem=8MB'")
+             . "statement_timeout=777 -c work_mem=8MB "
+             . '-c standard_conforming_strings=off '
+             . "-c sear\\\\\\\\ch_path=public'")
 --- config eval
 main::all(SoftFactory::api(), main::at('named', 'named'),
+    main::statement('own', 'read', 'SELECT current_setting($1)', 'named'),
     map { main::statement($_, $_, 'SELECT current_setting($1)') }
     qw(read heavy write))
 --- check
@@ -282,6 +285,11 @@ for my $lane (sort keys %lane) {
 get("/named$::CAMPAIGN");
 is(sessions('api/read') > 0, 1, 'application_name of the connection string');
 is(sessions('api/heavy'), 1, 'in each lane');
+is(cell('/own?v=work_mem'), '8MB', 'so does what options say');
+is(cell('/own?v=search_path'), $all{search_path},
+   'but not over where names are found');
+is(cell('/own?v=standard_conforming_strings'), 'on',
+   'nor over what a string is');
 
 
 === TEST 3: there are never more backends than configured
