@@ -104,8 +104,9 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
  * operators have exact matches in pg_catalog, which is searched first.
  *
  * xmin says that a row of the catalogue has been written.  VACUUM and ANALYZE
- * write theirs in place; temporary functions are somebody else's, and the
- * triggers of foreign keys change nothing that is read.
+ * write theirs in place; temporary functions and enums are somebody else's,
+ * and whoever may connect may make them; the triggers of foreign keys change
+ * nothing that is read.
  */
 
 #define NGX_SF_LISTEN_ROWS(columns, order, from)                              \
@@ -170,7 +171,11 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
                        "pg_proc WHERE oid >= 16384 AND NOT"                   \
                        " pg_catalog.pg_is_other_temp_schema(pronamespace)")   \
     "," NGX_SF_LISTEN_ROWS("'e', oid, xmin", "oid",                           \
-                           "pg_enum WHERE oid >= 16384")                      \
+                           "pg_enum WHERE oid >= 16384 AND NOT EXISTS"        \
+                           " (SELECT FROM pg_catalog.pg_type t"               \
+                           " WHERE t.oid = enumtypid AND"                     \
+                           " pg_catalog.pg_is_other_temp_schema("             \
+                           "t.typnamespace))")                                \
     "," NGX_SF_LISTEN_ROWS("'m', roleid, member", "roleid, member",           \
                            "pg_auth_members")                                 \
     "," NGX_SF_LISTEN_ROWS("'u', oid, rolsuper, rolbypassrls, rolinherit",    \

@@ -474,8 +474,13 @@ for my $case (
     ['ANALYZE', 'ANALYZE'],
     ['VACUUM ANALYZE', 'VACUUM (ANALYZE) campaigns'],
     ['a temporary table', 'CREATE TEMP TABLE t AS TABLE campaigns'],
-    ['a temporary function', 'CREATE FUNCTION pg_temp.f() RETURNS integer '
-                             . "LANGUAGE sql AS 'SELECT 1'; SELECT pg_sleep(1)"],
+    ['a temporary function', sub {
+        ask("CREATE FUNCTION pg_temp.f() RETURNS integer LANGUAGE sql "
+            . "AS 'SELECT 1'", dbname => $main::DB);
+    }],
+    ['a temporary enum', sub {
+        ask("CREATE TYPE pg_temp.e AS ENUM ('x')", dbname => $main::DB);
+    }],
     ['an index', 'CREATE INDEX sf_i ON campaigns (title)'],
     ['an index, beside others', 'CREATE INDEX CONCURRENTLY sf_j ON campaigns '
                                 . '(category)'],
