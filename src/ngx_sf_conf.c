@@ -464,7 +464,11 @@ ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
 
     file.name = path;
     file.log = cf->log;
-    file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+
+    /* nobody waits for whoever may write to a FIFO, which cannot be read */
+
+    file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+                            NGX_FILE_OPEN, 0);
 
     if (file.fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
@@ -484,7 +488,11 @@ ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
                                "\"%V\" is longer than %d bytes", &path,
                                NGX_SF_CONF_SECRET_MAX - 1);
 
-        } else if (n != NGX_ERROR) {
+        } else if (n == NGX_ERROR) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"%V\" is not a file that can be read", &path);
+
+        } else {
             secret->len = n;
             rv = NGX_CONF_OK;
         }

@@ -28,6 +28,7 @@
 
 #define NGX_SF_PG_FILE_GROUPS  128
 #define NGX_SF_PG_FILE_SIZE    (64 * 1024)    /* bytes of a passfile */
+#define NGX_SF_PG_FILE_MAX     (16 * 1024 * 1024)     /* bytes of any */
 
 
 /* NULL, or why the contents will not do */
@@ -232,6 +233,10 @@ ngx_sf_pg_file_mode(const ngx_sf_pg_file_t *file, const struct stat *st,
 
     if (!S_ISREG(st->st_mode)) {
         return "is not a file";
+    }
+
+    if (st->st_size > NGX_SF_PG_FILE_MAX) {
+        return "is longer than 16 MB, and is read at every connect";
     }
 
     if (uid != 0 && !(mode & S_IROTH)) {

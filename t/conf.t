@@ -1047,6 +1047,16 @@ softfactory_jwt_secret file:DIR/long; # here
 long"
 
 
+=== a FIFO is not waited for
+--- setup
+require POSIX;
+POSIX::mkfifo("$dir/fifo", 0600) or die "fifo: $!";
+--- location
+softfactory_jwt_secret file:DIR/fifo; # here
+--- refused
+fifo" is not a file that can be read
+
+
 === a passfile must be there
 --- upstream
 upstream primary {
@@ -2113,6 +2123,20 @@ upstream primary {
 }
 --- refused
 no.key" holds no key that can be read
+
+
+=== a file that is read at every connect is not endless
+--- setup
+give(write_file("$dir/endless", '', 0600));
+truncate("$dir/endless", 1 << 40) or die "endless: $!";
+--- upstream
+upstream primary {
+    server 127.0.0.1:5432;
+    softfactory_pg "dbname=softfactory user=app sslmode=require
+                    sslkey=DIR/endless";
+}
+--- refused
+endless" is longer than 16 MB
 
 
 === a key with a password needs it
