@@ -410,6 +410,12 @@ def resumed(port):
     """Whether a second connection goes on with the first one's session."""
     context, first = handshake(port, version=ssl.TLSVersion.TLSv1_2)
     session = first.session
+
+    # the server keeps it once its last word of the handshake is out: who gets
+    # an answer knows that
+
+    first.sendall(b"GET /softfactory/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    first.recv(1)
     first.close()
     plain = socket.create_connection(("127.0.0.1", port), 20)
     with context.wrap_socket(plain, session=session) as second:
