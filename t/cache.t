@@ -2120,7 +2120,7 @@ my @paths = map { "$::CAMPAIGN?per_page=$_" } 20 .. 35;
 my @made = map { my $path = $_; my $time = time; get($path); $time } @paths;
 
 sleep $made[0] + 8.5 - time;
-is(x(get($_)), '200 HIT', 'all are there, before the last tenth') for @paths;
+is(x(get($_)), '200 HIT', "$_ is there before its last tenth") for @paths;
 
 my (%age, @wrong);
 my $totals = executed {
