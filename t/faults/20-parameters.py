@@ -16,11 +16,12 @@ MAX = 9223372036854775807
 # (path, status): wrong whatever the database says
 
 WRONG = [
-    # ids: digits only, beyond integer there is no such row
-    (A + "/2147483648", 404), (A + "/99999999999999999999", 404),
+    # ids: digits only, beyond bigint there is no such row
+    (A + "/9223372036854775808", 404), (A + "/99999999999999999999", 404),
     (A + "/" + "9" * 4000, 404), (A + "/-1", 404), (A + "/abc", 404),
     (A + "/1.5", 404), (A + "/%ff", 404), (A + "/", 404), (A + "/1/", 404),
-    (A + "/2147483648/applications", 404), (L + "/2147483648", 404),
+    (A + "/9223372036854775808/applications", 404),
+    (L + "/9223372036854775808", 404),
     # pages
     (A + "?page=0", 404), (A + "?page=-1", 404),
     (A + "?page=-9223372036854775808", 404),

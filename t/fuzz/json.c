@@ -264,13 +264,41 @@ fuzz_check_cut(const fuzz_cell_t *cell, const json_t *value)
 }
 
 
+/* whether it is one without end, which has to be the last or the first one */
+
+static ngx_uint_t
+fuzz_check_endless(const fuzz_cell_t *cell, const json_t *value,
+    const char *last, const char *first)
+{
+    ngx_uint_t  negative;
+
+    negative = cell->len && cell->text[0] == '-';
+
+    if (cell->len != sizeof("infinity") - 1 + negative
+        || ngx_memcmp(cell->text + negative, "infinity", 8) != 0)
+    {
+        return 0;
+    }
+
+    fuzz_require(json_is_string(value)
+                 && ngx_strcmp(json_string_value(value),
+                               negative ? first : last) == 0,
+                 "without end");
+
+    return 1;
+}
+
+
 static void
 fuzz_check_time(const fuzz_cell_t *cell, const json_t *value)
 {
     size_t       len;
     const char  *text;
 
-    if (json_is_null(value)) {
+    if (json_is_null(value)
+        || fuzz_check_endless(cell, value, "9999-12-31T23:59:59.999999",
+                              "0001-01-01T00:00:00"))
+    {
         return;
     }
 
@@ -297,7 +325,9 @@ fuzz_check_time(const fuzz_cell_t *cell, const json_t *value)
 static void
 fuzz_check_date(const fuzz_cell_t *cell, const json_t *value)
 {
-    if (json_is_null(value)) {
+    if (json_is_null(value)
+        || fuzz_check_endless(cell, value, "9999-12-31", "0001-01-01"))
+    {
         return;
     }
 
