@@ -456,7 +456,7 @@ wait_until { counts('waits') == 4 } 'another one waits';
 $lock->release;
 is(told($_->finish), '200 MISS of 3', 'both are answered')
     for $leader, $again;
-is(counts('pins', 'fills_under_way'), '0 0', 'nothing is left');
+wait_until { counts('pins', 'fills_under_way') eq '0 0' } 'nothing is left';
 
 
 === TEST 5: who comes after a change never gets what was read before it
@@ -502,7 +502,7 @@ for ([$a, $a, $b, 'in one worker'], [$a, $b, $a, 'in the other worker']) {
         for $a, $b;
 }
 
-is(counts('fills_under_way', 'pins'), '0 0', 'nothing is left');
+wait_until { counts('fills_under_way', 'pins') eq '0 0' } 'nothing is left';
 
 # a purge is a change
 
@@ -652,7 +652,7 @@ listened();
 fetch("$::CAMPAIGN/1", port => $::PORT);
 is(told(fetch("$::CAMPAIGN/1", port => $::PORT)), '200 HIT of 1',
    'all is well');
-is(counts('fills_under_way', 'pins'), '0 0', 'nothing is left');
+wait_until { counts('fills_under_way', 'pins') eq '0 0' } 'nothing is left';
 
 # one that waits for another
 
