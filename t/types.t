@@ -222,7 +222,7 @@ for my $case (@cases) {
         is(get('/api/review/listings')->{status}, 200, 'others are there');
     });
 
-    wait_until { get($path)->{status} == 200 } 'it is answered again';
+    wait_until { get($path)->{status} == 200 } 'it is answered again', 5;
 }
 
 # nobody can pass: nobody is told that he is unknown
@@ -240,7 +240,7 @@ altered('users', 'is_active', "text", sub {
 wait_until {
     get('/api/review/my-applications', token => jwt(user_id => 1))->{status}
     == 200;
-} 'users are known again';
+} 'users are known again', 5;
 
 is(log_count(qr/connection lost|does not match/), 0, 'connections stay');
 --- no_error_log
