@@ -310,6 +310,7 @@ struct ngx_sf_pg_server_s {
     ngx_event_t                 resolve;
     ngx_event_t                 retry;    /* at retry_at */
     unsigned                    backoff:1;  /* until retry_at */
+    unsigned                    pooler:1;   /* it has been one, once */
 };
 
 
@@ -388,8 +389,12 @@ ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool);
 
-/* statements that a connection of a lane takes at a time */
-ngx_uint_t ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane);
+/* statements that a connection of a lane to this server takes at a time */
+ngx_uint_t ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server);
+
+/* how many statements more a connection can be given now */
+ngx_uint_t ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc);
 
 /* a clock for durations, in microseconds: nginx's own stands still in a turn */
 uint64_t ngx_sf_pg_now(void);
@@ -436,6 +441,14 @@ void ngx_sf_pg_server_connected(ngx_sf_pg_server_t *server);
  * wait for the next attempt: a connect that is cut off is no outage yet.
  */
 ngx_uint_t ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool);
+
+/*
+ * It is a pooler: its connections are given a statement at a time.  pgbouncer
+ * takes a session back at a ReadyForQuery although it has sent it the first
+ * messages of the next unit already, and who is lent it next gets the answer
+ * (pgbouncer, issue 759).
+ */
+void ngx_sf_pg_server_pooler(ngx_sf_pg_server_t *server);
 
 /* it takes no writes any more: its connections are drained */
 void ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server);

@@ -29,6 +29,10 @@
 
 #define NGX_SF_PG_SERVER_VERSION  140000
 
+/* the highest process id that Linux gives; other systems' are below it too */
+
+#define NGX_SF_PG_PID_MAX         4194304
+
 
 typedef struct {
     ngx_uint_t                  level;
@@ -43,6 +47,7 @@ static void ngx_sf_pg_conn_failed(ngx_sf_pg_conn_t *pgc,
 static void ngx_sf_pg_conn_connect_handler(ngx_event_t *ev);
 static void ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc);
 static ngx_int_t ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc);
+static ngx_uint_t ngx_sf_pg_conn_is_pooled(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_conn_timer_handler(ngx_event_t *ev);
 static void ngx_sf_pg_conn_notice(void *arg, const PGresult *res);
 static void ngx_sf_pg_conn_read_handler(ngx_event_t *rev);
@@ -242,6 +247,10 @@ ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc)
 
     ngx_sf_pg_server_connected(pgc->server);
 
+    if (!pgc->server->pooler && ngx_sf_pg_conn_is_pooled(pgc)) {
+        ngx_sf_pg_server_pooler(pgc->server);
+    }
+
     c->read->handler = ngx_sf_pg_conn_read_handler;
     c->write->handler = ngx_sf_pg_conn_write_handler;
     c->idle = 1;
@@ -286,6 +295,32 @@ ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc)
     }
 
     return NGX_OK;
+}
+
+
+/*
+ * Whether a pooler stands between, by what it cannot keep from us: the process
+ * that it gives for a cancel is a number of its own making, and a session that
+ * it lends has not started with our options.  Either is enough, and one
+ * connection that shows it stands for all to its server.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_conn_is_pooled(ngx_sf_pg_conn_t *pgc)
+{
+    int          pid;
+    const char  *value;
+
+    pid = PQbackendPID(pgc->pg);
+
+    if (pid <= 0 || pid > NGX_SF_PG_PID_MAX) {
+        return 1;
+    }
+
+    value = PQparameterStatus(pgc->pg, "default_transaction_read_only");
+
+    return pgc->lane->kind != NGX_SF_PG_WRITE
+           && (value == NULL || ngx_strcmp(value, "on") != 0);
 }
 
 

@@ -168,7 +168,7 @@ ngx_sf_pg_conn_init(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
      * itself, a Sync after.
      */
 
-    pgc->nfifo = 4 * (ngx_sf_pg_lane_depth(lane) + 1);
+    pgc->nfifo = 4 * (ngx_sf_pg_lane_depth(lane, server) + 1);
 
     pgc->fifo = ngx_pcalloc(cycle->pool,
                             pgc->nfifo * sizeof(ngx_sf_pg_slot_t));
@@ -531,13 +531,11 @@ ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane)
 static ngx_sf_pg_conn_t *
 ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t           depth;
     ngx_queue_t         *q, *next, *head;
     ngx_sf_pg_conn_t    *pgc, *best;
     ngx_sf_pg_server_t  *server;
 
     best = NULL;
-    depth = ngx_sf_pg_lane_depth(lane);
     server = ngx_sf_pg_server_balance(lane);
     head = &lane->conns[NGX_SF_PG_CONN_READY];
 
@@ -553,9 +551,7 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
             continue;
         }
 
-        if (pgc->server != server || pgc->outstanding >= depth
-            || (ngx_sf_pg_exclusive(lane) && pgc->count))
-        {
+        if (pgc->server != server || ngx_sf_pg_conn_room(pgc) == 0) {
             continue;
         }
 
@@ -568,12 +564,29 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
 }
 
 
-/* an exclusive statement has its connection for itself until its Sync */
+ngx_uint_t
+ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server)
+{
+    return ngx_sf_pg_exclusive(lane) || server->pooler
+           ? 1 : lane->pool->conf->depth;
+}
+
+
+/* a statement at a time is one until the answer to its Sync is here */
 
 ngx_uint_t
-ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane)
+ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
 {
-    return ngx_sf_pg_exclusive(lane) ? 1 : lane->pool->conf->depth;
+    ngx_uint_t  depth;
+
+    depth = ngx_sf_pg_lane_depth(pgc->lane, pgc->server);
+
+    if (depth == 1) {
+        return pgc->count == 0;
+    }
+
+    return depth - ngx_min(pgc->outstanding, depth);
 }
 
 
@@ -582,18 +595,17 @@ ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane)
 static ngx_uint_t
 ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t         n, depth;
+    ngx_uint_t         n;
     ngx_queue_t       *q, *head;
     ngx_sf_pg_conn_t  *pgc;
 
     n = 0;
-    depth = ngx_sf_pg_lane_depth(lane);
     head = &lane->conns[NGX_SF_PG_CONN_READY];
 
     for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-        n += depth - ngx_min(pgc->outstanding, depth);
+        n += ngx_sf_pg_conn_room(pgc);
     }
 
     return n;

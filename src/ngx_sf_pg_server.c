@@ -32,7 +32,7 @@
 static ngx_uint_t ngx_sf_pg_server_usable(ngx_sf_pg_server_t *server);
 static ngx_uint_t ngx_sf_pg_server_connections(ngx_sf_pg_server_t *server);
 static ngx_uint_t ngx_sf_pg_server_in_lane(ngx_sf_pg_server_t *server,
-    ngx_sf_pg_lane_t *lane, ngx_sf_pg_conn_state_e state, ngx_uint_t depth);
+    ngx_sf_pg_lane_t *lane, ngx_sf_pg_conn_state_e state, ngx_uint_t room);
 static ngx_sf_pg_server_t *ngx_sf_pg_server_elect(ngx_sf_pg_pool_t *pool);
 static void ngx_sf_pg_server_retry_handler(ngx_event_t *ev);
 static void ngx_sf_pg_server_resolve_handler(ngx_event_t *ev);
@@ -154,7 +154,7 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
 
         main |= !server->conf->backup;
 
-        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_CLOSED, 1))
+        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_CLOSED, 0))
         {
             continue;
         }
@@ -231,13 +231,10 @@ ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
             break;
         }
 
-        main |= ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
-                                         NGX_MAX_INT_T_VALUE)
+        main |= ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY, 0)
                 && !server->conf->backup;
 
-        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
-                                      pool->conf->depth))
-        {
+        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY, 1)) {
             continue;
         }
 
@@ -283,21 +280,20 @@ ngx_sf_pg_server_connections(ngx_sf_pg_server_t *server)
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
         n += ngx_sf_pg_server_in_lane(server, &server->pool->lanes[kind],
-                                      NGX_SF_PG_CONN_CONNECTING, 1)
+                                      NGX_SF_PG_CONN_CONNECTING, 0)
              + ngx_sf_pg_server_in_lane(server, &server->pool->lanes[kind],
-                                        NGX_SF_PG_CONN_READY,
-                                        NGX_MAX_INT_T_VALUE);
+                                        NGX_SF_PG_CONN_READY, 0);
     }
 
     return n;
 }
 
 
-/* connections of a lane to a server, in a state, with fewer than depth sent */
+/* connections of a lane to a server, in a state; room: that can take more */
 
 static ngx_uint_t
 ngx_sf_pg_server_in_lane(ngx_sf_pg_server_t *server, ngx_sf_pg_lane_t *lane,
-    ngx_sf_pg_conn_state_e state, ngx_uint_t depth)
+    ngx_sf_pg_conn_state_e state, ngx_uint_t room)
 {
     ngx_uint_t         n;
     ngx_queue_t       *q, *head;
@@ -309,7 +305,7 @@ ngx_sf_pg_server_in_lane(ngx_sf_pg_server_t *server, ngx_sf_pg_lane_t *lane,
     for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-        if (pgc->server == server && pgc->outstanding < depth) {
+        if (pgc->server == server && (!room || ngx_sf_pg_conn_room(pgc))) {
             n++;
         }
     }
@@ -412,6 +408,18 @@ ngx_sf_pg_server_connected(ngx_sf_pg_server_t *server)
 
     server->fails = 0;
     server->backoff = 0;
+}
+
+
+void
+ngx_sf_pg_server_pooler(ngx_sf_pg_server_t *server)
+{
+    server->pooler = 1;
+
+    ngx_log_error(NGX_LOG_NOTICE, server->pool->log, 0,
+                  "softfactory upstream \"%V\": %V is a pooler, its "
+                  "connections are given one statement at a time",
+                  &server->pool->conf->name, &server->conf->name);
 }
 
 

@@ -10,6 +10,7 @@ use warnings;
 use lib 't/lib';
 use Test::Nginx::Socket;
 use SoftFactory;
+use SoftFactory::Gate;
 use SoftFactory::Live;
 
 no_shuffle();
@@ -32,6 +33,13 @@ psql("ALTER ROLE app IN DATABASE $DB SET TimeZone = 'UTC'",
 our %PORT = map {
     $_ => pg_bouncer($_, $DB, pool_mode => $_, default_pool_size => 4)
 } qw(transaction statement);
+
+# the same, but a Sync comes when the answer to the one before is out
+
+our $GATE = SoftFactory::Gate->new(pg_bouncer('late', $DB,
+    pool_mode => 'transaction', default_pool_size => 2));
+$GATE->late;
+$PORT{late} = $GATE->port;
 
 
 # mix(): paths, and by whom they are asked
@@ -269,3 +277,27 @@ my $before = $era->();
 psql("ALTER TABLE campaigns ADD more text", dbname => $::DB);
 wait_until { $era->() > $before } 'statements are of another era';
 pass('statements are of another era');
+
+
+=== TEST 4: a session is not given back with half of what was sent
+--- http_config eval
+main::conf(dbname => $::DB) . main::pooled('late')
+--- config eval
+qq{softfactory_jwt_secret "$SoftFactory::SECRET";\n}
+. "softfactory_token demo_token user=1 products=all;\n"
+. main::at('direct', 'primary') . main::at('late', 'late')
+--- check
+my @mix = mix();
+my @expected = map { said(fetch("/direct$_->[0]", token => $_->[1])) } @mix;
+my ($right, $busy, @wrong) = compare('late', \@expected);
+
+is_deeply(\@wrong, [], 'no answer is wrong');
+is($busy, 0, 'none is refused');
+is($right, $::CLIENTS * $::REQUESTS, 'all are right');
+
+my $said = 'is a pooler, its connections are given one statement at a time';
+
+like(error_log(), qr/upstream "late": 127\.0\.0\.1:\d+ $said/,
+     'the pooler is recognised');
+unlike(error_log(), qr/upstream "primary".*$said/,
+       'and the server is not taken for one');

@@ -4,9 +4,11 @@ package SoftFactory::Gate;
 # said over it is then kept, in the middle of a connection or before it has
 # begun, until it is open again.
 #
-#     my $gate = SoftFactory::Gate->new($path);    # of a Unix socket
+#     my $gate = SoftFactory::Gate->new($path);    # of a Unix socket,
+#                                               # or a port of 127.0.0.1
 #     $gate->shut;              # nothing passes, either way
 #     $gate->hold($text);       # what a client says, from this text on
+#     $gate->late;              # a Sync passes when the one before is answered
 #     $gate->held;              # how many ends have something kept
 #     $gate->open;
 #
@@ -72,6 +74,8 @@ sub shut { $_[0]->tell('shut') }
 
 sub hold { $_[0]->tell("hold $_[1]") }
 
+sub late { $_[0]->tell('late') }
+
 sub held { $_[0]->tell('held') }
 
 
@@ -120,22 +124,27 @@ sub keep {
 
             } elsif ($s == $listen) {
                 my $client = $listen->accept or next;
-                my $server = IO::Socket::UNIX->new(Peer => $path);
+                my $server = $path =~ /^\d+$/
+                    ? IO::Socket::INET->new(PeerAddr => "127.0.0.1:$path")
+                    : IO::Socket::UNIX->new(Peer => $path);
 
                 if (!$server) {
                     close $client;
                     next;
                 }
 
+                my $owed = 0;
+
                 $ends{$client} = { from => $client, to => $server, text => '',
-                                   client => 1 };
-                $ends{$server} = { from => $server, to => $client,
-                                   text => '' };
+                                   owed => \$owed, client => 1 };
+                $ends{$server} = { from => $server, to => $client, text => '',
+                                   owed => \$owed };
                 $select->add($client, $server);
 
             } elsif (my $end = $ends{$s}) {
                 if (sysread $s, $end->{text}, 65536, length $end->{text}) {
                     pass($end, $mode, $word);
+                    pass($ends{$end->{to}}, $mode, $word) if $mode eq 'late';
                     next;
                 }
 
@@ -160,6 +169,7 @@ sub pass {
               || $mode eq 'hold' && $end->{client}
                  && index($end->{text}, $word) >= 0;
 
+    my $kept = $mode eq 'late' ? late_sync($end) : '';
     my $n = 0;
 
     while ($n < length $end->{text}) {
@@ -167,7 +177,30 @@ sub pass {
                        $n) // last;
     }
 
-    $end->{text} = '';
+    $end->{text} = $kept;
+}
+
+
+# late_sync($end): takes from its text what must wait: a Sync, and what is behind
+# it, while the server owes a ReadyForQuery.  The two are looked for anywhere in
+# the text: what is taken for one by mistake is only late
+
+sub late_sync {
+    my ($end) = @_;
+
+    if (!$end->{client}) {
+        my $n = () = $end->{text} =~ /Z\0\0\0\x05[ITE]/g;
+        ${$end->{owed}} -= $n < ${$end->{owed}} ? $n : ${$end->{owed}};
+        return '';
+    }
+
+    while ($end->{text} =~ /S\0\0\0\x04/g) {
+        return substr $end->{text}, $-[0], length $end->{text}, ''
+            if ${$end->{owed}};
+        ${$end->{owed}}++;
+    }
+
+    return '';
 }
 
 
