@@ -4,7 +4,8 @@
 # number, sql, type, table, histogram, advice), the database (pg_*) and shared
 # memory (zone, tag, cache, admit, wake) side by side, requests (the rest); an
 # inner ring does not know an outer one.  The listener and the metrics know
-# both of the middle.  libpq is called where its results are owned.
+# both of the middle.  libpq is called where its results are owned.  The files
+# of the pool call only those before them.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -130,6 +131,31 @@ check() {
 }
 
 
+# the files of the pool, each knows those before it only
+
+POOL='result lane text server pipeline conn notify pool'
+
+ordered() {
+    local name file above=
+
+    for name in $(tac -s ' ' <<< "$POOL "); do
+        file=src/ngx_sf_pg_$name.c
+
+        [ -z "$above" ] || may_not_name "$file" "(?:$above)\s*\("
+        above+=${above:+|}$(defined "$file")
+    done
+}
+
+
+# defined FILE: the functions that it gives to others, as a regex
+
+defined() {
+    code "$1" | perl -0777 -ne '
+        push @f, $2 while /^(?!static)([\w *]+)\n(ngx_sf_\w+)\(/mg;
+        print join "|", @f'
+}
+
+
 # the list of sources in config is the list of files
 
 listed() {
@@ -151,6 +177,7 @@ listed() {
 
 findings=$(
     listed
+    ordered
     for file in "$NAME.c" src/*.[ch]; do
         check "$file"
     done

@@ -512,7 +512,7 @@ ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
             continue;
         }
 
-        for (k = 0; k < NGX_SF_PG_CLOSE_REASONS; k++) {
+        for (k = NGX_SF_PG_CLOSE_NONE + 1; k < NGX_SF_PG_CLOSE_REASONS; k++) {
             ngx_sf_exposition_line(ex,
                                "%s{upstream=\"%s\",reason=\"%s\"} %uL\n",
                                family->name, name, ngx_sf_pg_conn_close_name(k),

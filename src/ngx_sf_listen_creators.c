@@ -90,7 +90,7 @@ ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res)
     }
 
     name = ngx_sf_pg_result_cell(res, 0, 1);
-    ngx_sf_pg_conn_one_line(line, sizeof(line),
+    ngx_sf_pg_one_line(line, sizeof(line),
                             name.len ? (char *) name.data : "");
 
     ngx_log_error(NGX_LOG_WARN, l->log, 0,

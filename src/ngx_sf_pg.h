@@ -30,6 +30,7 @@ typedef struct ngx_sf_pg_lane_s    ngx_sf_pg_lane_t;
 typedef struct ngx_sf_pg_server_s  ngx_sf_pg_server_t;
 typedef struct ngx_sf_pg_conn_s    ngx_sf_pg_conn_t;
 typedef struct ngx_sf_pg_query_s   ngx_sf_pg_query_t;
+typedef struct ngx_sf_pg_slot_s    ngx_sf_pg_slot_t;
 typedef struct ngx_sf_pg_subscriber_s  ngx_sf_pg_subscriber_t;
 
 
@@ -208,7 +209,8 @@ typedef enum {
 /* why a connection is closed; text and log level of each in .c */
 
 typedef enum {
-    NGX_SF_PG_CLOSE_EXIT = 0,   /* the worker exits: nobody is answered */
+    NGX_SF_PG_CLOSE_NONE = 0,   /* it stays */
+    NGX_SF_PG_CLOSE_EXIT,       /* the worker exits: nobody is answered */
     NGX_SF_PG_CLOSE_RETIRED,
     NGX_SF_PG_CLOSE_CONNECT,
     NGX_SF_PG_CLOSE_CONNECT_TIMEOUT,
@@ -241,7 +243,7 @@ typedef struct {
 
 /* what the server owes us next: an entry of a connection's FIFO */
 
-typedef struct {
+struct ngx_sf_pg_slot_s {
     ngx_sf_pg_slot_e            kind;
     ngx_sf_pg_statement_t      *statement;
     ngx_sf_pg_query_t          *query;    /* NULL: drained and dropped */
@@ -250,7 +252,9 @@ typedef struct {
     uint32_t                    prepared; /* version of the text that it ran
                                              by name, 0: it had none */
     ngx_sf_pg_outcome_e         prepare;  /* of its own prepare, if it failed */
-} ngx_sf_pg_slot_t;
+    ngx_sf_pg_slot_t           *execute;  /* PREPARE: what it is for */
+    ngx_sf_pg_slot_t           *sync;     /* that ends its unit, once sent */
+};
 
 
 #define NGX_SF_PG_FAREWELL  256           /* bytes, with NUL */
@@ -266,6 +270,8 @@ struct ngx_sf_pg_conn_s {
     ngx_str_t                   addr;     /* numeric, of this attempt */
     u_char                      addr_text[NGX_SOCKADDR_STRLEN + 1];
     ngx_event_t                 timer;    /* connect, then head of the FIFO */
+    ngx_event_t                 close;    /* posted: it is leaving */
+    ngx_sf_pg_close_e           leaving;  /* why it will be closed */
     ngx_msec_t                  expires;  /* lifetime, ngx_current_msec */
 
     ngx_sf_pg_slot_t           *fifo;     /* ring of nfifo slots */
@@ -273,6 +279,7 @@ struct ngx_sf_pg_conn_s {
     ngx_uint_t                  head;
     ngx_uint_t                  count;
     ngx_uint_t                  outstanding;  /* EXECUTE slots in the FIFO */
+    ngx_uint_t                  unit;     /* slots since the last Sync */
     uint32_t                   *prepared; /* by statement id: version of the
                                              text that is thought to be known
                                              there by its name, 0: none */
@@ -280,11 +287,21 @@ struct ngx_sf_pg_conn_s {
     u_char                      farewell[NGX_SF_PG_FAREWELL];
                                           /* why the server ends it, a line */
 
-    unsigned                    unsynced:1; /* statements sent since a Sync */
     unsigned                    answered:1; /* head has had its result */
     unsigned                    overdue:1;  /* what is expired was answered */
     unsigned                    proved:1;   /* it has executed something */
 };
+
+
+/* whom a connection tells what a server says on its own, and its end */
+
+typedef struct {
+    void                      (*notified)(ngx_sf_pg_conn_t *pgc,
+                                          const PGnotify *notify);
+    void                      (*closed)(ngx_sf_pg_conn_t *pgc,
+                                        ngx_sf_pg_close_e reason);
+    void                      (*exiting)(ngx_sf_pg_conn_t *pgc);
+} ngx_sf_pg_tell_t;
 
 
 struct ngx_sf_pg_lane_s {
@@ -295,6 +312,7 @@ struct ngx_sf_pg_lane_s {
     ngx_queue_t                 waiting;  /* of ngx_sf_pg_query_t */
     ngx_uint_t                  nwaiting;
     ngx_event_t                 timer;    /* wait of the first one waiting */
+    const ngx_sf_pg_tell_t     *tell;     /* of the listen lane, else NULL */
 };
 
 
@@ -330,11 +348,8 @@ struct ngx_sf_pg_pool_s {
     ngx_sf_pg_lane_t            lanes[NGX_SF_PG_LANES];
     ngx_queue_t                 subscribers;  /* of the listen lane */
     ngx_event_t                 dispatch; /* posted, once a turn */
-    ngx_sf_pg_query_t          *sending;  /* neither waiting nor in a FIFO */
     ngx_msec_t                  log_at;   /* next line of log allowed */
     ngx_uint_t                  log_skipped;
-    ngx_sf_pg_close_e           hang_up;  /* why the listen lane's connections
-                                             are closed in this turn, 0: not */
     ngx_uint_t                  closed[NGX_SF_PG_CLOSE_REASONS];
                                           /* connections, since the start */
 };
@@ -389,6 +404,11 @@ ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool);
 
+/* --- ngx_sf_pg_lane.c: the lists that queries and connections stand in --- */
+
+void ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
+    ngx_uint_t kind);
+
 /* statements that a connection of a lane to this server takes at a time */
 ngx_uint_t ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_server_t *server);
@@ -396,18 +416,43 @@ ngx_uint_t ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
 /* how many statements more a connection can be given now */
 ngx_uint_t ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc);
 
-/* a clock for durations, in microseconds: nginx's own stands still in a turn */
-uint64_t ngx_sf_pg_now(void);
+/* how many all the ready connections of a lane can be given */
+ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
 
-/* for ngx_sf_pg_conn.c and ngx_sf_pg_server.c */
+/* moves it to the list of the state: the only function that does */
 void ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_conn_state_e state);
-void ngx_sf_pg_pool_post_dispatch(ngx_sf_pg_pool_t *pool);
-void ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q);
-void ngx_sf_pg_pool_resend(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q,
-    ngx_sf_pg_close_e reason);
+
+/*
+ * It is closed for this reason, not from inside this call, and takes no more
+ * statements.  Queries in the FIFO go back to the pool then.
+ */
+void ngx_sf_pg_conn_leave(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
+
+/* takes no more statements, and leaves when the last result is in */
+void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
+
+/* starts or ends the interest in an event; NGX_ERROR has been logged */
+ngx_int_t ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event,
+    ngx_uint_t on);
+
+/* puts a query in the list of those that wait, takes it out */
+void ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
+void ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q);
+
+/*
+ * A query that was sent waits again.  The second counts how often, by the
+ * reason for which its connection goes, and finishes it when it is enough.
+ */
+void ngx_sf_pg_query_requeue(ngx_sf_pg_query_t *q);
+void ngx_sf_pg_query_resend(ngx_sf_pg_query_t *q, ngx_sf_pg_close_e reason);
+
+/* calls the handler: the query is its owner's again */
 void ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     PGresult *res);
+
+/* the pool looks in this turn what it can send */
+void ngx_sf_pg_pool_post_dispatch(ngx_sf_pg_pool_t *pool);
 
 /*
  * Log of the pool, at most a line a second and worker; text from the server
@@ -415,6 +460,12 @@ void ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
  */
 void ngx_sf_pg_log(ngx_sf_pg_pool_t *pool, ngx_uint_t level,
     const ngx_str_t *subject, const char *what, const char *err);
+
+/* copies text to buf without its line ends; buf ends with NUL */
+void ngx_sf_pg_one_line(u_char *buf, size_t size, const char *text);
+
+/* a clock for durations, in microseconds: nginx's own stands still in a turn */
+uint64_t ngx_sf_pg_now(void);
 
 
 /* --- ngx_sf_pg_server.c: where a pool may connect to --- */
@@ -450,6 +501,9 @@ ngx_uint_t ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool);
  */
 void ngx_sf_pg_server_pooler(ngx_sf_pg_server_t *server);
 
+/* whether the server said last that it is in recovery */
+ngx_uint_t ngx_sf_pg_server_is_standby(const ngx_sf_pg_conn_t *pgc);
+
 /* it takes no writes any more: its connections are drained */
 void ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server);
 
@@ -461,17 +515,18 @@ const ngx_str_t *ngx_sf_pg_server_name(ngx_sf_pg_pool_t *pool,
     uint32_t hash);
 
 
-/* --- ngx_sf_pg_conn.c: one libpq connection and its pipeline --- */
+/* --- ngx_sf_pg_conn.c: one libpq connection --- */
+
+/* once, of a slot for one */
+void ngx_sf_pg_conn_init(ngx_sf_pg_conn_t *pgc);
 
 /* starts to connect; on failure the server has been told */
 void ngx_sf_pg_conn_open(ngx_sf_pg_conn_t *pgc);
 
-/* takes no more statements; closed when the last result is in */
-void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
-
 /*
- * The only exit.  Queries in the FIFO go back to the pool: reads are sent
- * again, writes end with an unknown outcome.
+ * The only exit, for itself and for the end of the worker; all others say
+ * ngx_sf_pg_conn_leave().  Queries in the FIFO go back to the pool: reads are
+ * sent again, writes end with an unknown outcome.
  */
 void ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason);
 
@@ -481,16 +536,6 @@ ngx_uint_t ngx_sf_pg_conn_library(void);
 
 /* a word for the reason of a close, for metrics */
 const char *ngx_sf_pg_conn_close_name(ngx_sf_pg_close_e reason);
-
-/* whether the server said last that it is in recovery */
-ngx_uint_t ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc);
-
-/* starts or ends the interest in an event; NGX_ERROR has been logged */
-ngx_int_t ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event,
-    ngx_uint_t on);
-
-/* copies text to buf without its line ends; buf ends with NUL */
-void ngx_sf_pg_conn_one_line(u_char *buf, size_t size, const char *text);
 
 
 /* --- ngx_sf_pg_text.c: what is sent for a statement --- */
@@ -521,30 +566,33 @@ ngx_int_t ngx_sf_pg_text_judge(ngx_sf_pg_pool_t *pool,
 /* --- ngx_sf_pg_pipeline.c: statements out, results back --- */
 
 /*
- * Appends a query (and its prepare at first use) to the pipeline.  NGX_ERROR:
- * the connection has been closed and the query is still the caller's.
+ * All of these return why the connection has to go, NGX_SF_PG_CLOSE_NONE if it
+ * has not.
  */
-ngx_int_t ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc,
+
+/*
+ * Appends a query (and its prepare at first use) to the pipeline.  It is in
+ * the FIFO when q->conn is set, whatever is returned; else still the caller's.
+ */
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_query_t *q);
 
 /* ends the unit of statements sent since the last Sync and flushes */
-void ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc);
-
-/* the next two return NGX_ERROR when they have closed the connection */
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc);
 
 /* sends what libpq holds, and watches for room while it holds more */
-ngx_int_t ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
 
 /*
  * The head of the FIFO has had its time.  A statement alone in its unit means
- * a silent server, and the connection is closed; the answers of others may
- * lie behind slower ones, so the server gets the same time once more, but the
+ * a silent server, and the connection goes; the answers of others may lie
+ * behind slower ones, so the server gets the same time once more, but the
  * queries that have waited too long are told so now.
  */
-void ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 
 /* takes all results that have arrived, and answers their queries */
-ngx_int_t ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc);
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc);
 
 /* empties the FIFO of a connection that has been closed for reason */
 void ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc,
@@ -577,6 +625,9 @@ struct ngx_sf_pg_subscriber_s {
     void                      (*exiting)(ngx_sf_pg_subscriber_t *sub);
 };
 
+/* of a pool that has its lanes */
+void ngx_sf_pg_notify_init(ngx_sf_pg_pool_t *pool);
+
 /* connections are made for the queries of the lane, not by this */
 void ngx_sf_pg_notify_subscribe(ngx_sf_pg_pool_t *pool,
     ngx_sf_pg_subscriber_t *sub);
@@ -591,15 +642,6 @@ void ngx_sf_pg_notify_unsubscribe(ngx_sf_pg_pool_t *pool,
  */
 void ngx_sf_pg_notify_hang_up(ngx_sf_pg_pool_t *pool,
     ngx_sf_pg_close_e reason);
-
-/* does it, in the pool's turn */
-void ngx_sf_pg_notify_close(ngx_sf_pg_pool_t *pool);
-
-/* what a connection of any lane tells the subscribers of its own */
-void ngx_sf_pg_notify_take(ngx_sf_pg_conn_t *pgc);
-void ngx_sf_pg_notify_closed(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_close_e reason);
-void ngx_sf_pg_notify_exiting(ngx_sf_pg_conn_t *pgc);
 
 
 /* --- ngx_sf_pg_result.c: what a result says --- */

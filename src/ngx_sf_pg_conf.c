@@ -258,7 +258,7 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     options = PQconninfoParse((char *) value[1].data, &err);
 
     if (options == NULL) {
-        ngx_sf_pg_conn_one_line(line, sizeof(line), err ? err : "no memory");
+        ngx_sf_pg_one_line(line, sizeof(line), err ? err : "no memory");
         PQfreemem(err);
 
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,

@@ -7,6 +7,9 @@
 /*
  * One libpq connection: how it is made, watched and closed.
  *
+ * It closes itself, in one of its events: that of its socket, its timer, or
+ * the one that ngx_sf_pg_conn_leave() posts for all who find that it has to.
+ *
  * Only this file and ngx_sf_pg_pipeline.c do libpq I/O.  Events are level
  * triggered: one PQconsumeInput() does not empty the socket.  libpq may close
  * the socket by itself at any call, so an event is deleted before a call that
@@ -49,14 +52,18 @@ static void ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc);
 static ngx_int_t ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc);
 static ngx_uint_t ngx_sf_pg_conn_is_pooled(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_conn_timer_handler(ngx_event_t *ev);
+static void ngx_sf_pg_conn_close_handler(ngx_event_t *ev);
 static void ngx_sf_pg_conn_notice(void *arg, const PGresult *res);
 static void ngx_sf_pg_conn_read_handler(ngx_event_t *rev);
+static ngx_sf_pg_close_e ngx_sf_pg_conn_asked(ngx_sf_pg_conn_t *pgc);
+static ngx_sf_pg_close_e ngx_sf_pg_conn_read(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_conn_write_handler(ngx_event_t *wev);
 static void ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_conn_release(ngx_sf_pg_conn_t *pgc);
 
 
 static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
+    /* NONE */            { NGX_LOG_INFO, "none", NULL },
     /* EXIT */            { NGX_LOG_INFO, "exit", NULL },
     /* RETIRED */         { NGX_LOG_INFO, "retired", NULL },
     /* CONNECT */         { NGX_LOG_ERR,  "connect", "connect failed" },
@@ -80,21 +87,32 @@ static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
 
 
 void
+ngx_sf_pg_conn_init(ngx_sf_pg_conn_t *pgc)
+{
+    pgc->timer.handler = ngx_sf_pg_conn_timer_handler;
+    pgc->timer.data = pgc;
+    pgc->timer.log = pgc->lane->pool->log;
+
+    pgc->close.handler = ngx_sf_pg_conn_close_handler;
+    pgc->close.data = pgc;
+    pgc->close.log = pgc->lane->pool->log;
+}
+
+
+void
 ngx_sf_pg_conn_open(ngx_sf_pg_conn_t *pgc)
 {
     ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_CONNECTING);
 
     if (ngx_sf_pg_conn_start(pgc) != NGX_OK) {
-        ngx_sf_pg_conn_failed(pgc, pgc->pg && PQsocket(pgc->pg) >= 0
-                                   && pgc->c == NULL
-                                   ? NGX_SF_PG_CLOSE_NO_SLOT
-                                   : NGX_SF_PG_CLOSE_CONNECT);
+        ngx_sf_pg_server_failed(pgc->server);
+        ngx_sf_pg_conn_leave(pgc, pgc->pg && PQsocket(pgc->pg) >= 0
+                                  && pgc->c == NULL
+                                  ? NGX_SF_PG_CLOSE_NO_SLOT
+                                  : NGX_SF_PG_CLOSE_CONNECT);
         return;
     }
 
-    pgc->timer.handler = ngx_sf_pg_conn_timer_handler;
-    pgc->timer.data = pgc;
-    pgc->timer.log = pgc->lane->pool->log;
     pgc->timer.cancelable = 1;
 
     ngx_add_timer(&pgc->timer, pgc->lane->pool->conf->connect_timeout);
@@ -189,6 +207,11 @@ ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
 
     c = ev->data;
     pgc = c->data;
+
+    if (pgc->leaving) {
+        ngx_sf_pg_conn_close(pgc, pgc->leaving);
+        return;
+    }
 
     if (ngx_sf_pg_conn_watch(c->read, NGX_READ_EVENT, 0) != NGX_OK
         || ngx_sf_pg_conn_watch(c->write, NGX_WRITE_EVENT, 0) != NGX_OK)
@@ -289,7 +312,7 @@ ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc)
         return NGX_ERROR;
     }
 
-    if (pgc->lane->pool->conf->primary && ngx_sf_pg_conn_is_standby(pgc)) {
+    if (pgc->lane->pool->conf->primary && ngx_sf_pg_server_is_standby(pgc)) {
         ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_STANDBY);
         return NGX_ERROR;
     }
@@ -324,21 +347,11 @@ ngx_sf_pg_conn_is_pooled(ngx_sf_pg_conn_t *pgc)
 }
 
 
-ngx_uint_t
-ngx_sf_pg_conn_is_standby(ngx_sf_pg_conn_t *pgc)
-{
-    const char  *value;
-
-    value = PQparameterStatus(pgc->pg, "in_hot_standby");
-
-    return value && ngx_strcmp(value, "on") == 0;
-}
-
-
 static void
 ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
 {
-    ngx_sf_pg_conn_t  *pgc;
+    ngx_sf_pg_conn_t   *pgc;
+    ngx_sf_pg_close_e   reason;
 
     pgc = ev->data;
 
@@ -347,7 +360,22 @@ ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    ngx_sf_pg_pipeline_overdue(pgc);
+    reason = ngx_sf_pg_pipeline_overdue(pgc);
+
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
+        ngx_sf_pg_conn_close(pgc, reason);
+    }
+}
+
+
+static void
+ngx_sf_pg_conn_close_handler(ngx_event_t *ev)
+{
+    ngx_sf_pg_conn_t  *pgc;
+
+    pgc = ev->data;
+
+    ngx_sf_pg_conn_close(pgc, pgc->leaving);
 }
 
 
@@ -371,12 +399,12 @@ ngx_sf_pg_conn_notice(void *arg, const PGresult *res)
     if (severity && (ngx_strcmp(severity, "FATAL") == 0
                      || ngx_strcmp(severity, "PANIC") == 0))
     {
-        ngx_sf_pg_conn_one_line(pgc->farewell, NGX_SF_PG_FAREWELL,
+        ngx_sf_pg_one_line(pgc->farewell, NGX_SF_PG_FAREWELL,
                                 PQresultErrorMessage(res));
         return;
     }
 
-    ngx_sf_pg_conn_one_line(line, sizeof(line), PQresultErrorMessage(res));
+    ngx_sf_pg_one_line(line, sizeof(line), PQresultErrorMessage(res));
 
     ngx_log_error(NGX_LOG_INFO, pool->log, 0,
                   "softfactory upstream \"%V\": %s", &pool->conf->name, line);
@@ -386,48 +414,22 @@ ngx_sf_pg_conn_notice(void *arg, const PGresult *res)
 static void
 ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 {
-    SSL               *ssl;
-    ngx_connection_t  *c;
-    ngx_sf_pg_conn_t  *pgc;
+    SSL                *ssl;
+    ngx_connection_t   *c;
+    ngx_sf_pg_conn_t   *pgc;
+    ngx_sf_pg_close_e   reason;
 
     c = rev->data;
     pgc = c->data;
 
-    /* worker_shutdown_timeout is over: clients are closed the same way */
+    reason = ngx_sf_pg_conn_asked(pgc);
 
-    if (c->close && c->error) {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_EXIT);
-        return;
+    if (reason == NGX_SF_PG_CLOSE_NONE) {
+        reason = ngx_sf_pg_conn_read(pgc);
     }
 
-    /* nginx closes idle connections of a worker that is shutting down */
-
-    if (c->close && pgc->lane->kind == NGX_SF_PG_LISTEN) {
-        c->close = 0;
-        ngx_sf_pg_notify_exiting(pgc);
-
-    } else if (c->close && pgc->count == 0) {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_RETIRED);
-        return;
-    }
-
-    if (PQconsumeInput(pgc->pg) != 1) {
-
-        /* what came before the end is still good, a farewell too */
-
-        if (ngx_sf_pg_pipeline_results(pgc) == NGX_OK) {
-            (void) PQisBusy(pgc->pg);
-            ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
-        }
-
-        return;
-    }
-
-    if (ngx_sf_pg_pipeline_results(pgc) != NGX_OK) {
-        return;
-    }
-
-    if (c->write->active && ngx_sf_pg_pipeline_flush(pgc) != NGX_OK) {
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
+        ngx_sf_pg_conn_close(pgc, reason);
         return;
     }
 
@@ -443,14 +445,75 @@ ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 }
 
 
-static void
-ngx_sf_pg_conn_write_handler(ngx_event_t *wev)
+/* whether nginx, or somebody of the pool, wants the connection closed */
+
+static ngx_sf_pg_close_e
+ngx_sf_pg_conn_asked(ngx_sf_pg_conn_t *pgc)
 {
     ngx_connection_t  *c;
 
-    c = wev->data;
+    c = pgc->c;
 
-    (void) ngx_sf_pg_pipeline_flush(c->data);
+    /* worker_shutdown_timeout is over: clients are closed the same way */
+
+    if (c->close && c->error) {
+        return NGX_SF_PG_CLOSE_EXIT;
+    }
+
+    /* nginx closes idle connections of a worker that is shutting down */
+
+    if (c->close && pgc->lane->tell) {
+        c->close = 0;
+        pgc->lane->tell->exiting(pgc);
+
+    } else if (c->close && pgc->count == 0) {
+        return NGX_SF_PG_CLOSE_RETIRED;
+    }
+
+    return pgc->leaving;
+}
+
+
+/* what came before the end is still good, a farewell too */
+
+static ngx_sf_pg_close_e
+ngx_sf_pg_conn_read(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t         lost;
+    ngx_sf_pg_close_e  reason;
+
+    lost = PQconsumeInput(pgc->pg) != 1;
+    reason = ngx_sf_pg_pipeline_results(pgc);
+
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
+        return reason;
+    }
+
+    if (lost) {
+        (void) PQisBusy(pgc->pg);
+        return NGX_SF_PG_CLOSE_LOST;
+    }
+
+    return pgc->c->write->active ? ngx_sf_pg_pipeline_flush(pgc)
+                                 : NGX_SF_PG_CLOSE_NONE;
+}
+
+
+static void
+ngx_sf_pg_conn_write_handler(ngx_event_t *wev)
+{
+    ngx_connection_t   *c;
+    ngx_sf_pg_conn_t   *pgc;
+    ngx_sf_pg_close_e   reason;
+
+    c = wev->data;
+    pgc = c->data;
+
+    reason = ngx_sf_pg_pipeline_flush(pgc);
+
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
+        ngx_sf_pg_conn_close(pgc, reason);
+    }
 }
 
 
@@ -474,20 +537,6 @@ ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc)
 
 
 void
-ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc)
-{
-    if (pgc->count == 0) {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_RETIRED);
-        return;
-    }
-
-    if (pgc->state == NGX_SF_PG_CONN_READY) {
-        ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
-    }
-}
-
-
-void
 ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 {
     u_char                           line[NGX_MAX_ERROR_STR / 4];
@@ -501,7 +550,7 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pool->closed[reason]++;
 
     if (why->text) {
-        ngx_sf_pg_conn_one_line(line, sizeof(line),
+        ngx_sf_pg_one_line(line, sizeof(line),
                            pgc->farewell[0] ? (char *) pgc->farewell
                            : pgc->pg ? PQerrorMessage(pgc->pg) : "");
         ngx_sf_pg_log(pool, why->level, &pgc->server->conf->name, why->text,
@@ -510,6 +559,10 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
     if (pgc->timer.timer_set) {
         ngx_del_timer(&pgc->timer);
+    }
+
+    if (pgc->close.posted) {
+        ngx_delete_posted_event(&pgc->close);
     }
 
     /* a server that lets us in and dies of the first statement */
@@ -524,7 +577,8 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     ngx_memzero(pgc->prepared, pool->nstatements * sizeof(uint32_t));
     pgc->nprepares = 0;
     pgc->outstanding = 0;
-    pgc->unsynced = 0;
+    pgc->unit = 0;
+    pgc->leaving = NGX_SF_PG_CLOSE_NONE;
     pgc->answered = 0;
     pgc->overdue = 0;
     pgc->proved = 0;
@@ -532,8 +586,8 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
     ngx_sf_pg_pipeline_unwind(pgc, reason);
 
-    if (connected) {
-        ngx_sf_pg_notify_closed(pgc, reason);
+    if (connected && pgc->lane->tell) {
+        pgc->lane->tell->closed(pgc, reason);
     }
 
     if (reason != NGX_SF_PG_CLOSE_EXIT) {
@@ -597,37 +651,4 @@ ngx_sf_pg_conn_release(ngx_sf_pg_conn_t *pgc)
         PQfinish(pgc->pg);
         pgc->pg = NULL;
     }
-}
-
-
-ngx_int_t
-ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t on)
-{
-    if (on == ev->active) {
-        return NGX_OK;
-    }
-
-    return on ? ngx_add_event(ev, event, NGX_LEVEL_EVENT)
-              : ngx_del_event(ev, event, 0);
-}
-
-
-void
-ngx_sf_pg_conn_one_line(u_char *buf, size_t size, const char *text)
-{
-    u_char  *p, *last;
-
-    p = buf;
-    last = buf + size - 1;
-
-    while (*text && p < last) {
-        *p++ = (u_char) *text < ' ' ? ' ' : (u_char) *text;
-        text++;
-    }
-
-    while (p > buf && p[-1] == ' ') {
-        p--;
-    }
-
-    *p = '\0';
 }

@@ -26,6 +26,29 @@
 #include "ngx_sf_pg.h"
 
 
+static void ngx_sf_pg_notify_notified(ngx_sf_pg_conn_t *pgc,
+    const PGnotify *notify);
+static void ngx_sf_pg_notify_closed(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_close_e reason);
+static void ngx_sf_pg_notify_exiting(ngx_sf_pg_conn_t *pgc);
+
+
+static const ngx_sf_pg_tell_t  ngx_sf_pg_notify_tell = {
+    ngx_sf_pg_notify_notified,
+    ngx_sf_pg_notify_closed,
+    ngx_sf_pg_notify_exiting
+};
+
+
+void
+ngx_sf_pg_notify_init(ngx_sf_pg_pool_t *pool)
+{
+    ngx_queue_init(&pool->subscribers);
+
+    pool->lanes[NGX_SF_PG_LISTEN].tell = &ngx_sf_pg_notify_tell;
+}
+
+
 void
 ngx_sf_pg_notify_subscribe(ngx_sf_pg_pool_t *pool,
     ngx_sf_pg_subscriber_t *sub)
@@ -49,29 +72,9 @@ ngx_sf_pg_notify_unsubscribe(ngx_sf_pg_pool_t *pool,
 void
 ngx_sf_pg_notify_hang_up(ngx_sf_pg_pool_t *pool, ngx_sf_pg_close_e reason)
 {
-    pool->hang_up = reason;
-
-    ngx_sf_pg_pool_post_dispatch(pool);
-}
-
-
-/* handlers that are called from here may submit, but nothing connects yet */
-
-void
-ngx_sf_pg_notify_close(ngx_sf_pg_pool_t *pool)
-{
-    ngx_uint_t          state;
-    ngx_queue_t        *head;
-    ngx_sf_pg_conn_t   *pgc;
-    ngx_sf_pg_close_e   reason;
-
-    reason = pool->hang_up;
-
-    if (reason == 0) {
-        return;
-    }
-
-    pool->hang_up = 0;
+    ngx_uint_t         state;
+    ngx_queue_t       *q, *next, *head;
+    ngx_sf_pg_conn_t  *pgc;
 
     for (state = NGX_SF_PG_CONN_CONNECTING;
          state < NGX_SF_PG_CONN_STATES;
@@ -79,56 +82,42 @@ ngx_sf_pg_notify_close(ngx_sf_pg_pool_t *pool)
     {
         head = &pool->lanes[NGX_SF_PG_LISTEN].conns[state];
 
-        while (!ngx_queue_empty(head)) {
-            pgc = ngx_queue_data(ngx_queue_head(head), ngx_sf_pg_conn_t,
-                                 queue);
+        for (q = ngx_queue_head(head); q != head; q = next) {
+            next = ngx_queue_next(q);
+            pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-            if (reason == NGX_SF_PG_CLOSE_STANDBY) {
+            if (reason == NGX_SF_PG_CLOSE_STANDBY && !pgc->leaving) {
                 ngx_sf_pg_server_failed(pgc->server);
             }
 
-            ngx_sf_pg_conn_close(pgc, reason);
+            ngx_sf_pg_conn_leave(pgc, reason);
         }
     }
 }
 
 
-void
-ngx_sf_pg_notify_take(ngx_sf_pg_conn_t *pgc)
+static void
+ngx_sf_pg_notify_notified(ngx_sf_pg_conn_t *pgc, const PGnotify *notify)
 {
-    PGnotify                *notify;
     ngx_queue_t             *q, *next, *head;
     ngx_sf_pg_subscriber_t  *sub;
 
-    if (pgc->lane->kind != NGX_SF_PG_LISTEN) {
-        return;
-    }
-
     head = &pgc->lane->pool->subscribers;
 
-    while ((notify = PQnotifies(pgc->pg)) != NULL) {
+    for (q = ngx_queue_head(head); q != head; q = next) {
+        next = ngx_queue_next(q);
+        sub = ngx_queue_data(q, ngx_sf_pg_subscriber_t, queue);
 
-        for (q = ngx_queue_head(head); q != head; q = next) {
-            next = ngx_queue_next(q);
-            sub = ngx_queue_data(q, ngx_sf_pg_subscriber_t, queue);
-
-            sub->notified(sub, notify->relname, notify->extra);
-        }
-
-        PQfreemem(notify);
+        sub->notified(sub, notify->relname, notify->extra);
     }
 }
 
 
-void
+static void
 ngx_sf_pg_notify_closed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 {
     ngx_queue_t             *q, *next, *head;
     ngx_sf_pg_subscriber_t  *sub;
-
-    if (pgc->lane->kind != NGX_SF_PG_LISTEN) {
-        return;
-    }
 
     head = &pgc->lane->pool->subscribers;
 
@@ -141,7 +130,7 @@ ngx_sf_pg_notify_closed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 }
 
 
-void
+static void
 ngx_sf_pg_notify_exiting(ngx_sf_pg_conn_t *pgc)
 {
     ngx_queue_t             *q, *next, *head;

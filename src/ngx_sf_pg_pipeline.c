@@ -17,6 +17,7 @@
  *                      here is the commit's, followed by NULL and then by
  *                      PIPELINE_SYNC
  *
+ * A unit is what ends with one Sync, and each of its slots knows that Sync.
  * When a statement fails, those after it in its unit are ABORTED: they are
  * read-only, so they are sent again, each by itself.  The statement of an
  * exclusive lane is answered by its Sync: that is the commit of a write, and
@@ -33,6 +34,8 @@
  * right.
  *
  * PQgetResult() is called only when PQisBusy() says that it cannot block.
+ * Nothing here closes a connection: what finds that it cannot go on returns
+ * the reason, NGX_SF_PG_CLOSE_NONE if there is none.
  *
  * (PostgreSQL manual, 34.5 Pipeline Mode.)
  */
@@ -71,24 +74,34 @@
 #define NGX_SF_PG_NO_CHARACTER   0x01
 
 
-static ngx_int_t ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text);
-static ngx_int_t ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_query_t *q, const ngx_sf_pg_text_t *text);
-static ngx_int_t ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc,
+static ngx_sf_pg_text_t *ngx_sf_pg_pipeline_text(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_query_t *q);
-static ngx_int_t ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc,
+static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text);
+static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_query_t *q, const ngx_sf_pg_text_t *text);
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc,
     PGresult *res);
-static ngx_int_t ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc,
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
-static ngx_int_t ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc,
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_on_prepare(
+    ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot, PGresult *res);
+static void ngx_sf_pg_pipeline_not_prepared(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, const ngx_sf_pg_sqlstate_t *row, PGresult *res);
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_on_execute(
+    ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
-static ngx_int_t ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc,
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_on_exclusive(
+    ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot, PGresult *res);
+static void ngx_sf_pg_pipeline_proved(ngx_sf_pg_conn_t *pgc,
+    PGresult *res);
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, PGresult *res);
-static ngx_int_t ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_slot_t *slot, PGresult *res);
-static ngx_int_t ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_slot_t *slot, PGresult *res);
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_error(PGresult *res,
+    const ngx_sf_pg_sqlstate_t **row);
+static void ngx_sf_pg_pipeline_keep_code(ngx_sf_pg_query_t *q,
+    PGresult *res);
 static ngx_sf_pg_action_e ngx_sf_pg_pipeline_forget(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_t *slot, ngx_sf_pg_action_e action, PGresult *res);
 static ngx_uint_t ngx_sf_pg_pipeline_again(ngx_sf_pg_conn_t *pgc,
@@ -101,69 +114,93 @@ static ngx_uint_t ngx_sf_pg_pipeline_replace(u_char *text,
     const u_char *foreign);
 static void ngx_sf_pg_pipeline_clash(ngx_sf_pg_query_t *q,
     ngx_sf_pg_action_e action);
-static void ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_slot_t *slot);
+static void ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_slot_t *slot);
 static void ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_statement_t *statement, const char *what, PGresult *res);
 static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_slot_e kind);
 static void ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc);
+static void ngx_sf_pg_pipeline_take_notifications(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc);
 static ngx_uint_t ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc);
 
 
-ngx_int_t
+ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 {
-    ngx_uint_t         alone, known;
+    ngx_uint_t          alone, known;
+    ngx_sf_pg_text_t   *text;
+    ngx_sf_pg_slot_t   *prepare, *execute;
+    ngx_sf_pg_close_e   reason;
+
+    text = ngx_sf_pg_pipeline_text(pgc, q);
+    known = text == NULL || pgc->prepared[q->statement->id] == text->version;
+
+    alone = !known || q->alone || !pgc->lane->pool->conf->shared_sync
+            || ngx_sf_pg_exclusive(pgc->lane);
+
+    if (alone && pgc->unit) {
+        reason = ngx_sf_pg_pipeline_sync(pgc);
+
+        if (reason != NGX_SF_PG_CLOSE_NONE) {
+            return reason;
+        }
+    }
+
+    prepare = NULL;
+
+    if (!known) {
+        prepare = ngx_sf_pg_pipeline_prepare(pgc, q->statement, text);
+
+        if (prepare == NULL) {
+            return NGX_SF_PG_CLOSE_SEND;
+        }
+    }
+
+    execute = ngx_sf_pg_pipeline_execute(pgc, q, text);
+
+    if (execute == NULL) {
+        return NGX_SF_PG_CLOSE_SEND;
+    }
+
+    if (prepare) {
+        prepare->execute = execute;
+    }
+
+    return alone ? ngx_sf_pg_pipeline_sync(pgc) : NGX_SF_PG_CLOSE_NONE;
+}
+
+
+/* what it is known by or will be, NULL: it goes without a name */
+
+static ngx_sf_pg_text_t *
+ngx_sf_pg_pipeline_text(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
+{
     ngx_sf_pg_text_t  *text;
     ngx_sf_pg_pool_t  *pool;
 
     pool = pgc->lane->pool;
-    text = NULL;
-    known = 1;
 
-    if (pool->conf->prepare && !q->unnamed) {
-        text = ngx_sf_pg_text(pool, q->statement);
-        known = text && pgc->prepared[q->statement->id] == text->version;
-
-        if (!known && pgc->nprepares >= NGX_SF_PG_NAMES) {
-            text = NULL;
-        }
-
-        known |= text == NULL;
+    if (!pool->conf->prepare || q->unnamed) {
+        return NULL;
     }
 
-    alone = !known || q->alone || !pool->conf->shared_sync
-            || ngx_sf_pg_exclusive(pgc->lane);
+    text = ngx_sf_pg_text(pool, q->statement);
 
-    if (alone && pgc->unsynced
-        && ngx_sf_pg_pipeline_put_sync(pgc, NULL) != NGX_OK)
+    if (text
+        && pgc->prepared[q->statement->id] != text->version
+        && pgc->nprepares >= NGX_SF_PG_NAMES)
     {
-        return NGX_ERROR;
+        return NULL;
     }
 
-    if (!known
-        && ngx_sf_pg_pipeline_prepare(pgc, q->statement, text) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (ngx_sf_pg_pipeline_execute(pgc, q, text) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    /* from here on the query is in the FIFO, and closing takes care of it */
-
-    if (alone) {
-        (void) ngx_sf_pg_pipeline_put_sync(pgc, q);
-    }
-
-    return NGX_OK;
+    return text;
 }
 
 
-static ngx_int_t
+/* NULL: it could not be sent */
+
+static ngx_sf_pg_slot_t *
 ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text)
 {
@@ -173,8 +210,7 @@ ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
                       NULL)
         != 1)
     {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
-        return NGX_ERROR;
+        return NULL;
     }
 
     pgc->prepared[statement->id] = text->version;
@@ -183,13 +219,16 @@ ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_PREPARE);
     slot->statement = statement;
 
-    return NGX_OK;
+    return slot;
 }
 
 
-/* text: that is known by its name, or NULL */
+/*
+ * text: that is known by its name, or NULL.  The query is in the FIFO from
+ * here on, unless NULL is returned: then it could not be sent.
+ */
 
-static ngx_int_t
+static ngx_sf_pg_slot_t *
 ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
     const ngx_sf_pg_text_t *text)
 {
@@ -208,8 +247,7 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
     }
 
     if (rc != 1) {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
-        return NGX_ERROR;
+        return NULL;
     }
 
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_EXECUTE);
@@ -221,38 +259,26 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
     q->server = pgc->server->conf->hash;
 
     pgc->outstanding++;
-    pgc->unsynced = 1;
 
-    return NGX_OK;
+    return slot;
 }
 
 
-void
+ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc)
 {
-    (void) ngx_sf_pg_pipeline_put_sync(pgc, NULL);
-}
-
-
-/* q: the query of an exclusive lane, which is answered by this Sync */
-
-static ngx_int_t
-ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
-{
-    ngx_sf_pg_slot_t  *slot;
+    ngx_sf_pg_slot_t  *slot, *sync;
 
     if (PQpipelineSync(pgc->pg) != 1) {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
-        return NGX_ERROR;
+        return NGX_SF_PG_CLOSE_SEND;
     }
 
-    slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_SYNC);
+    sync = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_SYNC);
 
-    if (ngx_sf_pg_exclusive(pgc->lane)) {
-        slot->query = q;
+    for (slot = sync; pgc->unit; pgc->unit--) {
+        slot = slot == pgc->fifo ? &pgc->fifo[pgc->nfifo - 1] : slot - 1;
+        slot->sync = sync;
     }
-
-    pgc->unsynced = 0;
 
     return ngx_sf_pg_pipeline_flush(pgc);
 }
@@ -260,7 +286,7 @@ ngx_sf_pg_pipeline_put_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 
 /* write interest exists only while libpq has bytes that the kernel refused */
 
-ngx_int_t
+ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc)
 {
     int  rc;
@@ -271,23 +297,20 @@ ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc)
         && ngx_sf_pg_conn_watch(pgc->c->write, NGX_WRITE_EVENT, rc == 1)
            == NGX_OK)
     {
-        return NGX_OK;
+        return NGX_SF_PG_CLOSE_NONE;
     }
 
-    ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_SEND);
-
-    return NGX_ERROR;
+    return NGX_SF_PG_CLOSE_SEND;
 }
 
 
-/* NGX_ERROR: the connection has been closed */
-
-ngx_int_t
+ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
 {
-    PGresult  *res;
+    PGresult           *res;
+    ngx_sf_pg_close_e   reason;
 
-    ngx_sf_pg_notify_take(pgc);
+    ngx_sf_pg_pipeline_take_notifications(pgc);
 
     while (pgc->count && !PQisBusy(pgc->pg)) {
 
@@ -295,23 +318,21 @@ ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
 
         /* what libpq has met on its way to this result */
 
-        ngx_sf_pg_notify_take(pgc);
+        ngx_sf_pg_pipeline_take_notifications(pgc);
 
         if (res) {
-            if (ngx_sf_pg_pipeline_result(pgc, res) != NGX_OK) {
-                return NGX_ERROR;
+            reason = ngx_sf_pg_pipeline_result(pgc, res);
+
+            if (reason != NGX_SF_PG_CLOSE_NONE) {
+                return reason;
             }
 
             continue;
         }
 
         if (!pgc->answered) {
-            if (PQstatus(pgc->pg) == CONNECTION_BAD) {
-                return NGX_OK;
-            }
-
-            ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
-            return NGX_ERROR;
+            return PQstatus(pgc->pg) == CONNECTION_BAD
+                   ? NGX_SF_PG_CLOSE_NONE : NGX_SF_PG_CLOSE_MISMATCH;
         }
 
         pgc->answered = 0;
@@ -321,13 +342,13 @@ ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
         }
     }
 
-    return NGX_OK;
+    return NGX_SF_PG_CLOSE_NONE;
 }
 
 
-/* takes over the result; NGX_ERROR: the connection has been closed */
+/* takes over the result */
 
-static ngx_int_t
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc, PGresult *res)
 {
     ngx_sf_pg_slot_t  *slot;
@@ -336,8 +357,7 @@ ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc, PGresult *res)
 
     if (pgc->answered && slot->kind != NGX_SF_PG_SLOT_SYNC) {
         PQclear(res);
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
-        return NGX_ERROR;
+        return NGX_SF_PG_CLOSE_MISMATCH;
     }
 
     switch (slot->kind) {
@@ -356,7 +376,7 @@ ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc, PGresult *res)
 }
 
 
-static ngx_int_t
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
@@ -377,7 +397,7 @@ ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
             PQclear(kept);
         }
 
-        return NGX_OK;
+        return NGX_SF_PG_CLOSE_NONE;
     }
 
     /* the commit failed; a read has nothing to commit */
@@ -391,47 +411,52 @@ ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     ngx_sf_pg_pipeline_log_result(pgc, NULL, "error at Sync", res);
     PQclear(res);
-    ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
 
-    return NGX_ERROR;
+    return NGX_SF_PG_CLOSE_LOST;
 }
 
 
-static ngx_int_t
+/* takes over the result */
+
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
-    char                        *code;
-    ngx_sf_pg_slot_t            *execute;
+    ngx_sf_pg_close_e            reason;
     const ngx_sf_pg_sqlstate_t  *row;
 
-    if (PQresultStatus(res) == PGRES_COMMAND_OK) {
-        PQclear(res);
-        return NGX_OK;
+    reason = NGX_SF_PG_CLOSE_NONE;
+
+    if (PQresultStatus(res) != PGRES_COMMAND_OK) {
+        reason = ngx_sf_pg_pipeline_error(res, &row);
+
+        if (reason == NGX_SF_PG_CLOSE_NONE) {
+            ngx_sf_pg_pipeline_not_prepared(pgc, slot, row, res);
+        }
     }
 
-    code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    row = ngx_sf_pg_sqlstate(code);
+    PQclear(res);
 
-    /* an error without a code is libpq's own word for a lost connection */
+    return reason;
+}
 
-    if (row->action == NGX_SF_PG_LOST || code == NULL) {
-        PQclear(res);
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
-        return NGX_ERROR;
-    }
 
-    /* the statement behind it will be aborted */
+/* its statement, behind it, will be aborted */
 
-    execute = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
+static void
+ngx_sf_pg_pipeline_not_prepared(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, const ngx_sf_pg_sqlstate_t *row, PGresult *res)
+{
+    ngx_sf_pg_query_t  *q;
+
+    q = slot->execute->query;
 
     if (row->action == NGX_SF_PG_TAKEN) {
-        if (execute->query) {
-            ngx_sf_pg_pipeline_clash(execute->query, row->action);
+        if (q) {
+            ngx_sf_pg_pipeline_clash(q, row->action);
         }
 
-        PQclear(res);
-        return NGX_OK;
+        return;
     }
 
     ngx_sf_pg_pipeline_log_result(pgc, slot->statement, "cannot be prepared",
@@ -446,21 +471,16 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     /* there is no value of a client in a text */
 
-    execute->prepare = row->outcome == NGX_SF_PG_INVALID ? NGX_SF_PG_FAILED
-                                                         : row->outcome;
+    slot->execute->prepare = row->outcome == NGX_SF_PG_INVALID
+                             ? NGX_SF_PG_FAILED : row->outcome;
 
-    if (execute->query) {
-        ngx_cpystrn((u_char *) execute->query->sqlstate, (u_char *) code,
-                    sizeof(execute->query->sqlstate));
+    if (q) {
+        ngx_sf_pg_pipeline_keep_code(q, res);
     }
-
-    PQclear(res);
-
-    return NGX_OK;
 }
 
 
-static ngx_int_t
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
@@ -470,30 +490,30 @@ ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
-        return ngx_sf_pg_pipeline_on_rows(pgc, slot, res);
+        return ngx_sf_pg_exclusive(pgc->lane)
+               ? ngx_sf_pg_pipeline_on_exclusive(pgc, slot, res)
+               : ngx_sf_pg_pipeline_on_rows(pgc, slot, res);
 
     case PGRES_PIPELINE_ABORTED:
         PQclear(res);
-        ngx_sf_pg_pipeline_on_aborted(pgc, slot);
-        return NGX_OK;
+        ngx_sf_pg_pipeline_on_aborted(slot);
+        return NGX_SF_PG_CLOSE_NONE;
 
     case PGRES_FATAL_ERROR:
         return ngx_sf_pg_pipeline_on_error(pgc, slot, res);
 
     default:
         PQclear(res);
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
-        return NGX_ERROR;
+        return NGX_SF_PG_CLOSE_MISMATCH;
     }
 }
 
 
-static ngx_int_t
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
     ngx_int_t           rc;
-    ngx_sf_pg_slot_t   *sync;
     ngx_sf_pg_pool_t   *pool;
     ngx_sf_pg_query_t  *q;
 
@@ -504,16 +524,68 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         rc = ngx_sf_pg_text_judge(pool, slot->statement, res);
     }
 
-    /* what an exclusive lane has done is done: its outcome is not known */
-
-    if (rc == NGX_ERROR
-        || (rc != NGX_OK && ngx_sf_pg_exclusive(pgc->lane)))
-    {
+    if (rc == NGX_ERROR) {
         PQclear(res);
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_MISMATCH);
-        return NGX_ERROR;
+        return NGX_SF_PG_CLOSE_MISMATCH;
     }
 
+    ngx_sf_pg_pipeline_proved(pgc, res);
+
+    q = slot->query;
+    slot->query = NULL;
+    pool->failed_until[slot->statement->id] = rc == NGX_OK ? 0
+                               : ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
+
+    if (q == NULL || rc != NGX_OK) {
+        PQclear(res);
+        res = NULL;
+    }
+
+    if (q) {
+        ngx_sf_pg_query_finish(q, rc == NGX_OK ? NGX_SF_PG_OK
+                                               : NGX_SF_PG_BROKEN, res);
+    }
+
+    return NGX_SF_PG_CLOSE_NONE;
+}
+
+
+/*
+ * Not committed yet: the Sync that follows answers.  What has been done is
+ * done, so with a result that is not what it should be its outcome is not
+ * known.
+ */
+
+static ngx_sf_pg_close_e
+ngx_sf_pg_pipeline_on_exclusive(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_slot_t *slot, PGresult *res)
+{
+    ngx_sf_pg_pool_t  *pool;
+
+    pool = pgc->lane->pool;
+
+    if ((ngx_uint_t) PQnfields(res) != slot->statement->columns
+        || ngx_sf_pg_text_judge(pool, slot->statement, res) != NGX_OK)
+    {
+        PQclear(res);
+        return NGX_SF_PG_CLOSE_MISMATCH;
+    }
+
+    ngx_sf_pg_pipeline_proved(pgc, res);
+
+    pool->failed_until[slot->statement->id] = 0;
+
+    slot->sync->query = slot->query;
+    slot->sync->res = res;
+    slot->query = NULL;
+
+    return NGX_SF_PG_CLOSE_NONE;
+}
+
+
+static void
+ngx_sf_pg_pipeline_proved(ngx_sf_pg_conn_t *pgc, PGresult *res)
+{
     pgc->proved = 1;
 
     if (PQresultMemorySize(res) > NGX_SF_PG_OVERSIZED
@@ -521,57 +593,23 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     {
         ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
     }
-
-    q = slot->query;
-    slot->query = NULL;
-    pool->failed_until[slot->statement->id] = rc == NGX_OK ? 0
-                               : ngx_current_msec + NGX_SF_PG_PREPARE_RETRY;
-
-    if (q && rc != NGX_OK) {
-        PQclear(res);
-        ngx_sf_pg_query_finish(q, NGX_SF_PG_BROKEN, NULL);
-        return NGX_OK;
-    }
-
-    if (q && ngx_sf_pg_exclusive(pgc->lane)) {
-
-        /* not committed yet: the Sync that follows answers */
-
-        sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
-        sync->res = res;
-        return NGX_OK;
-    }
-
-    if (q) {
-        ngx_sf_pg_query_finish(q, NGX_SF_PG_OK, res);
-        return NGX_OK;
-    }
-
-    PQclear(res);
-
-    return NGX_OK;
 }
 
 
-static ngx_int_t
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
-    char                        *code;
-    ngx_sf_pg_slot_t            *sync;
     ngx_sf_pg_query_t           *q;
+    ngx_sf_pg_close_e            reason;
     ngx_sf_pg_action_e           action;
     const ngx_sf_pg_sqlstate_t  *row;
 
-    code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
-    row = ngx_sf_pg_sqlstate(code);
+    reason = ngx_sf_pg_pipeline_error(res, &row);
 
-    /* an error without a code is libpq's own word for a lost connection */
-
-    if (row->action == NGX_SF_PG_LOST || code == NULL) {
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
         PQclear(res);
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_LOST);
-        return NGX_ERROR;
+        return reason;
     }
 
     pgc->proved = 1;
@@ -579,35 +617,28 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     q = slot->query;
     slot->query = NULL;
 
-    if (ngx_sf_pg_exclusive(pgc->lane)
-        && slot->kind == NGX_SF_PG_SLOT_EXECUTE)
-    {
-        sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
-        sync->query = NULL;
-    }
-
     action = ngx_sf_pg_pipeline_forget(pgc, slot, row->action, res);
 
     /* read-only may also be a setting of ours, or of a role */
 
     if (action == NGX_SF_PG_DEMOTED
         && ngx_sf_pg_exclusive(pgc->lane)
-        && ngx_sf_pg_conn_is_standby(pgc))
+        && ngx_sf_pg_server_is_standby(pgc))
     {
         ngx_sf_pg_server_demoted(pgc->server);
     }
 
     if (q == NULL) {
         PQclear(res);
-        return NGX_OK;
+        return NGX_SF_PG_CLOSE_NONE;
     }
 
-    ngx_cpystrn((u_char *) q->sqlstate, (u_char *) code, sizeof(q->sqlstate));
+    ngx_sf_pg_pipeline_keep_code(q, res);
 
     if (ngx_sf_pg_pipeline_again(pgc, slot, q, action, res)) {
         PQclear(res);
-        ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
-        return NGX_OK;
+        ngx_sf_pg_query_requeue(q);
+        return NGX_SF_PG_CLOSE_NONE;
     }
 
     ngx_sf_pg_pipeline_log_result(pgc, q->statement, "failed", res);
@@ -616,7 +647,31 @@ ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     ngx_sf_pg_query_finish(q, row->outcome == NGX_SF_PG_INVALID && !q->blame
                               ? NGX_SF_PG_FAILED : row->outcome, NULL);
 
-    return NGX_OK;
+    return NGX_SF_PG_CLOSE_NONE;
+}
+
+
+/* an error without a code is libpq's own word for a lost connection */
+
+static ngx_sf_pg_close_e
+ngx_sf_pg_pipeline_error(PGresult *res, const ngx_sf_pg_sqlstate_t **row)
+{
+    const char  *code;
+
+    code = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+    *row = ngx_sf_pg_sqlstate(code);
+
+    return code == NULL || (*row)->action == NGX_SF_PG_LOST
+           ? NGX_SF_PG_CLOSE_LOST : NGX_SF_PG_CLOSE_NONE;
+}
+
+
+static void
+ngx_sf_pg_pipeline_keep_code(ngx_sf_pg_query_t *q, PGresult *res)
+{
+    ngx_cpystrn((u_char *) q->sqlstate,
+                (u_char *) PQresultErrorField(res, PG_DIAG_SQLSTATE),
+                sizeof(q->sqlstate));
 }
 
 
@@ -814,9 +869,8 @@ ngx_sf_pg_pipeline_clash(ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action)
 /* its own prepare has failed, or a neighbour that it has no part in */
 
 static void
-ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot)
+ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_slot_t *slot)
 {
-    ngx_sf_pg_slot_t   *sync;
     ngx_sf_pg_query_t  *q;
 
     q = slot->query;
@@ -826,18 +880,13 @@ ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot)
         return;
     }
 
-    if (ngx_sf_pg_exclusive(pgc->lane)) {
-        sync = &pgc->fifo[(pgc->head + 1) % pgc->nfifo];
-        sync->query = NULL;
-    }
-
     if (slot->prepare != NGX_SF_PG_OK) {
         ngx_sf_pg_query_finish(q, slot->prepare, NULL);
         return;
     }
 
     q->alone = 1;
-    ngx_sf_pg_pool_requeue(pgc->lane->pool, q);
+    ngx_sf_pg_query_requeue(q);
 }
 
 
@@ -854,7 +903,7 @@ ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
     message = PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY);
 
     p = ngx_snprintf(line, 8, "%s ", code ? code : "");
-    ngx_sf_pg_conn_one_line(p, line + sizeof(line) - p, message ? message : "");
+    ngx_sf_pg_one_line(p, line + sizeof(line) - p, message ? message : "");
 
     ngx_sf_pg_log(pgc->lane->pool, NGX_LOG_ERR,
                   statement ? &statement->name : &commit, what,
@@ -870,6 +919,10 @@ ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
     slot = &pgc->fifo[(pgc->head + pgc->count) % pgc->nfifo];
     ngx_memzero(slot, sizeof(ngx_sf_pg_slot_t));
     slot->kind = kind;
+
+    if (kind != NGX_SF_PG_SLOT_SYNC) {
+        pgc->unit++;
+    }
 
     if (pgc->count++ == 0) {
         pgc->c->idle = pgc->lane->kind == NGX_SF_PG_LISTEN;
@@ -892,6 +945,21 @@ ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
     } else {
         pgc->c->idle = 1;
         ngx_del_timer(&pgc->timer);
+    }
+}
+
+
+static void
+ngx_sf_pg_pipeline_take_notifications(ngx_sf_pg_conn_t *pgc)
+{
+    PGnotify                *notify;
+    const ngx_sf_pg_tell_t  *tell;
+
+    tell = pgc->lane->tell;
+
+    while (tell && (notify = PQnotifies(pgc->pg)) != NULL) {
+        tell->notified(pgc, notify);
+        PQfreemem(notify);
     }
 }
 
@@ -939,22 +1007,18 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
         }
 
         if (ngx_sf_pg_exclusive(pgc->lane)) {
-
-            /* the Sync comes first here, and its statement must not follow */
-
-            ngx_sf_pg_cancel(q);
             ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
             continue;
         }
 
-        ngx_sf_pg_pool_resend(pgc->lane->pool, q, reason);
+        ngx_sf_pg_query_resend(q, reason);
     }
 
     pgc->head = 0;
 }
 
 
-void
+ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
 {
     ngx_uint_t          i, n;
@@ -965,8 +1029,7 @@ ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
     n = ngx_sf_pg_pipeline_unit(pgc);
 
     if (n < 2 || pgc->overdue) {
-        ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_TIMEOUT);
-        return;
+        return NGX_SF_PG_CLOSE_TIMEOUT;
     }
 
     /* the same time once more, for all the rest: nobody waits for it now */
@@ -990,6 +1053,8 @@ ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
             ngx_sf_pg_query_finish(q, NGX_SF_PG_TIMEOUT, NULL);
         }
     }
+
+    return NGX_SF_PG_CLOSE_NONE;
 }
 
 

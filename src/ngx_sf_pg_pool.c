@@ -29,12 +29,9 @@
 #include "ngx_sf_pg.h"
 
 
-#define NGX_SF_PG_RESENDS  2
-
-
-static ngx_int_t ngx_sf_pg_lane_init(ngx_cycle_t *cycle,
-    ngx_sf_pg_pool_t *pool, ngx_uint_t kind);
-static ngx_int_t ngx_sf_pg_conn_init(ngx_cycle_t *cycle,
+static ngx_int_t ngx_sf_pg_pool_connections(ngx_cycle_t *cycle,
+    ngx_sf_pg_lane_t *lane);
+static ngx_int_t ngx_sf_pg_pool_connection(ngx_cycle_t *cycle,
     ngx_sf_pg_conn_t *pgc, ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_server_t *server);
 static void ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane);
@@ -43,16 +40,9 @@ static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane);
 static ngx_sf_pg_conn_t *ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane);
-static ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_outcome_e outcome);
-static void ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev);
-static void ngx_sf_pg_waiting_add(ngx_sf_pg_lane_t *lane,
-    ngx_sf_pg_query_t *q);
-static void ngx_sf_pg_waiting_remove(ngx_sf_pg_query_t *q);
-static ngx_sf_pg_query_t *ngx_sf_pg_waiting_first(ngx_sf_pg_lane_t *lane);
-static void ngx_sf_pg_waiting_arm(ngx_sf_pg_lane_t *lane);
 
 
 ngx_sf_pg_pool_t *
@@ -85,17 +75,19 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     pool->dispatch.data = pool;
     pool->dispatch.log = cycle->log;
 
-    ngx_queue_init(&pool->subscribers);
-
     if (ngx_sf_pg_servers_create(cycle, pool) != NGX_OK) {
         return NULL;
     }
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
-        if (ngx_sf_pg_lane_init(cycle, pool, kind) != NGX_OK) {
+        ngx_sf_pg_lane_init(&pool->lanes[kind], pool, kind);
+
+        if (ngx_sf_pg_pool_connections(cycle, &pool->lanes[kind]) != NGX_OK) {
             return NULL;
         }
     }
+
+    ngx_sf_pg_notify_init(pool);
 
     if (!conf->listener) {
         ngx_sf_pg_lane_warm(&pool->lanes[NGX_SF_PG_READ]);
@@ -106,29 +98,14 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
 
 
 static ngx_int_t
-ngx_sf_pg_lane_init(ngx_cycle_t *cycle, ngx_sf_pg_pool_t *pool,
-    ngx_uint_t kind)
+ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
 {
     ngx_uint_t         i, n, size;
     ngx_sf_pg_conn_t  *pgc;
-    ngx_sf_pg_lane_t  *lane;
+    ngx_sf_pg_pool_t  *pool;
 
-    lane = &pool->lanes[kind];
-    size = pool->conf->size[kind];
-
-    lane->pool = pool;
-    lane->kind = kind;
-
-    ngx_queue_init(&lane->waiting);
-
-    for (i = 0; i < NGX_SF_PG_CONN_STATES; i++) {
-        ngx_queue_init(&lane->conns[i]);
-    }
-
-    lane->timer.handler = ngx_sf_pg_lane_timeout_handler;
-    lane->timer.data = lane;
-    lane->timer.log = cycle->log;
-    lane->timer.cancelable = kind == NGX_SF_PG_LISTEN;
+    pool = lane->pool;
+    size = pool->conf->size[lane->kind];
 
     if (size == 0) {
         return NGX_OK;
@@ -142,7 +119,8 @@ ngx_sf_pg_lane_init(ngx_cycle_t *cycle, ngx_sf_pg_pool_t *pool,
 
     for (i = 0; i < pool->nservers; i++) {
         for (n = 0; n < size; n++) {
-            if (ngx_sf_pg_conn_init(cycle, pgc++, lane, &pool->servers[i])
+            if (ngx_sf_pg_pool_connection(cycle, pgc++, lane,
+                                          &pool->servers[i])
                 != NGX_OK)
             {
                 return NGX_ERROR;
@@ -157,7 +135,7 @@ ngx_sf_pg_lane_init(ngx_cycle_t *cycle, ngx_sf_pg_pool_t *pool,
 /* a slot for a connection to one server, good for any number of attempts */
 
 static ngx_int_t
-ngx_sf_pg_conn_init(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
+ngx_sf_pg_pool_connection(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
 {
     pgc->lane = lane;
@@ -181,6 +159,8 @@ ngx_sf_pg_conn_init(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
     if (pgc->prepared == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_sf_pg_conn_init(pgc);
 
     pgc->state = NGX_SF_PG_CONN_CLOSED;
     ngx_queue_insert_tail(&lane->conns[pgc->state], &pgc->queue);
@@ -266,61 +246,9 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     q->done = 0;
     q->server = 0;
 
-    ngx_sf_pg_waiting_add(lane, q);
+    ngx_sf_pg_lane_wait(lane, q);
 
     return NGX_SF_PG_OK;
-}
-
-
-/*
- * A read that was sent and not answered goes back in front of those that were
- * never sent; it was admitted once, so the bound on the queue does not count.
- */
-
-void
-ngx_sf_pg_pool_requeue(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
-{
-    q->conn = NULL;
-
-    ngx_sf_pg_waiting_add(&pool->lanes[q->lane], q);
-}
-
-
-/*
- * The connection of a read was lost.  It is sent once more, and once again if
- * that one is lost too: neighbours die together, but say so one by one.  One
- * that was found dead in sending is not the statement's doing.  Other ends of
- * a connection may be.
- */
-
-void
-ngx_sf_pg_pool_resend(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q,
-    ngx_sf_pg_close_e reason)
-{
-    ngx_uint_t  limit;
-
-    switch (reason) {
-
-    case NGX_SF_PG_CLOSE_LOST:
-        limit = NGX_SF_PG_RESENDS;
-        break;
-
-    case NGX_SF_PG_CLOSE_SEND:
-        limit = NGX_SF_PG_RESENDS + 1;
-        break;
-
-    default:
-        limit = 1;
-    }
-
-    if (q->retries >= limit) {
-        ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
-        return;
-    }
-
-    q->retries++;
-    q->alone = 1;
-    ngx_sf_pg_pool_requeue(pool, q);
 }
 
 
@@ -332,12 +260,8 @@ ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
     ngx_sf_pg_slot_t  *slot;
 
     if (q->waiting) {
-        ngx_sf_pg_waiting_remove(q);
+        ngx_sf_pg_lane_take(q);
         return;
-    }
-
-    if (q->pool->sending == q) {
-        q->pool->sending = NULL;
     }
 
     pgc = q->conn;
@@ -358,24 +282,6 @@ ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
 }
 
 
-void
-ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
-    PGresult *res)
-{
-    q->conn = NULL;
-    q->done = ngx_sf_pg_now();
-
-    q->handler(q, outcome, res);
-}
-
-
-void
-ngx_sf_pg_pool_post_dispatch(ngx_sf_pg_pool_t *pool)
-{
-    ngx_post_event(&pool->dispatch, &ngx_posted_events);
-}
-
-
 static void
 ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
 {
@@ -383,8 +289,6 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
     ngx_sf_pg_pool_t  *pool;
 
     pool = ev->data;
-
-    ngx_sf_pg_notify_close(pool);
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
         ngx_sf_pg_lane_dispatch(&pool->lanes[kind]);
@@ -397,6 +301,7 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 {
     ngx_sf_pg_conn_t   *pgc;
     ngx_sf_pg_query_t  *q;
+    ngx_sf_pg_close_e   reason;
 
     while (!ngx_queue_empty(&lane->waiting)) {
 
@@ -409,7 +314,7 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
         q = ngx_queue_data(ngx_queue_head(&lane->waiting), ngx_sf_pg_query_t,
                            queue);
 
-        ngx_sf_pg_waiting_remove(q);
+        ngx_sf_pg_lane_take(q);
 
         if (pgc->outstanding) {
             ngx_sf_pg_lane_grow(lane);
@@ -417,17 +322,19 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 
         q->sent = ngx_sf_pg_now();
 
-        /* closing a connection may end the owner of the query in hand */
+        reason = ngx_sf_pg_pipeline_send(pgc, q);
 
-        lane->pool->sending = q;
-
-        if (ngx_sf_pg_pipeline_send(pgc, q) == NGX_OK
-            || lane->pool->sending == NULL)
-        {
+        if (reason == NGX_SF_PG_CLOSE_NONE) {
             continue;
         }
 
-        ngx_sf_pg_pool_resend(lane->pool, q, NGX_SF_PG_CLOSE_SEND);
+        ngx_sf_pg_conn_leave(pgc, reason);
+
+        /* one that is in the FIFO goes with the connection */
+
+        if (q->conn == NULL) {
+            ngx_sf_pg_query_resend(q, reason);
+        }
     }
 
     ngx_sf_pg_lane_sync(lane);
@@ -442,13 +349,14 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 }
 
 
-/* a Sync may close its connection, which moves it to another list */
+/* a connection that goes is moved to another list */
 
 static void
 ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane)
 {
-    ngx_queue_t       *q, *next, *head;
-    ngx_sf_pg_conn_t  *pgc;
+    ngx_queue_t        *q, *next, *head;
+    ngx_sf_pg_conn_t   *pgc;
+    ngx_sf_pg_close_e   reason;
 
     head = &lane->conns[NGX_SF_PG_CONN_READY];
 
@@ -456,8 +364,14 @@ ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane)
         next = ngx_queue_next(q);
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-        if (pgc->unsynced) {
-            ngx_sf_pg_pipeline_sync(pgc);
+        if (pgc->unit == 0) {
+            continue;
+        }
+
+        reason = ngx_sf_pg_pipeline_sync(pgc);
+
+        if (reason != NGX_SF_PG_CLOSE_NONE) {
+            ngx_sf_pg_conn_leave(pgc, reason);
         }
     }
 }
@@ -545,7 +459,7 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
 
         if (pgc->expires
             && (ngx_msec_int_t) (pgc->expires - ngx_current_msec) <= 0
-            && !pgc->unsynced)
+            && pgc->unit == 0)
         {
             ngx_sf_pg_conn_drain(pgc);
             continue;
@@ -561,54 +475,6 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
     }
 
     return best;
-}
-
-
-ngx_uint_t
-ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
-    const ngx_sf_pg_server_t *server)
-{
-    return ngx_sf_pg_exclusive(lane) || server->pooler
-           ? 1 : lane->pool->conf->depth;
-}
-
-
-/* a statement at a time is one until the answer to its Sync is here */
-
-ngx_uint_t
-ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
-{
-    ngx_uint_t  depth;
-
-    depth = ngx_sf_pg_lane_depth(pgc->lane, pgc->server);
-
-    if (depth == 1) {
-        return pgc->count == 0;
-    }
-
-    return depth - ngx_min(pgc->outstanding, depth);
-}
-
-
-/* how many queries the ready connections of a lane can still take */
-
-static ngx_uint_t
-ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane)
-{
-    ngx_uint_t         n;
-    ngx_queue_t       *q, *head;
-    ngx_sf_pg_conn_t  *pgc;
-
-    n = 0;
-    head = &lane->conns[NGX_SF_PG_CONN_READY];
-
-    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
-        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
-
-        n += ngx_sf_pg_conn_room(pgc);
-    }
-
-    return n;
 }
 
 
@@ -698,197 +564,7 @@ ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane, ngx_sf_pg_outcome_e outcome)
         q = ngx_queue_data(ngx_queue_head(&lane->waiting), ngx_sf_pg_query_t,
                            queue);
 
-        ngx_sf_pg_waiting_remove(q);
+        ngx_sf_pg_lane_take(q);
         ngx_sf_pg_query_finish(q, outcome, NULL);
     }
-}
-
-
-static void
-ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev)
-{
-    ngx_sf_pg_lane_t   *lane;
-    ngx_sf_pg_query_t  *q;
-
-    lane = ev->data;
-
-    for ( ;; ) {
-        q = ngx_sf_pg_waiting_first(lane);
-
-        if (q == NULL
-            || (ngx_msec_int_t) (q->expires - ngx_current_msec) > 0)
-        {
-            break;
-        }
-
-        ngx_sf_pg_waiting_remove(q);
-        ngx_sf_pg_query_finish(q, NGX_SF_PG_EXPIRED, NULL);
-    }
-
-    ngx_sf_pg_waiting_arm(lane);
-}
-
-
-/*
- * In the order of submission: what was sent already stands in front of what
- * was not, so the walk is short.
- */
-
-static void
-ngx_sf_pg_waiting_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
-{
-    ngx_queue_t        *next;
-    ngx_sf_pg_query_t  *other;
-
-    next = ngx_queue_head(&lane->waiting);
-
-    if (q->sent == 0) {
-        next = ngx_queue_sentinel(&lane->waiting);
-    }
-
-    while (next != ngx_queue_sentinel(&lane->waiting)) {
-        other = ngx_queue_data(next, ngx_sf_pg_query_t, queue);
-
-        if (other->sent == 0 || other->submitted > q->submitted) {
-            break;
-        }
-
-        next = ngx_queue_next(next);
-    }
-
-    ngx_queue_insert_tail(next, &q->queue);
-
-    q->waiting = 1;
-    q->expires = ngx_current_msec + lane->pool->conf->wait;
-    lane->nwaiting++;
-
-    if (!lane->timer.timer_set) {
-        ngx_sf_pg_waiting_arm(lane);
-    }
-
-    ngx_sf_pg_pool_post_dispatch(lane->pool);
-}
-
-
-static void
-ngx_sf_pg_waiting_remove(ngx_sf_pg_query_t *q)
-{
-    ngx_sf_pg_lane_t  *lane;
-
-    lane = &q->pool->lanes[q->lane];
-
-    ngx_queue_remove(&q->queue);
-    q->waiting = 0;
-    lane->nwaiting--;
-
-    if (lane->nwaiting == 0 && lane->timer.timer_set) {
-        ngx_del_timer(&lane->timer);
-    }
-}
-
-
-/*
- * The one that expires first: the first of those never sent, or one of those
- * before it, whose time began anew.
- */
-
-static ngx_sf_pg_query_t *
-ngx_sf_pg_waiting_first(ngx_sf_pg_lane_t *lane)
-{
-    ngx_queue_t        *node;
-    ngx_sf_pg_query_t  *q, *first;
-
-    first = NULL;
-
-    for (node = ngx_queue_head(&lane->waiting);
-         node != ngx_queue_sentinel(&lane->waiting);
-         node = ngx_queue_next(node))
-    {
-        q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
-
-        if (first == NULL
-            || (ngx_msec_int_t) (q->expires - first->expires) < 0)
-        {
-            first = q;
-        }
-
-        if (q->sent == 0) {
-            break;
-        }
-    }
-
-    return first;
-}
-
-
-static void
-ngx_sf_pg_waiting_arm(ngx_sf_pg_lane_t *lane)
-{
-    ngx_msec_int_t      left;
-    ngx_sf_pg_query_t  *q;
-
-    q = ngx_sf_pg_waiting_first(lane);
-
-    if (q) {
-        left = (ngx_msec_int_t) (q->expires - ngx_current_msec);
-        ngx_add_timer(&lane->timer, ngx_max(left, 1));
-    }
-}
-
-
-void
-ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_conn_state_e state)
-{
-    ngx_sf_pg_lane_t  *lane;
-
-    lane = pgc->lane;
-
-    ngx_queue_remove(&pgc->queue);
-    lane->nconns[pgc->state]--;
-
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, lane->pool->log, 0,
-                   "softfactory pg conn %p lane:%ui state:%d->%d",
-                   pgc, lane->kind, pgc->state, state);
-
-    pgc->state = state;
-
-    ngx_queue_insert_tail(&lane->conns[state], &pgc->queue);
-    lane->nconns[state]++;
-}
-
-
-void
-ngx_sf_pg_log(ngx_sf_pg_pool_t *pool, ngx_uint_t level,
-    const ngx_str_t *subject, const char *what, const char *err)
-{
-    if ((ngx_msec_int_t) (pool->log_at - ngx_current_msec) > 0) {
-        pool->log_skipped++;
-        return;
-    }
-
-    pool->log_at = ngx_current_msec + 1000;
-
-    if (pool->log_skipped) {
-        ngx_log_error(level, pool->log, 0,
-                      "softfactory upstream \"%V\": %ui message%s suppressed",
-                      &pool->conf->name, pool->log_skipped,
-                      pool->log_skipped == 1 ? "" : "s");
-        pool->log_skipped = 0;
-    }
-
-    ngx_log_error(level, pool->log, 0,
-                  "softfactory upstream \"%V\", %V: %s%s%s",
-                  &pool->conf->name, subject, what, err && err[0] ? ": " : "",
-                  err ? err : "");
-}
-
-
-uint64_t
-ngx_sf_pg_now(void)
-{
-    struct timespec  ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-
-    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }

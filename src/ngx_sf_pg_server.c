@@ -423,6 +423,17 @@ ngx_sf_pg_server_pooler(ngx_sf_pg_server_t *server)
 }
 
 
+ngx_uint_t
+ngx_sf_pg_server_is_standby(const ngx_sf_pg_conn_t *pgc)
+{
+    const char  *value;
+
+    value = PQparameterStatus(pgc->pg, "in_hot_standby");
+
+    return value && ngx_strcmp(value, "on") == 0;
+}
+
+
 void
 ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server)
 {

@@ -207,7 +207,7 @@ ngx_sf_pg_text_refuse(ngx_sf_pg_pool_t *pool,
     u_char       name[NGX_SF_PG_TEXT_COLUMN], type[NGX_SF_PG_TEXT_COLUMN];
     const char  *known;
 
-    ngx_sf_pg_conn_one_line(name, sizeof(name), PQfname(res, column));
+    ngx_sf_pg_one_line(name, sizeof(name), PQfname(res, column));
     known = ngx_sf_type_name(PQftype(res, column));
     ngx_sprintf(type, "the oid %uD%Z", (uint32_t) PQftype(res, column));
 

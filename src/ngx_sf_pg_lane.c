@@ -1,0 +1,422 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Lanes: the lists that queries and connections stand in, and what everybody
+ * above does with them.
+ *
+ * A connection is in the list of its state, a query that is not sent in the
+ * list of those that wait.  Nothing here sends, reads or closes: whoever finds
+ * that a connection has to go says so, ngx_sf_pg_conn_leave(), and it closes
+ * itself in an event of its own.  So no handler of a query is ever called from
+ * inside of what sends, and a list that is walked loses nobody on the way.
+ *
+ * The files of the pool know only those before them:
+ *
+ *     result, lane, text, server, pipeline, conn, notify, pool
+ */
+
+
+#include "ngx_sf_pg.h"
+
+
+/* times that a read is sent again when its connection was lost */
+
+#define NGX_SF_PG_RESENDS  2
+
+
+static void ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev);
+static ngx_sf_pg_query_t *ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane);
+static void ngx_sf_pg_lane_arm(ngx_sf_pg_lane_t *lane);
+
+
+void
+ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
+    ngx_uint_t kind)
+{
+    ngx_uint_t  i;
+
+    lane->pool = pool;
+    lane->kind = kind;
+
+    ngx_queue_init(&lane->waiting);
+
+    for (i = 0; i < NGX_SF_PG_CONN_STATES; i++) {
+        ngx_queue_init(&lane->conns[i]);
+    }
+
+    lane->timer.handler = ngx_sf_pg_lane_timeout_handler;
+    lane->timer.data = lane;
+    lane->timer.log = pool->log;
+    lane->timer.cancelable = kind == NGX_SF_PG_LISTEN;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server)
+{
+    return ngx_sf_pg_exclusive(lane) || server->pooler
+           ? 1 : lane->pool->conf->depth;
+}
+
+
+/* a statement at a time is one until the answer to its Sync is here */
+
+ngx_uint_t
+ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t  depth;
+
+    depth = ngx_sf_pg_lane_depth(pgc->lane, pgc->server);
+
+    if (depth == 1) {
+        return pgc->count == 0;
+    }
+
+    return depth - ngx_min(pgc->outstanding, depth);
+}
+
+
+/* how many queries the ready connections of a lane can still take */
+
+ngx_uint_t
+ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t         n;
+    ngx_queue_t       *q, *head;
+    ngx_sf_pg_conn_t  *pgc;
+
+    n = 0;
+    head = &lane->conns[NGX_SF_PG_CONN_READY];
+
+    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
+
+        n += ngx_sf_pg_conn_room(pgc);
+    }
+
+    return n;
+}
+
+
+void
+ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_conn_state_e state)
+{
+    ngx_sf_pg_lane_t  *lane;
+
+    lane = pgc->lane;
+
+    ngx_queue_remove(&pgc->queue);
+    lane->nconns[pgc->state]--;
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, lane->pool->log, 0,
+                   "softfactory pg conn %p lane:%ui state:%d->%d",
+                   pgc, lane->kind, pgc->state, state);
+
+    pgc->state = state;
+
+    ngx_queue_insert_tail(&lane->conns[state], &pgc->queue);
+    lane->nconns[state]++;
+}
+
+
+void
+ngx_sf_pg_conn_leave(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
+{
+    if (pgc->leaving == NGX_SF_PG_CLOSE_NONE) {
+        pgc->leaving = reason;
+    }
+
+    if (pgc->state == NGX_SF_PG_CONN_READY) {
+        ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
+    }
+
+    ngx_post_event(&pgc->close, &ngx_posted_events);
+}
+
+
+void
+ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc)
+{
+    if (pgc->count == 0) {
+        ngx_sf_pg_conn_leave(pgc, NGX_SF_PG_CLOSE_RETIRED);
+
+    } else if (pgc->state == NGX_SF_PG_CONN_READY) {
+        ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
+    }
+}
+
+
+ngx_int_t
+ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t on)
+{
+    if (on == ev->active) {
+        return NGX_OK;
+    }
+
+    return on ? ngx_add_event(ev, event, NGX_LEVEL_EVENT)
+              : ngx_del_event(ev, event, 0);
+}
+
+
+/*
+ * In the order of submission: what was sent already stands in front of what
+ * was not, so the walk is short.
+ */
+
+void
+ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
+{
+    ngx_queue_t        *next;
+    ngx_sf_pg_query_t  *other;
+
+    next = ngx_queue_head(&lane->waiting);
+
+    if (q->sent == 0) {
+        next = ngx_queue_sentinel(&lane->waiting);
+    }
+
+    while (next != ngx_queue_sentinel(&lane->waiting)) {
+        other = ngx_queue_data(next, ngx_sf_pg_query_t, queue);
+
+        if (other->sent == 0 || other->submitted > q->submitted) {
+            break;
+        }
+
+        next = ngx_queue_next(next);
+    }
+
+    ngx_queue_insert_tail(next, &q->queue);
+
+    q->waiting = 1;
+    q->expires = ngx_current_msec + lane->pool->conf->wait;
+    lane->nwaiting++;
+
+    if (!lane->timer.timer_set) {
+        ngx_sf_pg_lane_arm(lane);
+    }
+
+    ngx_sf_pg_pool_post_dispatch(lane->pool);
+}
+
+
+void
+ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
+{
+    ngx_sf_pg_lane_t  *lane;
+
+    lane = &q->pool->lanes[q->lane];
+
+    ngx_queue_remove(&q->queue);
+    q->waiting = 0;
+    lane->nwaiting--;
+
+    if (lane->nwaiting == 0 && lane->timer.timer_set) {
+        ngx_del_timer(&lane->timer);
+    }
+}
+
+
+/*
+ * The one that expires first: the first of those never sent, or one of those
+ * before it, whose time began anew.
+ */
+
+static ngx_sf_pg_query_t *
+ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane)
+{
+    ngx_queue_t        *node;
+    ngx_sf_pg_query_t  *q, *first;
+
+    first = NULL;
+
+    for (node = ngx_queue_head(&lane->waiting);
+         node != ngx_queue_sentinel(&lane->waiting);
+         node = ngx_queue_next(node))
+    {
+        q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
+
+        if (first == NULL
+            || (ngx_msec_int_t) (q->expires - first->expires) < 0)
+        {
+            first = q;
+        }
+
+        if (q->sent == 0) {
+            break;
+        }
+    }
+
+    return first;
+}
+
+
+static void
+ngx_sf_pg_lane_arm(ngx_sf_pg_lane_t *lane)
+{
+    ngx_msec_int_t      left;
+    ngx_sf_pg_query_t  *q;
+
+    q = ngx_sf_pg_lane_first(lane);
+
+    if (q) {
+        left = (ngx_msec_int_t) (q->expires - ngx_current_msec);
+        ngx_add_timer(&lane->timer, ngx_max(left, 1));
+    }
+}
+
+
+static void
+ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev)
+{
+    ngx_sf_pg_lane_t   *lane;
+    ngx_sf_pg_query_t  *q;
+
+    lane = ev->data;
+
+    for ( ;; ) {
+        q = ngx_sf_pg_lane_first(lane);
+
+        if (q == NULL
+            || (ngx_msec_int_t) (q->expires - ngx_current_msec) > 0)
+        {
+            break;
+        }
+
+        ngx_sf_pg_lane_take(q);
+        ngx_sf_pg_query_finish(q, NGX_SF_PG_EXPIRED, NULL);
+    }
+
+    ngx_sf_pg_lane_arm(lane);
+}
+
+
+/*
+ * A read that was sent and not answered goes back in front of those that were
+ * never sent; it was admitted once, so the bound on the queue does not count.
+ */
+
+void
+ngx_sf_pg_query_requeue(ngx_sf_pg_query_t *q)
+{
+    q->conn = NULL;
+
+    ngx_sf_pg_lane_wait(&q->pool->lanes[q->lane], q);
+}
+
+
+/*
+ * The connection of a read was lost.  It is sent once more, and once again if
+ * that one is lost too: neighbours die together, but say so one by one.  One
+ * that was found dead in sending is not the statement's doing.  Other ends of
+ * a connection may be.
+ */
+
+void
+ngx_sf_pg_query_resend(ngx_sf_pg_query_t *q, ngx_sf_pg_close_e reason)
+{
+    ngx_uint_t  limit;
+
+    switch (reason) {
+
+    case NGX_SF_PG_CLOSE_LOST:
+        limit = NGX_SF_PG_RESENDS;
+        break;
+
+    case NGX_SF_PG_CLOSE_SEND:
+        limit = NGX_SF_PG_RESENDS + 1;
+        break;
+
+    default:
+        limit = 1;
+    }
+
+    if (q->retries >= limit) {
+        ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
+        return;
+    }
+
+    q->retries++;
+    q->alone = 1;
+    ngx_sf_pg_query_requeue(q);
+}
+
+
+void
+ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
+    PGresult *res)
+{
+    q->conn = NULL;
+    q->done = ngx_sf_pg_now();
+
+    q->handler(q, outcome, res);
+}
+
+
+void
+ngx_sf_pg_pool_post_dispatch(ngx_sf_pg_pool_t *pool)
+{
+    ngx_post_event(&pool->dispatch, &ngx_posted_events);
+}
+
+
+void
+ngx_sf_pg_log(ngx_sf_pg_pool_t *pool, ngx_uint_t level,
+    const ngx_str_t *subject, const char *what, const char *err)
+{
+    if ((ngx_msec_int_t) (pool->log_at - ngx_current_msec) > 0) {
+        pool->log_skipped++;
+        return;
+    }
+
+    pool->log_at = ngx_current_msec + 1000;
+
+    if (pool->log_skipped) {
+        ngx_log_error(level, pool->log, 0,
+                      "softfactory upstream \"%V\": %ui message%s suppressed",
+                      &pool->conf->name, pool->log_skipped,
+                      pool->log_skipped == 1 ? "" : "s");
+        pool->log_skipped = 0;
+    }
+
+    ngx_log_error(level, pool->log, 0,
+                  "softfactory upstream \"%V\", %V: %s%s%s",
+                  &pool->conf->name, subject, what, err && err[0] ? ": " : "",
+                  err ? err : "");
+}
+
+
+void
+ngx_sf_pg_one_line(u_char *buf, size_t size, const char *text)
+{
+    u_char  *p, *last;
+
+    p = buf;
+    last = buf + size - 1;
+
+    while (*text && p < last) {
+        *p++ = (u_char) *text < ' ' ? ' ' : (u_char) *text;
+        text++;
+    }
+
+    while (p > buf && p[-1] == ' ') {
+        p--;
+    }
+
+    *p = '\0';
+}
+
+
+uint64_t
+ngx_sf_pg_now(void)
+{
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    return (uint64_t) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
