@@ -133,7 +133,7 @@ check() {
 
 # the files of the pool, each knows those before it only
 
-POOL='result lane text server pipeline conn notify pool'
+POOL='result lane head text server pipeline conn notify pool'
 
 ordered() {
     local name file above=

@@ -200,6 +200,10 @@ uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
 void ngx_sf_statement_set_kinds(ngx_sf_statement_t *statement,
     const u_char *kinds);
 
+/* says which tables it reads: a mask of ngx_sf_table.h */
+void ngx_sf_statement_set_tables(ngx_sf_statement_t *statement,
+    ngx_uint_t tables);
+
 /*
  * The text that serves these values from the tables of a primary upstream,
  * composed in the worker at first use.

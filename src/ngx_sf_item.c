@@ -309,6 +309,8 @@ ngx_sf_item_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NULL;
     }
 
+    ngx_sf_statement_set_tables(item->statement, item->tags.tables);
+
     item->id = ngx_crc32_long((u_char *) sql, ngx_strlen(sql))
                ^ ngx_murmur_hash2(name.data, name.len) ^ kind;
     item->params = ngx_sf_statement_params(item->statement, &personal);

@@ -54,11 +54,12 @@ static void ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub);
 
 static const ngx_sf_pg_statement_t  ngx_sf_listen_statements[] = {
 
-    { 0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0, NULL },
+    { 0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0,
+      NULL, 0, 0 },
 
     { 0, ngx_string("heartbeat"),
       "/* heartbeat */ SELECT pg_is_in_recovery(),"
-      " (pg_notification_queue_usage() * 1000000)::int", 0, 2, NULL }
+      " (pg_notification_queue_usage() * 1000000)::int", 0, 2, NULL, 0, 0 }
 };
 
 

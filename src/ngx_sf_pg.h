@@ -31,6 +31,7 @@ typedef struct ngx_sf_pg_server_s  ngx_sf_pg_server_t;
 typedef struct ngx_sf_pg_conn_s    ngx_sf_pg_conn_t;
 typedef struct ngx_sf_pg_query_s   ngx_sf_pg_query_t;
 typedef struct ngx_sf_pg_slot_s    ngx_sf_pg_slot_t;
+typedef struct ngx_sf_pg_line_s    ngx_sf_pg_line_t;
 typedef struct ngx_sf_pg_subscriber_s  ngx_sf_pg_subscriber_t;
 
 
@@ -115,6 +116,11 @@ struct ngx_sf_pg_conf_s {
 };
 
 
+/* tables that a statement can be said to read: a mask */
+
+#define NGX_SF_PG_TABLES  32
+
+
 /* a statement text; lives as long as the worker */
 
 typedef struct {
@@ -125,6 +131,9 @@ typedef struct {
     ngx_uint_t                  columns;  /* that every result must have */
     const u_char               *kinds;    /* what each is read as, masks of
                                              ngx_sf_type.h; NULL: any type */
+    ngx_uint_t                  line;     /* the id of the first text of its
+                                             endpoint, which may have many */
+    ngx_uint_t                  tables;   /* that it reads */
 } ngx_sf_pg_statement_t;
 
 
@@ -155,7 +164,7 @@ typedef void (*ngx_sf_pg_handler_pt)(ngx_sf_pg_query_t *q,
 
 
 struct ngx_sf_pg_query_s {
-    ngx_queue_t                 queue;    /* lane->waiting */
+    ngx_queue_t                 queue;    /* line->waiting */
     ngx_sf_pg_statement_t      *statement;
     const char                **values;   /* text format, NULL is NULL; may
                                              be written to, not lengthened */
@@ -166,6 +175,7 @@ struct ngx_sf_pg_query_s {
 
     /* the pool's own */
     ngx_sf_pg_pool_t           *pool;
+    ngx_sf_pg_line_t           *line;     /* of its endpoint in its lane */
     ngx_sf_pg_conn_t           *conn;     /* while in a FIFO */
     ngx_msec_t                  expires;  /* of waiting, ngx_current_msec */
     uint64_t                    submitted;  /* microseconds, monotonic */
@@ -175,10 +185,13 @@ struct ngx_sf_pg_query_s {
     char                        sqlstate[6];
 
     ngx_uint_t                  retries;  /* sent again, clashes apart */
+    ngx_uint_t                  moved;    /* sent again from behind a head */
     ngx_uint_t                  clashes;  /* mask of actions: what its name
                                              has met */
 
     unsigned                    waiting:1;
+    unsigned                    probe:1;  /* for others of its line, which wait
+                                             for what becomes of it */
     unsigned                    alone:1;  /* under a Sync of its own */
     unsigned                    unnamed:1;    /* its text is sent each time */
     unsigned                    blame:1;  /* a value of a client may be wrong */
@@ -221,6 +234,7 @@ typedef enum {
     NGX_SF_PG_CLOSE_LOST,
     NGX_SF_PG_CLOSE_SEND,
     NGX_SF_PG_CLOSE_TIMEOUT,
+    NGX_SF_PG_CLOSE_STUCK,
     NGX_SF_PG_CLOSE_MISMATCH,
     NGX_SF_PG_CLOSE_REASONS
 } ngx_sf_pg_close_e;
@@ -247,6 +261,9 @@ struct ngx_sf_pg_slot_s {
     ngx_sf_pg_slot_e            kind;
     ngx_sf_pg_statement_t      *statement;
     ngx_sf_pg_query_t          *query;    /* NULL: drained and dropped */
+    ngx_sf_pg_line_t           *line;     /* of its statement, SYNC: NULL */
+    uint64_t                    sent;     /* ngx_sf_pg_now() */
+    uint64_t                    since;    /* when it became the head */
     PGresult                   *res;      /* exclusive lanes: kept until the
                                              Sync says it is committed */
     uint32_t                    prepared; /* version of the text that it ran
@@ -254,7 +271,14 @@ struct ngx_sf_pg_slot_s {
     ngx_sf_pg_outcome_e         prepare;  /* of its own prepare, if it failed */
     ngx_sf_pg_slot_t           *execute;  /* PREPARE: what it is for */
     ngx_sf_pg_slot_t           *sync;     /* that ends its unit, once sent */
+    unsigned                    first:1;  /* of its unit */
+    unsigned                    probe:1;
 };
+
+
+/* how long a spare connection stays without need, in ms */
+
+#define NGX_SF_PG_SPARE_IDLE  60000
 
 
 #define NGX_SF_PG_FAREWELL  256           /* bytes, with NUL */
@@ -287,7 +311,13 @@ struct ngx_sf_pg_conn_s {
     u_char                      farewell[NGX_SF_PG_FAREWELL];
                                           /* why the server ends it, a line */
 
+    unsigned                    spare:1;    /* not one of size[]: opened when
+                                               heads of others are old */
     unsigned                    answered:1; /* head has had its result */
+    unsigned                    late:1;     /* what is behind the head was sent
+                                               again */
+    unsigned                    apart:1;    /* and what is in its unit: its age
+                                               blames nobody any more */
     unsigned                    overdue:1;  /* what is expired was answered */
     unsigned                    proved:1;   /* it has executed something */
 };
@@ -304,13 +334,30 @@ typedef struct {
 } ngx_sf_pg_tell_t;
 
 
+/* an endpoint in a lane: those of it that wait, and how it fares */
+
+struct ngx_sf_pg_line_s {
+    ngx_queue_t                 queue;    /* lane->lines, while one waits */
+    ngx_queue_t                 waiting;  /* of ngx_sf_pg_query_t */
+    ngx_uint_t                  nwaiting;
+    ngx_uint_t                  tables;
+    uint64_t                    mean;     /* of the time that an answer takes,
+                                             microseconds times 16 */
+    ngx_uint_t                  probes;   /* in FIFOs */
+};
+
+
 struct ngx_sf_pg_lane_s {
     ngx_sf_pg_pool_t           *pool;
     ngx_uint_t                  kind;     /* ngx_sf_pg_lane_e */
     ngx_queue_t                 conns[NGX_SF_PG_CONN_STATES];
     ngx_uint_t                  nconns[NGX_SF_PG_CONN_STATES];
-    ngx_queue_t                 waiting;  /* of ngx_sf_pg_query_t */
+    ngx_queue_t                 lines;    /* in which queries wait */
     ngx_uint_t                  nwaiting;
+    ngx_sf_pg_line_t          **line;     /* by statement->line, made at first
+                                             use */
+    ngx_msec_t                  stuck_at; /* next close of a stuck connection
+                                             allowed */
     ngx_event_t                 timer;    /* wait of the first one waiting */
     const ngx_sf_pg_tell_t     *tell;     /* of the listen lane, else NULL */
 };
@@ -329,6 +376,10 @@ struct ngx_sf_pg_server_s {
     ngx_event_t                 retry;    /* at retry_at */
     unsigned                    backoff:1;  /* until retry_at */
     unsigned                    pooler:1;   /* it has been one, once */
+    uint64_t                    proved[NGX_SF_PG_TABLES];
+                                          /* by table: when the last statement
+                                             was sent that read it and came
+                                             back in time */
 };
 
 
@@ -341,6 +392,7 @@ struct ngx_sf_pg_pool_s {
     ngx_sf_pg_text_t           *texts;    /* by statement id */
     const ngx_atomic_t         *era;      /* of the schema, NULL: always 0 */
     ngx_pool_t                 *memory;
+    uint64_t                    now;      /* ngx_sf_pg_now() of this turn */
     ngx_sf_pg_server_t         *servers;
     ngx_uint_t                  nservers;
     ngx_sf_pg_server_t         *active;   /* of a primary */
@@ -406,18 +458,16 @@ ngx_uint_t ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool);
 
 /* --- ngx_sf_pg_lane.c: the lists that queries and connections stand in --- */
 
-void ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
-    ngx_uint_t kind);
+ngx_int_t ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_pool_t *pool, ngx_uint_t kind);
+
+/* the line of a statement; NULL: memory is short */
+ngx_sf_pg_line_t *ngx_sf_pg_lane_line(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_statement_t *statement);
 
 /* statements that a connection of a lane to this server takes at a time */
 ngx_uint_t ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_server_t *server);
-
-/* how many statements more a connection can be given now */
-ngx_uint_t ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc);
-
-/* how many all the ready connections of a lane can be given */
-ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
 
 /* moves it to the list of the state: the only function that does */
 void ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc,
@@ -436,7 +486,13 @@ void ngx_sf_pg_conn_drain(ngx_sf_pg_conn_t *pgc);
 ngx_int_t ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event,
     ngx_uint_t on);
 
-/* puts a query in the list of those that wait, takes it out */
+/* forgets all queries that wait */
+void ngx_sf_pg_lane_forget(ngx_sf_pg_lane_t *lane);
+
+/* one of those that wait, the oldest of its line; NULL: none waits */
+ngx_sf_pg_query_t *ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane);
+
+/* puts a query in its line, takes it out */
 void ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 void ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q);
 
@@ -466,6 +522,49 @@ void ngx_sf_pg_one_line(u_char *buf, size_t size, const char *text);
 
 /* a clock for durations, in microseconds: nginx's own stands still in a turn */
 uint64_t ngx_sf_pg_now(void);
+
+
+/* --- ngx_sf_pg_head.c: what an old head of a FIFO stands for --- */
+
+typedef enum {
+    NGX_SF_PG_PASS_ALL = 0,
+    NGX_SF_PG_PASS_PROBE,       /* one, to see */
+    NGX_SF_PG_PASS_NONE
+} ngx_sf_pg_pass_e;
+
+/* a slot has become the head of its connection */
+void ngx_sf_pg_head_begin(ngx_sf_pg_conn_t *pgc);
+
+/* the head, a statement, has had a result */
+void ngx_sf_pg_head_answered(ngx_sf_pg_conn_t *pgc);
+
+/* statements from the head to its Sync: their answers may come together */
+ngx_uint_t ngx_sf_pg_head_unit(const ngx_sf_pg_conn_t *pgc);
+
+/* how long the head has been one, in microseconds; 0 without one */
+uint64_t ngx_sf_pg_head_age(const ngx_sf_pg_conn_t *pgc);
+
+/* the age at which what stands behind the head is sent again, microseconds */
+uint64_t ngx_sf_pg_head_late(const ngx_sf_pg_conn_t *pgc);
+
+/* whether something may be put behind the head */
+ngx_uint_t ngx_sf_pg_head_young(const ngx_sf_pg_conn_t *pgc);
+
+/* the endpoint that is to blame for the age of the head, NULL: none is */
+ngx_sf_pg_line_t *ngx_sf_pg_head_blames(const ngx_sf_pg_conn_t *pgc);
+
+/* which statements of an endpoint may be sent to a server now */
+ngx_sf_pg_pass_e ngx_sf_pg_head_passes(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_line_t *line, const ngx_sf_pg_server_t *server);
+
+/* how many statements more a connection can be given now */
+ngx_uint_t ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc);
+
+/* how many all the ready connections of a lane can be given */
+ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
+
+/* the connection to give up when all are held up, NULL: none */
+ngx_sf_pg_conn_t *ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane);
 
 
 /* --- ngx_sf_pg_server.c: where a pool may connect to --- */
@@ -584,12 +683,13 @@ ngx_sf_pg_close_e ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc);
 ngx_sf_pg_close_e ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
 
 /*
- * The head of the FIFO has had its time.  A statement alone in its unit means
- * a silent server, and the connection goes; the answers of others may lie
- * behind slower ones, so the server gets the same time once more, but the
- * queries that have waited too long are told so now.
+ * The head of the FIFO is late: what stands behind it is sent again elsewhere.
+ * Or it has had its time.  A statement alone in its unit means a silent server
+ * then, and the connection goes; the answers of others may lie behind slower
+ * ones, so the server gets the same time once more, but the queries that have
+ * waited too long are told so now.
  */
-ngx_sf_pg_close_e ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc);
 
 /* takes all results that have arrived, and answers their queries */
 ngx_sf_pg_close_e ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc);

@@ -81,6 +81,8 @@ static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
     /* LOST */            { NGX_LOG_WARN, "lost", "connection lost" },
     /* SEND */            { NGX_LOG_WARN, "send", "sending failed" },
     /* TIMEOUT */         { NGX_LOG_ERR,  "timeout", "no answer in time" },
+    /* STUCK */           { NGX_LOG_WARN, "stuck",
+                            "all connections are held up, gives up one" },
     /* MISMATCH */        { NGX_LOG_ERR,  "mismatch",
                             "result does not match the pipeline" }
 };
@@ -288,6 +290,10 @@ ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc)
                        - ngx_random() % (lifetime / 5 + 1);
     }
 
+    if (pgc->spare) {
+        ngx_add_timer(&pgc->timer, NGX_SF_PG_SPARE_IDLE);
+    }
+
     ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_READY);
     ngx_sf_pg_pool_post_dispatch(pgc->lane->pool);
 }
@@ -360,7 +366,10 @@ ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
         return;
     }
 
-    reason = ngx_sf_pg_pipeline_overdue(pgc);
+    /* a spare one that nobody has needed */
+
+    reason = pgc->count ? ngx_sf_pg_pipeline_timeout(pgc)
+                        : NGX_SF_PG_CLOSE_RETIRED;
 
     if (reason != NGX_SF_PG_CLOSE_NONE) {
         ngx_sf_pg_conn_close(pgc, reason);
@@ -580,6 +589,8 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     pgc->unit = 0;
     pgc->leaving = NGX_SF_PG_CLOSE_NONE;
     pgc->answered = 0;
+    pgc->late = 0;
+    pgc->apart = 0;
     pgc->overdue = 0;
     pgc->proved = 0;
     pgc->farewell[0] = '\0';

@@ -9,14 +9,15 @@
  * above does with them.
  *
  * A connection is in the list of its state, a query that is not sent in the
- * list of those that wait.  Nothing here sends, reads or closes: whoever finds
+ * line of its endpoint: one endpoint may have to wait while others go on.
+ * Nothing here sends, reads or closes: whoever finds
  * that a connection has to go says so, ngx_sf_pg_conn_leave(), and it closes
  * itself in an event of its own.  So no handler of a query is ever called from
  * inside of what sends, and a list that is walked loses nobody on the way.
  *
  * The files of the pool know only those before them:
  *
- *     result, lane, text, server, pipeline, conn, notify, pool
+ *     result, lane, head, text, server, pipeline, conn, notify, pool
  */
 
 
@@ -30,10 +31,12 @@
 
 static void ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev);
 static ngx_sf_pg_query_t *ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane);
+static ngx_sf_pg_query_t *ngx_sf_pg_line_first(ngx_sf_pg_line_t *line,
+    ngx_sf_pg_query_t *first);
 static void ngx_sf_pg_lane_arm(ngx_sf_pg_lane_t *lane);
 
 
-void
+ngx_int_t
 ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
     ngx_uint_t kind)
 {
@@ -42,7 +45,13 @@ ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
     lane->pool = pool;
     lane->kind = kind;
 
-    ngx_queue_init(&lane->waiting);
+    lane->line = ngx_pcalloc(pool->memory, pool->nstatements
+                                           * sizeof(ngx_sf_pg_line_t *));
+    if (lane->line == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_queue_init(&lane->lines);
 
     for (i = 0; i < NGX_SF_PG_CONN_STATES; i++) {
         ngx_queue_init(&lane->conns[i]);
@@ -52,6 +61,34 @@ ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
     lane->timer.data = lane;
     lane->timer.log = pool->log;
     lane->timer.cancelable = kind == NGX_SF_PG_LISTEN;
+
+    return NGX_OK;
+}
+
+
+ngx_sf_pg_line_t *
+ngx_sf_pg_lane_line(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_statement_t *statement)
+{
+    ngx_sf_pg_line_t  *line;
+
+    line = lane->line[statement->line];
+
+    if (line) {
+        return line;
+    }
+
+    line = ngx_pcalloc(lane->pool->memory, sizeof(ngx_sf_pg_line_t));
+    if (line == NULL) {
+        return NULL;
+    }
+
+    ngx_queue_init(&line->waiting);
+    line->tables = statement->tables;
+
+    lane->line[statement->line] = line;
+
+    return line;
 }
 
 
@@ -61,45 +98,6 @@ ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
 {
     return ngx_sf_pg_exclusive(lane) || server->pooler
            ? 1 : lane->pool->conf->depth;
-}
-
-
-/* a statement at a time is one until the answer to its Sync is here */
-
-ngx_uint_t
-ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
-{
-    ngx_uint_t  depth;
-
-    depth = ngx_sf_pg_lane_depth(pgc->lane, pgc->server);
-
-    if (depth == 1) {
-        return pgc->count == 0;
-    }
-
-    return depth - ngx_min(pgc->outstanding, depth);
-}
-
-
-/* how many queries the ready connections of a lane can still take */
-
-ngx_uint_t
-ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane)
-{
-    ngx_uint_t         n;
-    ngx_queue_t       *q, *head;
-    ngx_sf_pg_conn_t  *pgc;
-
-    n = 0;
-    head = &lane->conns[NGX_SF_PG_CONN_READY];
-
-    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
-        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
-
-        n += ngx_sf_pg_conn_room(pgc);
-    }
-
-    return n;
 }
 
 
@@ -163,6 +161,46 @@ ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t on)
 }
 
 
+void
+ngx_sf_pg_lane_forget(ngx_sf_pg_lane_t *lane)
+{
+    ngx_queue_t       *q;
+    ngx_sf_pg_line_t  *line;
+
+    while (!ngx_queue_empty(&lane->lines)) {
+        q = ngx_queue_head(&lane->lines);
+        line = ngx_queue_data(q, ngx_sf_pg_line_t, queue);
+
+        ngx_queue_remove(q);
+        ngx_queue_init(&line->waiting);
+        line->nwaiting = 0;
+    }
+
+    lane->nwaiting = 0;
+
+    if (lane->timer.timer_set) {
+        ngx_del_timer(&lane->timer);
+    }
+}
+
+
+ngx_sf_pg_query_t *
+ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane)
+{
+    ngx_sf_pg_line_t  *line;
+
+    if (ngx_queue_empty(&lane->lines)) {
+        return NULL;
+    }
+
+    line = ngx_queue_data(ngx_queue_head(&lane->lines), ngx_sf_pg_line_t,
+                          queue);
+
+    return ngx_queue_data(ngx_queue_head(&line->waiting), ngx_sf_pg_query_t,
+                          queue);
+}
+
+
 /*
  * In the order of submission: what was sent already stands in front of what
  * was not, so the walk is short.
@@ -172,15 +210,14 @@ void
 ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 {
     ngx_queue_t        *next;
+    ngx_sf_pg_line_t   *line;
     ngx_sf_pg_query_t  *other;
 
-    next = ngx_queue_head(&lane->waiting);
+    line = q->line;
+    next = q->sent ? ngx_queue_head(&line->waiting)
+                   : ngx_queue_sentinel(&line->waiting);
 
-    if (q->sent == 0) {
-        next = ngx_queue_sentinel(&lane->waiting);
-    }
-
-    while (next != ngx_queue_sentinel(&lane->waiting)) {
+    while (next != ngx_queue_sentinel(&line->waiting)) {
         other = ngx_queue_data(next, ngx_sf_pg_query_t, queue);
 
         if (other->sent == 0 || other->submitted > q->submitted) {
@@ -195,6 +232,10 @@ ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
     q->waiting = 1;
     q->expires = ngx_current_msec + lane->pool->conf->wait;
     lane->nwaiting++;
+
+    if (line->nwaiting++ == 0) {
+        ngx_queue_insert_tail(&lane->lines, &line->queue);
+    }
 
     if (!lane->timer.timer_set) {
         ngx_sf_pg_lane_arm(lane);
@@ -215,27 +256,52 @@ ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
     q->waiting = 0;
     lane->nwaiting--;
 
+    if (--q->line->nwaiting == 0) {
+        ngx_queue_remove(&q->line->queue);
+    }
+
     if (lane->nwaiting == 0 && lane->timer.timer_set) {
         ngx_del_timer(&lane->timer);
     }
 }
 
 
-/*
- * The one that expires first: the first of those never sent, or one of those
- * before it, whose time began anew.
- */
+/* the query that expires first */
 
 static ngx_sf_pg_query_t *
 ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane)
 {
     ngx_queue_t        *node;
-    ngx_sf_pg_query_t  *q, *first;
+    ngx_sf_pg_line_t   *line;
+    ngx_sf_pg_query_t  *first;
 
     first = NULL;
 
-    for (node = ngx_queue_head(&lane->waiting);
-         node != ngx_queue_sentinel(&lane->waiting);
+    for (node = ngx_queue_head(&lane->lines);
+         node != ngx_queue_sentinel(&lane->lines);
+         node = ngx_queue_next(node))
+    {
+        line = ngx_queue_data(node, ngx_sf_pg_line_t, queue);
+        first = ngx_sf_pg_line_first(line, first);
+    }
+
+    return first;
+}
+
+
+/*
+ * The first of those never sent, or one of those before it, whose time began
+ * anew
+ */
+
+static ngx_sf_pg_query_t *
+ngx_sf_pg_line_first(ngx_sf_pg_line_t *line, ngx_sf_pg_query_t *first)
+{
+    ngx_queue_t        *node;
+    ngx_sf_pg_query_t  *q;
+
+    for (node = ngx_queue_head(&line->waiting);
+         node != ngx_queue_sentinel(&line->waiting);
          node = ngx_queue_next(node))
     {
         q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);

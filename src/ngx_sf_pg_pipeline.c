@@ -52,6 +52,10 @@
 
 #define NGX_SF_PG_ANSWER_GRACE   1000
 
+/* times that a query is sent again from behind a head that is late */
+
+#define NGX_SF_PG_MOVES          2
+
 /* how long a statement that does not fit the schema is not tried, in ms */
 
 #define NGX_SF_PG_PREPARE_RETRY  1000
@@ -77,7 +81,7 @@
 static ngx_sf_pg_text_t *ngx_sf_pg_pipeline_text(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_query_t *q);
 static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text);
+    ngx_sf_pg_query_t *q, const ngx_sf_pg_text_t *text);
 static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_query_t *q, const ngx_sf_pg_text_t *text);
 static ngx_sf_pg_close_e ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc,
@@ -122,7 +126,11 @@ static ngx_sf_pg_slot_t *ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc,
 static void ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_pipeline_take_notifications(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc);
-static ngx_uint_t ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc);
+static void ngx_sf_pg_pipeline_set_timer(ngx_sf_pg_conn_t *pgc,
+    ngx_msec_t age);
+static ngx_msec_t ngx_sf_pg_pipeline_due(ngx_sf_pg_conn_t *pgc);
+static void ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc);
+static ngx_sf_pg_close_e ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 
 
 ngx_sf_pg_close_e
@@ -150,7 +158,7 @@ ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
     prepare = NULL;
 
     if (!known) {
-        prepare = ngx_sf_pg_pipeline_prepare(pgc, q->statement, text);
+        prepare = ngx_sf_pg_pipeline_prepare(pgc, q, text);
 
         if (prepare == NULL) {
             return NGX_SF_PG_CLOSE_SEND;
@@ -201,8 +209,8 @@ ngx_sf_pg_pipeline_text(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
 /* NULL: it could not be sent */
 
 static ngx_sf_pg_slot_t *
-ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
-    ngx_sf_pg_statement_t *statement, const ngx_sf_pg_text_t *text)
+ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
+    const ngx_sf_pg_text_t *text)
 {
     ngx_sf_pg_slot_t  *slot;
 
@@ -213,11 +221,13 @@ ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc,
         return NULL;
     }
 
-    pgc->prepared[statement->id] = text->version;
+    pgc->prepared[q->statement->id] = text->version;
     pgc->nprepares++;
 
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_PREPARE);
-    slot->statement = statement;
+    slot->statement = q->statement;
+    slot->line = q->line;
+    slot->sent = q->sent;
 
     return slot;
 }
@@ -253,7 +263,12 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
     slot = ngx_sf_pg_pipeline_push(pgc, NGX_SF_PG_SLOT_EXECUTE);
     slot->statement = st;
     slot->query = q;
+    slot->line = q->line;
+    slot->sent = q->sent;
     slot->prepared = text ? text->version : 0;
+    slot->probe = q->probe;
+
+    q->line->probes += q->probe;
 
     q->conn = pgc;
     q->server = pgc->server->conf->hash;
@@ -311,6 +326,8 @@ ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
     ngx_sf_pg_close_e   reason;
 
     ngx_sf_pg_pipeline_take_notifications(pgc);
+
+    pgc->lane->pool->now = ngx_sf_pg_now();
 
     while (pgc->count && !PQisBusy(pgc->pg)) {
 
@@ -490,6 +507,8 @@ ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     case PGRES_TUPLES_OK:
     case PGRES_COMMAND_OK:
+        ngx_sf_pg_head_answered(pgc);
+
         return ngx_sf_pg_exclusive(pgc->lane)
                ? ngx_sf_pg_pipeline_on_exclusive(pgc, slot, res)
                : ngx_sf_pg_pipeline_on_rows(pgc, slot, res);
@@ -919,6 +938,7 @@ ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
     slot = &pgc->fifo[(pgc->head + pgc->count) % pgc->nfifo];
     ngx_memzero(slot, sizeof(ngx_sf_pg_slot_t));
     slot->kind = kind;
+    slot->first = pgc->unit == 0;
 
     if (kind != NGX_SF_PG_SLOT_SYNC) {
         pgc->unit++;
@@ -936,14 +956,28 @@ ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
 static void
 ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
 {
+    ngx_sf_pg_slot_t  *slot;
+
+    slot = &pgc->fifo[pgc->head];
+
+    if (slot->probe) {
+        slot->line->probes--;
+    }
+
     pgc->head = (pgc->head + 1) % pgc->nfifo;
     pgc->count--;
 
     if (pgc->count) {
         ngx_sf_pg_pipeline_arm(pgc);
+        return;
+    }
+
+    pgc->c->idle = 1;
+
+    if (pgc->spare) {
+        ngx_add_timer(&pgc->timer, NGX_SF_PG_SPARE_IDLE);
 
     } else {
-        pgc->c->idle = 1;
         ngx_del_timer(&pgc->timer);
     }
 }
@@ -964,18 +998,50 @@ ngx_sf_pg_pipeline_take_notifications(ngx_sf_pg_conn_t *pgc)
 }
 
 
-/* the server's own timeout comes first; this one is for a silent server */
+/* a new head: its time begins */
 
 static void
 ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc)
 {
-    ngx_sf_pg_conf_t  *conf;
-
-    conf = pgc->lane->pool->conf;
     pgc->overdue = 0;
 
-    ngx_add_timer(&pgc->timer, conf->timeout[pgc->lane->kind]
-                               + NGX_SF_PG_ANSWER_GRACE);
+    ngx_sf_pg_head_begin(pgc);
+    ngx_sf_pg_pipeline_set_timer(pgc, 0);
+}
+
+
+/*
+ * The server's own timeout comes first; ours is for a silent one.  Before
+ * that a head may be late for those behind it.
+ */
+
+static void
+ngx_sf_pg_pipeline_set_timer(ngx_sf_pg_conn_t *pgc, ngx_msec_t age)
+{
+    ngx_msec_t  due, late;
+
+    due = ngx_sf_pg_pipeline_due(pgc);
+
+    if (!pgc->late) {
+        late = ngx_sf_pg_head_late(pgc) / 1000 + 1;
+        due = ngx_min(due, late);
+    }
+
+    ngx_add_timer(&pgc->timer, due > age ? due - age : 1);
+}
+
+
+/* the age of a head at which it has had its time, in ms */
+
+static ngx_msec_t
+ngx_sf_pg_pipeline_due(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_msec_t  due;
+
+    due = pgc->lane->pool->conf->timeout[pgc->lane->kind]
+          + NGX_SF_PG_ANSWER_GRACE;
+
+    return pgc->overdue ? 2 * due : due;
 }
 
 
@@ -1000,6 +1066,10 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
             PQclear(slot->res);
         }
 
+        if (slot->probe) {
+            slot->line->probes--;
+        }
+
         q = slot->query;
 
         if (q == NULL || reason == NGX_SF_PG_CLOSE_EXIT) {
@@ -1018,25 +1088,90 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 }
 
 
+/* nginx may fire it early: it moves a timer only when it is far off */
+
 ngx_sf_pg_close_e
+ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
+{
+    uint64_t           age;
+    ngx_sf_pg_close_e  reason;
+
+    pgc->lane->pool->now = ngx_sf_pg_now();
+    age = ngx_sf_pg_head_age(pgc);
+
+    if (!pgc->late && age > ngx_sf_pg_head_late(pgc)) {
+        pgc->late = 1;
+        ngx_sf_pg_pipeline_send_again(pgc);
+    }
+
+    if (age / 1000 >= ngx_sf_pg_pipeline_due(pgc)) {
+        reason = ngx_sf_pg_pipeline_overdue(pgc);
+
+        if (reason != NGX_SF_PG_CLOSE_NONE) {
+            return reason;
+        }
+    }
+
+    ngx_sf_pg_pipeline_set_timer(pgc, age / 1000);
+
+    return NGX_SF_PG_CLOSE_NONE;
+}
+
+
+/*
+ * What stands behind a late head goes elsewhere, and the head's own unit does
+ * if it has several statements.  Their results are dropped when they come.
+ */
+
+static void
+ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t          i;
+    ngx_sf_pg_slot_t   *slot, *head;
+    ngx_sf_pg_query_t  *q;
+
+    if (ngx_sf_pg_exclusive(pgc->lane)) {
+        return;
+    }
+
+    head = &pgc->fifo[pgc->head];
+    pgc->apart = ngx_sf_pg_head_unit(pgc) > 1;
+
+    for (i = 0; i < pgc->count; i++) {
+        slot = &pgc->fifo[(pgc->head + i) % pgc->nfifo];
+        q = slot->query;
+
+        if (q == NULL || q->moved == NGX_SF_PG_MOVES
+            || (!pgc->apart && slot->sync == head->sync))
+        {
+            continue;
+        }
+
+        slot->query = NULL;
+
+        q->moved++;
+        q->alone = 1;
+        ngx_sf_pg_query_requeue(q);
+    }
+}
+
+
+/* all have had their time */
+
+static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
 {
-    ngx_uint_t          i, n;
-    ngx_msec_t          timeout;
+    ngx_uint_t          i;
     ngx_sf_pg_slot_t   *slot;
     ngx_sf_pg_query_t  *q;
 
-    n = ngx_sf_pg_pipeline_unit(pgc);
-
-    if (n < 2 || pgc->overdue) {
+    if (ngx_sf_pg_head_unit(pgc) < 2 || pgc->overdue) {
         return NGX_SF_PG_CLOSE_TIMEOUT;
     }
 
     /* the same time once more, for all the rest: nobody waits for it now */
 
     pgc->overdue = 1;
-    timeout = pgc->lane->pool->conf->timeout[pgc->lane->kind];
-    ngx_add_timer(&pgc->timer, timeout + NGX_SF_PG_ANSWER_GRACE);
 
     if (pgc->state == NGX_SF_PG_CONN_READY) {
         ngx_sf_pg_conn_set_state(pgc, NGX_SF_PG_CONN_DRAINING);
@@ -1055,28 +1190,4 @@ ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc)
     }
 
     return NGX_SF_PG_CLOSE_NONE;
-}
-
-
-/* statements from the head to its Sync: their answers may come together */
-
-static ngx_uint_t
-ngx_sf_pg_pipeline_unit(ngx_sf_pg_conn_t *pgc)
-{
-    ngx_uint_t         i, n;
-    ngx_sf_pg_slot_t  *slot;
-
-    n = 0;
-
-    for (i = 0; i < pgc->count; i++) {
-        slot = &pgc->fifo[(pgc->head + i) % pgc->nfifo];
-
-        if (slot->kind == NGX_SF_PG_SLOT_SYNC) {
-            break;
-        }
-
-        n += slot->kind == NGX_SF_PG_SLOT_EXECUTE;
-    }
-
-    return n;
 }

@@ -29,6 +29,22 @@
 #include "ngx_sf_pg.h"
 
 
+/*
+ * Connections of the read lane that are opened when heads of others are old,
+ * and how many are left whose heads are not
+ */
+
+#define NGX_SF_PG_SPARES          2
+
+/* of the queue, what a line may fill that has to wait: one in so many */
+
+#define NGX_SF_PG_LINE_SHARE      4
+
+/* between two closes of connections that are stuck, in a lane, in ms */
+
+#define NGX_SF_PG_STUCK_INTERVAL  1000
+
+
 static ngx_int_t ngx_sf_pg_pool_connections(ngx_cycle_t *cycle,
     ngx_sf_pg_lane_t *lane);
 static ngx_int_t ngx_sf_pg_pool_connection(ngx_cycle_t *cycle,
@@ -38,7 +54,13 @@ static void ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_dispatch_handler(ngx_event_t *ev);
 static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
-static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane);
+static ngx_uint_t ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane);
+static ngx_sf_pg_query_t *ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_server_t *server);
+static ngx_uint_t ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane);
+static ngx_uint_t ngx_sf_pg_lane_full(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_line_t *line);
+static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare);
 static ngx_sf_pg_conn_t *ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
@@ -80,9 +102,10 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     }
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
-        ngx_sf_pg_lane_init(&pool->lanes[kind], pool, kind);
-
-        if (ngx_sf_pg_pool_connections(cycle, &pool->lanes[kind]) != NGX_OK) {
+        if (ngx_sf_pg_lane_init(&pool->lanes[kind], pool, kind) != NGX_OK
+            || ngx_sf_pg_pool_connections(cycle, &pool->lanes[kind])
+               != NGX_OK)
+        {
             return NULL;
         }
     }
@@ -111,6 +134,10 @@ ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
         return NGX_OK;
     }
 
+    if (lane->kind == NGX_SF_PG_READ) {
+        size += NGX_SF_PG_SPARES;
+    }
+
     pgc = ngx_pcalloc(cycle->pool,
                       pool->nservers * size * sizeof(ngx_sf_pg_conn_t));
     if (pgc == NULL) {
@@ -119,6 +146,8 @@ ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
 
     for (i = 0; i < pool->nservers; i++) {
         for (n = 0; n < size; n++) {
+            pgc->spare = n >= pool->conf->size[lane->kind];
+
             if (ngx_sf_pg_pool_connection(cycle, pgc++, lane,
                                           &pool->servers[i])
                 != NGX_OK)
@@ -180,12 +209,7 @@ ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool)
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
         lane = &pool->lanes[kind];
 
-        ngx_queue_init(&lane->waiting);
-        lane->nwaiting = 0;
-
-        if (lane->timer.timer_set) {
-            ngx_del_timer(&lane->timer);
-        }
+        ngx_sf_pg_lane_forget(lane);
 
         for (state = NGX_SF_PG_CONN_CONNECTING;
              state < NGX_SF_PG_CONN_STATES;
@@ -214,6 +238,7 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
 {
     ngx_msec_t         failed;
     ngx_sf_pg_lane_t  *lane;
+    ngx_sf_pg_line_t  *line;
 
     lane = &pool->lanes[q->lane];
     failed = pool->failed_until[q->statement->id];
@@ -226,16 +251,19 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
         return NGX_SF_PG_UNAVAILABLE;
     }
 
-    if (lane->nwaiting >= pool->conf->queue
-        && lane->nwaiting >= pool->conf->queue + ngx_sf_pg_lane_free(lane))
-    {
+    line = ngx_sf_pg_lane_line(lane, q->statement);
+
+    if (line == NULL || ngx_sf_pg_lane_full(lane, line)) {
         return NGX_SF_PG_BUSY;
     }
 
     q->pool = pool;
+    q->line = line;
     q->conn = NULL;
     q->clashes = 0;
     q->retries = 0;
+    q->moved = 0;
+    q->probe = 0;
     q->alone = 0;
     q->unnamed = 0;
     q->blame = q->outside;
@@ -249,6 +277,42 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     ngx_sf_pg_lane_wait(lane, q);
 
     return NGX_SF_PG_OK;
+}
+
+
+/*
+ * What the connections can take is not waiting.  A line that waits for an old
+ * head has a quarter of the queue, so that it does not take all of it.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_lane_full(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_line_t *line)
+{
+    ngx_uint_t         i, limit;
+    ngx_sf_pg_pool_t  *pool;
+
+    pool = lane->pool;
+    limit = pool->conf->queue;
+
+    if (lane->nwaiting >= limit
+        && lane->nwaiting >= limit + ngx_sf_pg_lane_free(lane))
+    {
+        return 1;
+    }
+
+    if (line->nwaiting < ngx_max(limit / NGX_SF_PG_LINE_SHARE, 1)) {
+        return 0;
+    }
+
+    for (i = 0; i < pool->nservers; i++) {
+        if (ngx_sf_pg_head_passes(lane, line, &pool->servers[i])
+            != NGX_SF_PG_PASS_ALL)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -289,6 +353,7 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
     ngx_sf_pg_pool_t  *pool;
 
     pool = ev->data;
+    pool->now = ngx_sf_pg_now();
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
         ngx_sf_pg_lane_dispatch(&pool->lanes[kind]);
@@ -299,53 +364,164 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
 static void
 ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 {
-    ngx_sf_pg_conn_t   *pgc;
-    ngx_sf_pg_query_t  *q;
-    ngx_sf_pg_close_e   reason;
+    ngx_uint_t         spare;
+    ngx_sf_pg_conn_t  *pgc;
 
-    while (!ngx_queue_empty(&lane->waiting)) {
-
-        pgc = ngx_sf_pg_lane_pick(lane);
-
-        if (pgc == NULL) {
-            break;
-        }
-
-        q = ngx_queue_data(ngx_queue_head(&lane->waiting), ngx_sf_pg_query_t,
-                           queue);
-
-        ngx_sf_pg_lane_take(q);
-
-        if (pgc->outstanding) {
-            ngx_sf_pg_lane_grow(lane);
-        }
-
-        q->sent = ngx_sf_pg_now();
-
-        reason = ngx_sf_pg_pipeline_send(pgc, q);
-
-        if (reason == NGX_SF_PG_CLOSE_NONE) {
-            continue;
-        }
-
-        ngx_sf_pg_conn_leave(pgc, reason);
-
-        /* one that is in the FIFO goes with the connection */
-
-        if (q->conn == NULL) {
-            ngx_sf_pg_query_resend(q, reason);
-        }
+    if (lane->nwaiting == 0) {
+        return;
     }
+
+    spare = ngx_sf_pg_lane_needs_spare(lane);
+
+    while (ngx_sf_pg_lane_send(lane)) { /* void */ }
 
     ngx_sf_pg_lane_sync(lane);
 
-    if (!ngx_queue_empty(&lane->waiting)) {
-        ngx_sf_pg_lane_grow(lane);
+    if (lane->nwaiting || spare) {
+        ngx_sf_pg_lane_grow(lane, spare);
+    }
 
-        if (ngx_sf_pg_lane_unavailable(lane)) {
-            ngx_sf_pg_lane_fail(lane, NGX_SF_PG_UNAVAILABLE);
+    if (lane->nwaiting == 0) {
+        return;
+    }
+
+    if (ngx_sf_pg_lane_unavailable(lane)) {
+        ngx_sf_pg_lane_fail(lane, NGX_SF_PG_UNAVAILABLE);
+        return;
+    }
+
+    if ((ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0) {
+        return;
+    }
+
+    pgc = ngx_sf_pg_head_stuck(lane);
+
+    if (pgc) {
+        lane->stuck_at = ngx_current_msec + NGX_SF_PG_STUCK_INTERVAL;
+        ngx_sf_pg_conn_leave(pgc, NGX_SF_PG_CLOSE_STUCK);
+    }
+}
+
+
+/* sends one query; 0: there is none that may go, or nowhere to send it */
+
+static ngx_uint_t
+ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t           n;
+    ngx_sf_pg_conn_t    *pgc;
+    ngx_sf_pg_query_t   *q;
+    ngx_sf_pg_close_e    reason;
+
+    q = NULL;
+    pgc = NULL;
+
+    /* what may not go to one server may go to another */
+
+    for (n = lane->pool->nservers; q == NULL && n && lane->nwaiting; n--) {
+        pgc = ngx_sf_pg_lane_pick(lane);
+
+        if (pgc == NULL) {
+            return 0;
+        }
+
+        q = ngx_sf_pg_lane_next(lane, pgc->server);
+    }
+
+    if (q == NULL) {
+        return 0;
+    }
+
+    ngx_sf_pg_lane_take(q);
+
+    if (pgc->outstanding) {
+        ngx_sf_pg_lane_grow(lane, 0);
+    }
+
+    q->sent = ngx_sf_pg_now();
+
+    reason = ngx_sf_pg_pipeline_send(pgc, q);
+
+    if (reason == NGX_SF_PG_CLOSE_NONE) {
+        return 1;
+    }
+
+    ngx_sf_pg_conn_leave(pgc, reason);
+
+    /* one that is in the FIFO goes with the connection */
+
+    if (q->conn == NULL) {
+        ngx_sf_pg_query_resend(q, reason);
+    }
+
+    return 1;
+}
+
+
+/* the oldest of those that may be sent to a server */
+
+static ngx_sf_pg_query_t *
+ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
+{
+    ngx_queue_t        *node;
+    ngx_sf_pg_line_t   *line;
+    ngx_sf_pg_pass_e    pass;
+    ngx_sf_pg_query_t  *q, *oldest;
+
+    oldest = NULL;
+
+    for (node = ngx_queue_head(&lane->lines);
+         node != ngx_queue_sentinel(&lane->lines);
+         node = ngx_queue_next(node))
+    {
+        line = ngx_queue_data(node, ngx_sf_pg_line_t, queue);
+        q = ngx_queue_data(ngx_queue_head(&line->waiting), ngx_sf_pg_query_t,
+                           queue);
+
+        if (oldest && q->submitted >= oldest->submitted) {
+            continue;
+        }
+
+        pass = ngx_sf_pg_head_passes(lane, line, server);
+
+        if (pass != NGX_SF_PG_PASS_NONE) {
+            q->probe = pass == NGX_SF_PG_PASS_PROBE;
+            oldest = q;
         }
     }
+
+    return oldest;
+}
+
+
+/*
+ * Whether too few connections are left whose heads are young.  That is said
+ * when one is old, not when some are not open yet.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t         clean;
+    ngx_queue_t       *q, *head;
+    ngx_sf_pg_conn_t  *pgc;
+
+    if (lane->kind != NGX_SF_PG_READ) {
+        return 0;
+    }
+
+    clean = 0;
+    head = &lane->conns[NGX_SF_PG_CONN_READY];
+
+    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
+
+        clean += ngx_sf_pg_head_young(pgc);
+    }
+
+    return clean < lane->nconns[NGX_SF_PG_CONN_READY]
+           && clean < ngx_min(lane->pool->conf->size[lane->kind],
+                              NGX_SF_PG_SPARES);
 }
 
 
@@ -399,20 +575,23 @@ ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane)
             continue;
         }
 
-        if (!pgc->server->conf->down && !pgc->server->backoff) {
+        if (!pgc->server->conf->down && !pgc->server->backoff && !pgc->spare) {
             ngx_sf_pg_conn_open(pgc);
         }
     }
 }
 
 
-/* one connect at a time in a lane: a failing server is not stormed */
+/*
+ * One connect at a time in a lane: a failing server is not stormed.  spare: a
+ * spare connection is opened when there is no other to open.
+ */
 
 static void
-ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane)
+ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
 {
     ngx_queue_t         *q, *head;
-    ngx_sf_pg_conn_t    *pgc;
+    ngx_sf_pg_conn_t    *pgc, *found;
     ngx_sf_pg_server_t  *server;
 
     if (lane->nconns[NGX_SF_PG_CONN_CONNECTING]
@@ -427,20 +606,31 @@ ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane)
         return;
     }
 
+    found = NULL;
     head = &lane->conns[NGX_SF_PG_CONN_CLOSED];
 
     for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-        if (pgc->server == server) {
-            ngx_sf_pg_conn_open(pgc);
-            return;
+        if (pgc->server != server || (pgc->spare && !spare)) {
+            continue;
         }
+
+        if (found == NULL || found->spare > pgc->spare) {
+            found = pgc;
+        }
+    }
+
+    if (found) {
+        ngx_sf_pg_conn_open(found);
     }
 }
 
 
-/* the ready connection with the fewest statements in flight, if any is free */
+/*
+ * The ready connection with the fewest statements in flight, if any is free; a
+ * spare one when no other is
+ */
 
 static ngx_sf_pg_conn_t *
 ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
@@ -469,7 +659,10 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
             continue;
         }
 
-        if (best == NULL || pgc->outstanding < best->outstanding) {
+        if (best == NULL || pgc->spare < best->spare
+            || (pgc->spare == best->spare
+                && pgc->outstanding < best->outstanding))
+        {
             best = pgc;
         }
     }
@@ -496,7 +689,7 @@ ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
         return 0;
     }
 
-    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ]);
+    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ], 0);
 
     return 1;
 }
@@ -560,10 +753,7 @@ ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane, ngx_sf_pg_outcome_e outcome)
 {
     ngx_sf_pg_query_t  *q;
 
-    while (!ngx_queue_empty(&lane->waiting)) {
-        q = ngx_queue_data(ngx_queue_head(&lane->waiting), ngx_sf_pg_query_t,
-                           queue);
-
+    while ((q = ngx_sf_pg_lane_any(lane)) != NULL) {
         ngx_sf_pg_lane_take(q);
         ngx_sf_pg_query_finish(q, outcome, NULL);
     }

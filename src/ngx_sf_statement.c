@@ -116,6 +116,7 @@ struct ngx_sf_statement_s {
     ngx_sf_switch_t             switches[NGX_SF_STATEMENT_SWITCHES];
     ngx_uint_t                  columns;
     const u_char               *kinds;
+    ngx_uint_t                  tables;
     ngx_uint_t                  id;       /* of the first variant */
     size_t                      size;     /* that no text exceeds */
 };
@@ -519,6 +520,13 @@ ngx_sf_statement_set_kinds(ngx_sf_statement_t *st, const u_char *kinds)
 }
 
 
+void
+ngx_sf_statement_set_tables(ngx_sf_statement_t *st, ngx_uint_t tables)
+{
+    st->tables = tables;
+}
+
+
 ngx_sf_pg_statement_t *
 ngx_sf_statement_variant(ngx_sf_worker_t *worker,
     const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *st,
@@ -568,6 +576,8 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker,
                              p);
 
     variant->pg.id = n;
+    variant->pg.line = st->id;
+    variant->pg.tables = st->tables;
     variant->pg.name = st->name;
     variant->pg.text = (char *) p;
     variant->pg.nvalues = variant->binds.n;

@@ -58,7 +58,7 @@ const char *const  ngx_sf_test_lanes[] = {
 static ngx_command_t  ngx_sf_test_commands[] = {
 
     { ngx_string("softfactory_test_statement"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE4,
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE4|NGX_CONF_TAKE5,
       ngx_sf_test_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -137,9 +137,15 @@ ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                               ngx_http_softfactory_module);
 
     tcf->statement.id = smcf->nstatements++;
+    tcf->statement.line = tcf->statement.id;
     ngx_str_set(&tcf->statement.name, "test");
     tcf->statement.columns = ngx_atoi(value[3].data, value[3].len);
     tcf->statement.text = (char *) value[4].data;
+
+    if (cf->args->nelts > 5) {
+        tcf->statement.tables = ngx_atoi(value[5].data, value[5].len);
+    }
+
     tcf->statement.nvalues = ngx_strstr(value[4].data, "$1") != NULL;
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);

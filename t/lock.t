@@ -1,0 +1,231 @@
+# A lock on a table holds up those that read the table, and nobody else.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::Nginx::Socket;
+use Time::HiRes qw(time);
+use SoftFactory;
+use SoftFactory::Live;
+use SoftFactory::Wait;
+
+no_shuffle();
+no_root_location();
+master_on();
+plan('no_plan');
+
+our $DB = scratch('sf_lock', 'softfactory');
+
+psql("CREATE TABLE lock_$_ AS SELECT 1 AS n", dbname => $DB) for qw(u a b);
+
+
+# the masks by which the pool is told what a statement reads
+
+our %TABLE = (u => 1, a => 2, b => 4);
+
+
+# reads($lane, $tables, $n): statements of their own endpoints that read tables,
+# named by their letters: /ua1, /ua2 ...
+
+sub reads {
+    my ($lane, $tables, $n) = @_;
+
+    my @tables = split //, $tables;
+    my $mask = 0;
+    $mask += $::TABLE{$_} for @tables;
+    my $from = join ', ', map { "public.lock_$_" } @tables;
+    $from = "FROM $from" if @tables;
+
+    return join '', map {
+        "location = /$lane/$tables$_ { softfactory_test_statement primary "
+        . "$lane 1 \"SELECT $_ $from\" $mask; }\n";
+    } 1 .. $n;
+}
+
+
+# all(@texts): one text, as blocks of nginx's configuration are
+
+sub all {
+    return join '', @_;
+}
+
+
+# waiting($lane): connections whose statement waits for a lock
+
+sub waiting {
+    return backends("datname = '$::DB' AND wait_event_type = 'Lock' AND "
+                    . "application_name = 'softfactory/$_[0]'");
+}
+
+
+# sessions($lane)
+
+sub sessions {
+    return backends("datname = '$::DB' AND application_name = "
+                    . "'softfactory/$_[0]'");
+}
+
+
+# held($sql): a session that has run it and keeps its locks
+
+sub held { return hold($_[0], dbname => $::DB, user => 'app') }
+
+our $LOCK = 'LOCK TABLE lock_a IN ACCESS EXCLUSIVE MODE';
+our $POOL = 'wait=30s timeout=30s heavy_timeout=30s';
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: who does not read the table does not wait, who does keeps a sensor
+--- http_config eval
+main::conf(dbname => $::DB, pool => "connections=2 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('read', @$_) } ['ua', 8], ['ub', 2], ['u', 2],
+                                           ['b', 1], ['', 1])
+--- check
+my @others = map { "/read/$_" } qw(ub1 ub2 u1 u2 b1 1);
+
+fetch("/read/ua$_") for 1 .. 8;
+fetch($_) for @others;
+
+my $lock = held($::LOCK);
+my @held = map { start("/read/ua$_") } 1 .. 8;
+
+wait_until { waiting('read') } 'the lock is waited for';
+
+for my $round (1 .. 20) {
+    my @asked = map { start($_) } @others, @others;
+    my $n = grep { $_->finish->{status} == 200 } @asked;
+
+    is($n, 2 * @others, "round $round: others are answered");
+}
+
+is(scalar(grep { $_->pending } @held), 8, 'and those are not');
+
+my $n = waiting('read');
+
+# all may have been sent before the first of them was old
+
+push @held, map { start("/read/ua$_") } (1 .. 8) x 5;
+fetch($_) for @others;
+
+cmp_ok(waiting('read'), '<=', $n, 'none more goes to the lock');
+cmp_ok(sessions('read'), '<=', 4, 'two connections and two spare ones');
+
+$lock->release;
+
+is(scalar(grep { $_->finish->{status} == 200 } @held), 48,
+   'all are answered when the lock goes');
+
+
+=== TEST 2: a unit that shares a Sync with the one that is held up
+--- http_config eval
+main::conf(dbname => $::DB, pool => "connections=1 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('read', @$_) } ['a', 1], ['b', 3])
+--- check
+my ($worker) = worker_pids();
+
+fetch($_) for '/read/a1', map { "/read/b$_" } 1 .. 3;
+
+my $lock = held($::LOCK);
+
+# they come in one turn of the event loop, so they are one unit
+
+kill 'STOP', $worker;
+my @asked = map { start($_) } qw(/read/b1 /read/a1 /read/b2 /read/b3);
+kill 'CONT', $worker;
+
+my $held = splice @asked, 1, 1;
+
+is($_->finish->{status}, 200, 'a neighbour in the unit is answered')
+    for @asked;
+ok($held->pending, 'the culprit is not');
+cmp_ok(sessions('read'), '<=', 3, 'with two spare connections');
+
+$lock->release;
+is($held->finish->{status}, 200, 'until the lock goes');
+
+
+=== TEST 3: endpoints that read the locked table and others each
+--- http_config eval
+main::conf(dbname => $::DB, pool => "connections=2 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('read', @$_) } ['ua', 1], ['ab', 1], ['uab', 1],
+                                           ['a', 1], ['ub', 1], ['', 1])
+--- check
+my @locked = map { "/read/$_" } qw(ua1 ab1 uab1 a1);
+my @others = map { "/read/$_" } qw(ub1 1);
+
+fetch($_) for @locked, @others;
+
+my $lock = held($::LOCK);
+my @held;
+
+for my $path (@locked) {
+    push @held, start($path);
+    wait_until { waiting('read') } 'the lock is waited for';
+
+    for (1 .. 10) {
+        is(fetch($_)->{status}, 200, "$_ beside $path") for @others;
+    }
+}
+
+ok($_->pending, 'one that reads the table waits') for @held;
+cmp_ok(waiting('read'), '<=', 3, 'not all of them are sent');
+
+$lock->release;
+is($_->finish->{status}, 200, 'until the lock goes') for @held;
+
+
+=== TEST 4: one endpoint cannot fill the queue of others
+--- http_config eval
+main::conf(dbname => $::DB, pool => "connections=1 queue=16 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('read', @$_) } ['a', 1], ['b', 1])
+--- check
+fetch("/read/${_}1") for qw(a b);
+
+my $lock = held($::LOCK);
+my @held = start('/read/a1');
+
+wait_until { waiting('read') } 'the lock is waited for';
+push @held, map { start('/read/a1') } 1 .. 40;
+
+my $busy = wait_until {
+    my $n = grep { !$_->pending } @held;
+    $n >= 20 && $n;
+} 'the endpoint has filled its part';
+
+is(scalar(grep { fetch('/read/b1')->{status} == 200 } 1 .. 20), 20,
+   'another one is served');
+
+$lock->release;
+
+my %count;
+$count{$_->finish->{body} =~ /outcome:(\d)/ ? $1 : 'none'}++ for @held;
+cmp_ok($count{1} // 0, '>=', 20, 'those over a quarter are refused');
+cmp_ok($count{0} // 0, '>=', 5, 'the others answered');
+is(($count{0} // 0) + ($count{1} // 0), 41, 'and none is lost');
+
+
+=== TEST 5: the only connection is held up
+--- http_config eval
+main::conf(dbname => $::DB, pool => "connections=1 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('read', @$_) } ['a', 1], ['', 1])
+--- check
+fetch($_) for '/read/a1', '/read/1';
+
+my $lock = held($::LOCK);
+my @held = start('/read/a1');
+wait_until { waiting('read') } 'the lock is waited for';
+
+is(fetch('/read/1')->{status}, 200, 'others go by spare connections')
+    for 1 .. 5;
+is(waiting('read'), 1, 'one sensor');
+ok(sessions('read') > 1, 'spare connections have been opened');
+
+$lock->release;
+is($_->finish->{status}, 200, 'all are answered') for @held;
