@@ -217,7 +217,9 @@ ngx_sf_gauge_lane(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *of,
                 continue;
             }
 
-            gauge->statements_max += ngx_sf_pg_lane_depth(lane, of);
+            if (!pgc->spare) {
+                gauge->statements_max += ngx_sf_pg_lane_depth(lane, of);
+            }
 
             if (state != NGX_SF_PG_CONN_CLOSED) {
                 gauge->conns[ngx_sf_gauge_state(pgc)]++;

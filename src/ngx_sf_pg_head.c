@@ -28,7 +28,9 @@
  * Sending again early makes an overload out of a slow table: the answers that
  * it throws away cost as much as those that are waited for.
  *
- * All times are those of the turn, pool->now.  Servers are judged apart.
+ * A write waits for rows, which its neighbours need not want: in an exclusive
+ * lane nobody is to blame.  All times are those of the turn, pool->now, and
+ * servers are judged apart.
  */
 
 
@@ -183,7 +185,9 @@ ngx_sf_pg_head_blames(const ngx_sf_pg_conn_t *pgc)
 
     age = ngx_sf_pg_head_age(pgc);
 
-    if (age <= NGX_SF_PG_HEAD_OLD || pgc->apart) {
+    if (age <= NGX_SF_PG_HEAD_OLD || pgc->apart
+        || ngx_sf_pg_exclusive(pgc->lane))
+    {
         return NULL;
     }
 

@@ -1143,11 +1143,11 @@ my @paths = map { "$::CAMPAIGN/$_" } 1 .. 4;
 get($_) for @paths;
 sleep 1.1;
 
-# one statement holds the connection
+# one statement holds up its endpoint
 
-my $lock = hold('LOCK TABLE sns_accounts IN ACCESS EXCLUSIVE MODE',
+my $lock = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
                 dbname => $::DB);
-my $blocked = start('/api/sns/accounts');
+my $blocked = start("$::CAMPAIGN/5");
 
 waiting(1);
 

@@ -86,6 +86,13 @@ sub barrier {
 }
 
 
+# seen(@pids): workers that have seen what was sent to them before this
+
+sub seen {
+    ask_at($_, '/api/health')->finish for @_;
+}
+
+
 # waiting($n): until n sessions of the module wait for a lock
 
 sub waiting {
@@ -486,12 +493,11 @@ for ([$a, $a, $b, 'in one worker'], [$a, $b, $a, 'in the other worker']) {
 
     my $after = ask_at($second, $path);
 
-    waiting(2);
+    seen($second);
 
     my @more = map { ask_at($_, $path) } $a, $b, $a, $b;
 
-    sleep 0.1;
-    waiting(2);
+    seen($a, $b);
     $barrier->release;
     is(told($before->finish), '200 MISS old', "$where: who came before it");
     like(told($joined->finish), qr/^200 MISS (?:old|new)$/, 'and joined');
@@ -514,7 +520,7 @@ request('POST', '/purge?all');
 
 my @after = map { ask_at($_, "$::CAMPAIGN/6") } $a, $b;
 
-waiting(2);
+seen($a, $b);
 $barrier->release;
 is(told($_->finish), '200 MISS of 6', 'after a purge') for $before, @after;
 
