@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# make bench: what the module can do on this machine, in three parts: t/bench.
+# make bench: what the module can do on this machine, in four parts: t/bench.
 # Tables go to the terminal, every figure to build/bench.json.
 #
 #     uncached     answers that ask the database, beside nginx alone, a Lua
@@ -9,6 +9,8 @@
 #                  dictionary with the same headers; the zone's mutex
 #     coherence    from a commit to the end of the old answer; how many
 #                  requests reach the database; storms of notifications
+#     neighbours   who waits while a table is locked; how many statements a slow
+#                  load makes
 #     notify       what the triggers cost a writer; by BENCH_ONLY alone
 #
 #     BENCH_ONLY=hits  one part
@@ -42,11 +44,12 @@ short)
     ;;
 esac
 
-case ${BENCH_ONLY:=uncached hits coherence} in
-uncached | hits | coherence | notify | "uncached hits coherence")
+case ${BENCH_ONLY:=uncached hits coherence neighbours} in
+uncached | hits | coherence | neighbours | notify | \
+"uncached hits coherence neighbours")
     ;;
 *)
-    die "BENCH_ONLY is uncached, hits, coherence or notify"
+    die "BENCH_ONLY is uncached, hits, coherence, neighbours or notify"
     ;;
 esac
 
@@ -170,6 +173,14 @@ coherence() {
     gcc -O2 -g -W -Wall -Werror t/bench/clients.c -o "$OUT/clients"
     database_cached
     part coherence.py 8>&- || FAILED+=" coherence"
+}
+
+
+neighbours() {
+    gcc -O2 -g -W -Wall -Werror t/bench/clients.c -o "$OUT/clients"
+    PRELOAD=pg_stat_statements database "pg-neighbours-$LARGE" "$LARGE"
+    sql 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements'
+    part neighbours.py 8>&- || FAILED+=" neighbours"
 }
 
 

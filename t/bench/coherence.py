@@ -29,8 +29,9 @@ import sys
 import threading
 import time
 
+import clients
 import servers
-from patience import Patience, ended
+from patience import ended
 from common import (BUILD, OUT, figures_json, machine, percentile, progress,
                     run, save, show_figures, show_machine, show_short, wrk)
 
@@ -139,32 +140,12 @@ def module():
         nginx.stop()
 
 
-class Clients:
-    """t/bench/clients at work on (path, token) pairs."""
-
-    def __init__(self, name, port, requests, *options):
-        path = f"{OUT}/{name}.requests"
-
-        with open(path, "w") as f:
-            f.writelines(" ".join(filter(None, r)) + "\n" for r in requests)
-
-        self.name = name
-        self.process = subprocess.Popen(
-            [f"{OUT}/clients", *map(str, options), str(port), path],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def stop(self):
-        self.process.terminate()
-        return self.result()
+class Clients(clients.Clients):
+    """Those whose errors are failures."""
 
     def result(self):
-        with Patience(self.process, 900, f"the clients of {self.name}"):
-            out = self.process.communicate()[0]
+        r = super().result()
 
-        if self.process.returncode or not out:
-            raise SystemExit(f"{self.name}: clients failed")
-
-        r = json.loads(out.splitlines()[-1])
         if r["errors"]:
             failures.append(f"{self.name}: {r['errors']} errors")
 

@@ -153,8 +153,8 @@ def save(part, result):
     except (FileNotFoundError, ValueError):
         all_ = {}
 
-    all_ = {key: all_[key] for key in ("uncached", "hits", "coherence")
-            if key in all_}
+    parts = ("uncached", "hits", "coherence", "neighbours")
+    all_ = {key: all_[key] for key in parts if key in all_}
     all_[part] = result
 
     with open(path, "w") as f:
