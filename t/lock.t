@@ -84,7 +84,8 @@ main::conf(dbname => $::DB, pool => "connections=2 $::POOL")
 SoftFactory::api() . main::all(map { main::reads('read', @$_) } ['ua', 8], ['ub', 2], ['u', 2],
                                            ['b', 1], ['', 1])
 --- check
-my @others = map { "/read/$_" } qw(ub1 ub2 u1 u2 b1 1);
+my @others = ('/health', '/ready',
+              map { "/read/$_" } qw(ub1 ub2 u1 u2 b1 1));
 
 fetch("/read/ua$_") for 1 .. 8;
 fetch($_) for @others;
