@@ -766,6 +766,12 @@ ngx_int_t ngx_sf_header_next(u_char **p, u_char *last, ngx_str_t *name,
 ngx_uint_t ngx_sf_header_lists(const ngx_str_t *list, const ngx_str_t *etag,
     ngx_uint_t weak);
 
+/*
+ * Whether conditions hold for an answer of status 200, as nginx's filter sees
+ * it: not in a subrequest, nor where error_page makes an error of it.
+ */
+ngx_uint_t ngx_sf_header_conditional(ngx_http_request_t *r);
+
 /* whether If-Match lets an answer with this tag out; NULL: it has none */
 ngx_uint_t ngx_sf_header_matches(ngx_http_request_t *r,
     const ngx_str_t *etag);

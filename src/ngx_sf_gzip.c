@@ -113,23 +113,26 @@ ngx_sf_gzip_etag(const u_char *etag, u_char *form)
 /*
  * A client may hold either form, and both are current: it is told so by the
  * tag that it has, which nginx's filter then finds in the same way.  No body
- * is needed for that.
+ * is needed for that.  Where the filter would send one all the same, its tag
+ * must be its own.
  */
 
 static ngx_uint_t
 ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx)
 {
-    u_char            etag[NGX_SF_ETAG_LEN];
-    ngx_str_t         form;
-    const ngx_str_t  *header;
+    u_char               etag[NGX_SF_ETAG_LEN];
+    ngx_str_t            form;
+    ngx_http_request_t  *r;
 
-    header = ngx_sf_header_find(ctx->request, "if-none-match");
+    r = ctx->request;
 
-    if (header == NULL) {
+    if (r->headers_in.if_none_match == NULL || !ngx_sf_header_conditional(r)) {
         return 0;
     }
 
-    if (ngx_sf_header_lists(header, &ctx->etag, 1)) {
+    if (ngx_sf_header_lists(&r->headers_in.if_none_match->value, &ctx->etag,
+                            1))
+    {
         return 1;
     }
 
@@ -138,11 +141,11 @@ ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx)
     form.data = etag;
     form.len = NGX_SF_ETAG_LEN;
 
-    if (!ngx_sf_header_lists(header, &form, 1)) {
+    if (!ngx_sf_header_lists(&r->headers_in.if_none_match->value, &form, 1)) {
         return 0;
     }
 
-    form.data = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
+    form.data = ngx_pnalloc(r->pool, NGX_SF_ETAG_LEN);
 
     if (form.data == NULL) {
         return 0;

@@ -198,9 +198,18 @@ ngx_sf_header_lists(const ngx_str_t *list, const ngx_str_t *etag,
 ngx_uint_t
 ngx_sf_header_matches(ngx_http_request_t *r, const ngx_str_t *etag)
 {
-    return r != r->main || r->headers_in.if_match == NULL
-           || !(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+    return r->headers_in.if_match == NULL || !ngx_sf_header_conditional(r)
            || ngx_sf_header_lists(&r->headers_in.if_match->value, etag, 0);
+}
+
+
+ngx_uint_t
+ngx_sf_header_conditional(ngx_http_request_t *r)
+{
+    return r == r->main
+           && (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           && (r->err_status == 0 || r->err_status == NGX_HTTP_OK)
+           && !r->disable_not_modified;
 }
 
 
