@@ -9,9 +9,9 @@
  * length, type, HEAD, 304 and the headers of an error are right in one place.
  *
  * A body is one buffer that was written once.  One that a flight has made is
- * sent as it is.  One that lies in the zone is copied when it is small; a
- * large one is sent from where it lies and stays pinned until the request
- * ends, unless slow clients hold too much of the zone already.
+ * sent as it is.  One that lies in the zone is sent from where it lies and
+ * stays pinned until the request ends, which is at once but for slow clients.
+ * When those hold too much of the zone already it is copied.
  *
  * nginx's own filter answers If-None-Match, by the ETag that is set here.
  * If-Match is answered here, since its 412 would be a page.
@@ -21,7 +21,7 @@
 #include "ngx_sf.h"
 
 
-#define NGX_SF_RESPONSE_COPIED   (16 * 1024)  /* bytes, at most */
+#define NGX_SF_RESPONSE_SMALL    (16 * 1024)  /* bytes, at most */
 #define NGX_SF_RESPONSE_PINNED   4        /* a part of the zone, as 1/n */
 
 
@@ -47,7 +47,8 @@ static u_char *ngx_sf_response_timing(u_char *p, const ngx_str_t *name,
     uint64_t us);
 static u_char *ngx_sf_response_number(u_char *p, uint64_t n);
 static ngx_int_t ngx_sf_response_body(ngx_sf_ctx_t *ctx);
-static ngx_uint_t ngx_sf_response_by_reference(ngx_sf_zone_t *zone);
+static ngx_uint_t ngx_sf_response_by_reference(ngx_sf_zone_t *zone,
+    size_t len);
 static ngx_int_t ngx_sf_response_allow(ngx_sf_ctx_t *ctx);
 
 
@@ -424,14 +425,10 @@ ngx_sf_response_number(u_char *p, uint64_t n)
 static ngx_int_t
 ngx_sf_response_body(ngx_sf_ctx_t *ctx)
 {
-    u_char         *p;
-    ngx_sf_zone_t  *zone;
-
-    zone = ctx->wait.zone;
+    u_char  *p;
 
     if (ngx_sf_flight_entry(&ctx->wait) == NULL
-        || (ctx->body.len > NGX_SF_RESPONSE_COPIED
-            && ngx_sf_response_by_reference(zone)))
+        || ngx_sf_response_by_reference(ctx->wait.zone, ctx->body.len))
     {
         return NGX_OK;
     }
@@ -450,14 +447,25 @@ ngx_sf_response_body(ngx_sf_ctx_t *ctx)
 }
 
 
-/* the body is pinned already, and so among what is counted */
+/*
+ * The body is pinned already, and so among what is counted.  For small ones it
+ * is enough that this worker has no more than its share of what all may pin.
+ */
 
 static ngx_uint_t
-ngx_sf_response_by_reference(ngx_sf_zone_t *zone)
+ngx_sf_response_by_reference(ngx_sf_zone_t *zone, size_t len)
 {
-    return zone->slot->npins < NGX_SF_PINS / 2
-           && ngx_sf_cache_pinned(zone)
-              <= zone->sh->size / NGX_SF_RESPONSE_PINNED;
+    size_t  most;
+
+    most = zone->sh->size / NGX_SF_RESPONSE_PINNED;
+
+    if (zone->slot->npins >= NGX_SF_PINS / 2) {
+        return 0;
+    }
+
+    return len > NGX_SF_RESPONSE_SMALL
+           ? ngx_sf_cache_pinned(zone) <= most
+           : zone->slot->pinned <= most / NGX_SF_SLOTS;
 }
 
 

@@ -783,7 +783,7 @@ wait_coherent();
 my $large = '/api/review/listings?category=large&per_page=800';
 my $small = "$::CAMPAIGN/1";
 
-# from 4 KB to beyond a megabyte, on either side of what is copied
+# from 4 KB to beyond a megabyte, on either side of what is a small one
 
 for my $path (map { "/api/sns/posts?limit=$_" } 20, 90, 100, 500) {
     my $made = get($path);
@@ -864,6 +864,36 @@ all_pins_back('then nothing is pinned');
 
 $_->close for slow(@paths);
 all_pins_back('who goes away leaves nothing');
+
+# small ones, to clients that ask for more than they read
+
+my @small = map { "/api/sns/posts?limit=$_" } 40 .. 65;
+
+get($_) for @small;
+%plain = map { $_ => get($_)->{body} } @small;
+cmp_ok(length $plain{$small[-1]}, '<', 16384, 'the largest of them');
+%slow = map {
+    $_ => start($_, port => $::SLOW, rcvbuf => 4096,
+                bytes => SoftFactory::Live::request_text($_,
+                             token => 'demo_token') x 12)
+} @small;
+
+wait_until { !$_->pending } 'the first bytes are there' for values %slow;
+wait_until { zone_status()->{cache}{pins} } 'some are sent from the zone';
+
+$cache = zone_status()->{cache};
+cmp_ok($cache->{pinned_bytes}, '<=',
+       $cache->{workers} * $cache->{size} / 4 / 256,
+       "each worker sends from its share at most: $cache->{pins}");
+cmp_ok($cache->{pins}, '<', @small, 'the others have a copy');
+is(x(get($small)), '200 HIT', 'and all go on');
+
+for my $path (@small) {
+    is(scalar(grep { $slow{$path}->finish(60)->{body} eq $plain{$path} }
+              1 .. 12), 12, "$path is whole, each time");
+}
+
+all_pins_back('then nothing is pinned');
 
 psql("DELETE FROM review_listings WHERE category = 'large'",
      dbname => $::DB);
