@@ -744,12 +744,29 @@ ngx_int_t ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
 
 /* --- ngx_sf_header.c: headers of requests and answers --- */
 
+ngx_int_t ngx_sf_header_push(ngx_http_request_t *r, const char *name,
+    size_t len, const ngx_str_t *value);
+const ngx_str_t *ngx_sf_header_search(ngx_http_request_t *r, const char *name,
+    size_t len);
+
+/* most names are constants: their lengths need not be found at run time */
+
 /* adds a header; name is a constant, the value lives as long as r */
-ngx_int_t ngx_sf_header_add(ngx_http_request_t *r, const char *name,
-    const ngx_str_t *value);
+
+static ngx_inline ngx_int_t
+ngx_sf_header_add(ngx_http_request_t *r, const char *name,
+    const ngx_str_t *value)
+{
+    return ngx_sf_header_push(r, name, ngx_strlen(name), value);
+}
 
 /* the first header of that name, in lower case; NULL when there is none */
-const ngx_str_t *ngx_sf_header_find(ngx_http_request_t *r, const char *name);
+
+static ngx_inline const ngx_str_t *
+ngx_sf_header_find(ngx_http_request_t *r, const char *name)
+{
+    return ngx_sf_header_search(r, name, ngx_strlen(name));
+}
 
 /*
  * Takes the next element of a list such as that of Accept from *p: its name,

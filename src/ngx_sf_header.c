@@ -24,7 +24,7 @@ static ngx_uint_t ngx_sf_header_weight(u_char *p, u_char *last);
 
 
 ngx_int_t
-ngx_sf_header_add(ngx_http_request_t *r, const char *name,
+ngx_sf_header_push(ngx_http_request_t *r, const char *name, size_t len,
     const ngx_str_t *value)
 {
     ngx_table_elt_t  *h;
@@ -38,7 +38,7 @@ ngx_sf_header_add(ngx_http_request_t *r, const char *name,
 
     h->hash = 1;
     h->key.data = (u_char *) name;
-    h->key.len = ngx_strlen(name);
+    h->key.len = len;
     h->value = *value;
 
     return NGX_OK;
@@ -46,14 +46,11 @@ ngx_sf_header_add(ngx_http_request_t *r, const char *name,
 
 
 const ngx_str_t *
-ngx_sf_header_find(ngx_http_request_t *r, const char *name)
+ngx_sf_header_search(ngx_http_request_t *r, const char *name, size_t len)
 {
-    size_t            len;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
-
-    len = ngx_strlen(name);
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
