@@ -33,6 +33,7 @@
 #define NGX_SF_CACHE_BUCKET      64       /* nodes, at most */
 
 
+static void ngx_sf_cache_hash_end(ngx_sf_key_t *key);
 static ngx_sf_node_t *ngx_sf_cache_find(ngx_sf_zone_t *zone,
     const ngx_sf_key_t *key);
 static ngx_sf_node_t *ngx_sf_cache_insert(ngx_sf_zone_t *zone,
@@ -97,8 +98,24 @@ ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed)
 
     key->hash = ngx_sf_cache_mix(h ^ word, seed ^ NGX_SF_CACHE_MIX);
 
-    /* two values mean something else in a datagram */
+    ngx_sf_cache_hash_end(key);
+}
 
+
+void
+ngx_sf_cache_hash_more(ngx_sf_key_t *key, uint64_t word, uint64_t seed)
+{
+    key->hash = ngx_sf_cache_mix(key->hash ^ word, seed + NGX_SF_CACHE_MIX);
+
+    ngx_sf_cache_hash_end(key);
+}
+
+
+/* two values mean something else in a datagram */
+
+static void
+ngx_sf_cache_hash_end(ngx_sf_key_t *key)
+{
     if (key->hash <= NGX_SF_WAKE_ALL) {
         key->hash += 2;
     }

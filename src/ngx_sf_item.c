@@ -56,6 +56,8 @@ static ngx_sf_item_t *ngx_sf_item_create(ngx_conf_t *cf,
     const char *tags);
 static u_char *ngx_sf_item_bits(u_char *p, const ngx_array_t *products);
 static uint32_t ngx_sf_item_shape(const ngx_sf_json_field_t *field);
+static ngx_int_t ngx_sf_item_key_write(const ngx_sf_order_t *order,
+    ngx_uint_t source, ngx_sf_key_t *key);
 static void ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data,
     size_t len);
 static void ngx_sf_item_write_text(ngx_sf_item_writer_t *w,
@@ -363,34 +365,52 @@ ngx_int_t
 ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
     ngx_sf_key_t *key)
 {
-    u_char                n;
-    int64_t               user;
-    uint64_t              seed;
-    const ngx_sf_item_t  *item;
-    ngx_sf_item_writer_t  w;
+    int64_t   user;
+    uint64_t  seed;
 
-    item = order->item;
     seed = ngx_sf_zone_seed(order->slcf->zone);
-    n = source;
-    user = item->personal ? order->user : 0;
+    user = order->item->personal ? order->user : 0;
 
     if (order->key && order->key->len <= key->len) {
         key->len = order->key->len;
         ngx_memcpy(key->data, order->key->data, key->len);
         key->hash = order->key->hash;
 
-        if (user) {
-            ngx_memcpy(key->data + NGX_SF_ITEM_KEY_USER, &user, sizeof(user));
-            ngx_sf_cache_hash(key, seed);
-        }
+    } else if (ngx_sf_item_key_write(order, source, key) == NGX_OK) {
+        ngx_sf_cache_hash(key, seed);
 
-        return NGX_OK;
+    } else {
+        return NGX_DECLINED;
     }
+
+    /* last, as the rest of it is the same for all users */
+
+    if (user) {
+        ngx_memcpy(key->data + NGX_SF_ITEM_KEY_USER, &user, sizeof(user));
+        ngx_sf_cache_hash_more(key, user, seed);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the key for user 0 */
+
+static ngx_int_t
+ngx_sf_item_key_write(const ngx_sf_order_t *order, ngx_uint_t source,
+    ngx_sf_key_t *key)
+{
+    u_char                n;
+    int64_t               user;
+    ngx_sf_item_writer_t  w;
+
+    n = source;
+    user = 0;
 
     w.pos = key->data;
     w.end = key->data + key->len;
 
-    ngx_sf_item_write(&w, &item->id, sizeof(item->id));
+    ngx_sf_item_write(&w, &order->item->id, sizeof(order->item->id));
     ngx_sf_item_write(&w, &n, sizeof(n));
     ngx_sf_item_write(&w, &user, sizeof(user));
 
@@ -403,7 +423,6 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
     }
 
     key->len = w.pos - key->data;
-    ngx_sf_cache_hash(key, seed);
 
     return NGX_OK;
 }

@@ -525,6 +525,9 @@ uint64_t ngx_sf_cache_mix(uint64_t a, uint64_t b);
 /* sets key->hash; seed is that of the zone, ngx_sf_zone_seed() */
 void ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed);
 
+/* the same for one word more, without another look at the rest */
+void ngx_sf_cache_hash_more(ngx_sf_key_t *key, uint64_t word, uint64_t seed);
+
 /* for whom an entry is looked up, and by what it is judged */
 
 typedef struct {

@@ -24,6 +24,7 @@
 
 #define NGX_SF_TOKENS_SIZE     16384      /* entries, a power of two */
 #define NGX_SF_TOKENS_MAX_LEN  1024       /* longer ones are always verified */
+#define NGX_SF_TOKENS_MIX      0x9e3779b97f4a7c15ULL
 
 
 typedef struct {
@@ -42,6 +43,7 @@ struct ngx_sf_tokens_s {
 };
 
 
+static uint32_t ngx_sf_token_hash(const ngx_str_t *token);
 static ngx_sf_token_entry_t *ngx_sf_token_find(ngx_sf_tokens_t *tokens,
     const ngx_str_t *token, uint32_t hash, const ngx_array_t *keys);
 static void ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
@@ -92,7 +94,7 @@ ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
         return "no key is configured";
     }
 
-    hash = ngx_murmur_hash2(token->data, token->len);
+    hash = ngx_sf_token_hash(token);
     entry = ngx_sf_token_find(tokens, token, hash, keys);
 
     if (entry) {
@@ -110,6 +112,26 @@ ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     }
 
     return reason;
+}
+
+
+/*
+ * The end of a token is that of its signature, which nobody can choose: only
+ * those that have been verified are kept.
+ */
+
+static uint32_t
+ngx_sf_token_hash(const ngx_str_t *token)
+{
+    uint64_t  word;
+
+    if (token->len < sizeof(word)) {
+        return 0;
+    }
+
+    ngx_memcpy(&word, token->data + token->len - sizeof(word), sizeof(word));
+
+    return ngx_sf_cache_mix(word, NGX_SF_TOKENS_MIX);
 }
 
 
