@@ -931,6 +931,7 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     worker->started = ngx_time();
     worker->tokens = ngx_sf_tokens_create(cycle);
     worker->memos = ngx_sf_memos_create(cycle);
+    worker->principals = ngx_sf_principals_create(cycle);
 
     worker->statements = ngx_pcalloc(cycle->pool,
                                      smcf->pools.nelts * smcf->nstatements
@@ -939,7 +940,8 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
                                              * sizeof(ngx_sf_pg_pool_t *));
 
     if (worker->tokens == NULL || worker->memos == NULL
-        || worker->statements == NULL || worker->pools == NULL
+        || worker->principals == NULL || worker->statements == NULL
+        || worker->pools == NULL
         || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK
         || ngx_sf_metrics_enter(smcf->metrics, cycle->log) != NGX_OK)
     {

@@ -40,6 +40,7 @@ typedef struct ngx_sf_item_s       ngx_sf_item_t;
 typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
 typedef struct ngx_sf_memos_s      ngx_sf_memos_t;
+typedef struct ngx_sf_principals_s ngx_sf_principals_t;
 typedef struct ngx_sf_places_s     ngx_sf_places_t;
 typedef struct ngx_sf_ctx_s        ngx_sf_ctx_t;
 
@@ -523,6 +524,10 @@ ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
 
+/* for whom an order is looked up in the zone, and by what it is judged */
+void ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
+    ngx_sf_fresh_t *fresh);
+
 /* adds how long the statements of a flight have taken, and why they failed */
 void ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
     uint64_t *db, u_char sqlstate[6]);
@@ -537,6 +542,20 @@ void ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash);
 
 ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights);
 void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
+
+
+/* --- ngx_sf_principal.c: users that this worker has found in the zone --- */
+
+ngx_sf_principals_t *ngx_sf_principals_create(ngx_cycle_t *cycle);
+
+/* NGX_DECLINED: the zone must be asked */
+ngx_int_t ngx_sf_principal_find(ngx_sf_worker_t *worker,
+    const ngx_sf_order_t *order, ngx_sf_principal_t *principal);
+
+/* keeps one who may pass, by what the zone has said for that order */
+void ngx_sf_principal_keep(ngx_sf_worker_t *worker,
+    const ngx_sf_order_t *order, const ngx_sf_found_t *found,
+    const ngx_sf_principal_t *principal);
 
 
 /* --- ngx_sf_request.c: the steps of a request --- */
@@ -561,7 +580,8 @@ struct ngx_sf_ctx_s {
     ngx_sf_match_t              match;
     ngx_sf_endpoint_t          *endpoint;
     int64_t                     user;     /* of the token, 0: not known */
-    ngx_sf_principal_t         *principal;
+    ngx_sf_principal_t         *principal;    /* NULL: nobody yet */
+    ngx_sf_principal_t          known;    /* the one of that user */
     ngx_sf_memo_t              *memo;     /* NULL: it was read anew */
     ngx_sf_params_t             params;
 
@@ -980,6 +1000,7 @@ struct ngx_sf_worker_s {
     ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */
     ngx_sf_tokens_t            *tokens;
     ngx_sf_memos_t             *memos;
+    ngx_sf_principals_t        *principals;
     ngx_sf_places_t            *places;   /* by pool, of its gauges */
     ngx_event_t                 second;   /* timer of gauges and samples */
     ngx_sf_slow_limit_t         slow;

@@ -31,7 +31,9 @@
 static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
 static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *token);
-static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text);
+static void ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order);
+static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx,
+    const ngx_sf_order_t *order);
 
 
 ngx_int_t
@@ -229,7 +231,6 @@ ngx_int_t
 ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 {
     ngx_int_t            rc;
-    ngx_str_t            text;
     ngx_sf_order_t       order;
     ngx_sf_pg_outcome_e  outcome;
 
@@ -238,17 +239,19 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         return NGX_OK;
     }
 
+    ngx_sf_auth_order(ctx, &order);
+
     if (!ctx->asked) {
         ctx->asked = 1;
 
-        order.item = ctx->worker->smcf->principal;
-        order.slcf = ctx->slcf;
-        order.params = NULL;
-        order.key = NULL;
-        order.user = ctx->user;
-        order.owner = ngx_sf_auth_owner(ctx);
-        order.bypass = ctx->fenced;
-        order.fenced = ctx->fenced;
+        if (ngx_sf_principal_find(ctx->worker, &order, &ctx->known)
+            == NGX_OK)
+        {
+            ctx->principal = &ctx->known;
+            ctx->auth_time = ngx_sf_pg_now() - ctx->started;
+            ctx->step = NGX_SF_STEP_GATE;
+            return NGX_OK;
+        }
 
         rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
 
@@ -273,8 +276,7 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 
     ctx->graced = ctx->wait.flight && ctx->wait.flight->found.status
                                       == NGX_SF_CACHE_STALE;
-    text = ngx_sf_flight_body(&ctx->wait);
-    rc = ngx_sf_auth_take(ctx, &text);
+    rc = ngx_sf_auth_take(ctx, &order);
 
     ngx_sf_flight_leave(&ctx->wait);
 
@@ -285,36 +287,52 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 }
 
 
+static void
+ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
+{
+    order->item = ctx->worker->smcf->principal;
+    order->slcf = ctx->slcf;
+    order->params = NULL;
+    order->key = NULL;
+    order->user = ctx->user;
+    order->owner = ngx_sf_auth_owner(ctx);
+    order->bypass = ctx->fenced;
+    order->fenced = ctx->fenced;
+}
+
+
 /* the text of a principal, as ngx_sf_item.c makes it */
 
 static ngx_int_t
-ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_str_t *text)
+ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_order_t *order)
 {
     int64_t    products;
-    ngx_str_t  bits;
+    ngx_str_t  text, bits;
 
-    if (text->len == 0 || text->data[0] != '1') {
+    text = ngx_sf_flight_body(&ctx->wait);
+
+    if (text.len == 0 || text.data[0] != '1') {
         ctx->refused = 1;
 
         return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
                                     NGX_SF_AUTH_INACTIVE);
     }
 
-    ctx->principal = ngx_palloc(ctx->request->pool,
-                                sizeof(ngx_sf_principal_t));
-    if (ctx->principal == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    bits.data = text->data + 1;
-    bits.len = text->len - 1;
+    bits.data = text.data + 1;
+    bits.len = text.len - 1;
 
     if (ngx_sf_number_parse_int(&bits, &products) != NGX_OK) {
         products = 0;
     }
 
-    ctx->principal->id = ctx->user;
-    ctx->principal->products = products;
+    ctx->known.id = ctx->user;
+    ctx->known.products = products;
+    ctx->principal = &ctx->known;
+
+    if (ctx->wait.found.value) {
+        ngx_sf_principal_keep(ctx->worker, order, &ctx->wait.found,
+                              &ctx->known);
+    }
 
     return NGX_OK;
 }

@@ -28,6 +28,7 @@
 #include "ngx_sf_shm.h"
 
 
+#define NGX_SF_CACHE_YOUNG       8        /* until this part of its ttl */
 #define NGX_SF_CACHE_OVERDUE     1000     /* ms, a fill that nobody ended */
 #define NGX_SF_CACHE_MIX         0x9e3779b97f4a7c15ULL
 #define NGX_SF_CACHE_BUCKET      64       /* nodes, at most */
@@ -43,10 +44,8 @@ static ngx_sf_freshness_e ngx_sf_cache_judge(ngx_sf_zone_t *zone,
     const ngx_sf_node_t *node, const ngx_sf_fresh_t *fresh);
 static ngx_uint_t ngx_sf_cache_expires(const ngx_sf_node_t *node,
     ngx_msec_t ttl, ngx_msec_t age);
-static ngx_uint_t ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
-    const ngx_sf_fresh_t *fresh);
-static ngx_msec_t ngx_sf_cache_age(const ngx_sf_entry_t *value,
-    ngx_msec_t now);
+static ngx_uint_t ngx_sf_cache_heard(const ngx_sf_fresh_t *fresh);
+static ngx_msec_t ngx_sf_cache_age(ngx_msec_t created, ngx_msec_t now);
 static ngx_uint_t ngx_sf_cache_graced(ngx_sf_zone_t *zone,
     const ngx_sf_entry_t *value, const ngx_sf_fresh_t *fresh);
 static ngx_int_t ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
@@ -219,7 +218,7 @@ ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
 
         if (!usable && down) {
             usable = (fresh->error
-                      && ngx_sf_cache_age(value, fresh->now)
+                      && ngx_sf_cache_age(value->created, fresh->now)
                          < fresh->ttl + fresh->error)
                      || ngx_sf_cache_graced(zone, value, fresh);
         }
@@ -339,16 +338,16 @@ ngx_sf_cache_judge(ngx_sf_zone_t *zone, const ngx_sf_node_t *node,
         return NGX_SF_GONE;
     }
 
-    age = ngx_sf_cache_age(value, fresh->now);
+    age = ngx_sf_cache_age(value->created, fresh->now);
 
-    if (!ngx_sf_cache_coherent(value, fresh)) {
+    if (value->incoherent || !ngx_sf_cache_heard(fresh)) {
         return age < ngx_min(fresh->ttl, fresh->incoherent_ttl)
                ? NGX_SF_FRESH : NGX_SF_OLD;
     }
 
     /* young ones need no more than that */
 
-    if (age < fresh->ttl - fresh->ttl / 8
+    if (age < fresh->ttl - fresh->ttl / NGX_SF_CACHE_YOUNG
         || (age < fresh->ttl && !ngx_sf_cache_expires(node, fresh->ttl, age)))
     {
         return NGX_SF_FRESH;
@@ -386,18 +385,27 @@ ngx_sf_cache_expires(const ngx_sf_node_t *node, ngx_msec_t ttl,
 }
 
 
-/* whether a change of what the value shows would have been told */
+ngx_uint_t
+ngx_sf_cache_young(ngx_sf_zone_t *zone, const ngx_sf_stamp_t *stamp,
+    ngx_msec_t created, const ngx_sf_fresh_t *fresh)
+{
+    return ngx_sf_cache_heard(fresh)
+           && ngx_sf_cache_age(created, fresh->now)
+              < fresh->ttl - fresh->ttl / NGX_SF_CACHE_YOUNG
+           && ngx_sf_stamp_current(zone, stamp);
+}
+
+
+/* whether a change of what an entry shows would have been told */
 
 static ngx_uint_t
-ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
-    const ngx_sf_fresh_t *fresh)
+ngx_sf_cache_heard(const ngx_sf_fresh_t *fresh)
 {
     ngx_msec_t  confirmed;
 
     confirmed = fresh->source->confirmed;
 
-    return !value->incoherent
-           && confirmed
+    return confirmed
            && (ngx_msec_int_t) (fresh->now - confirmed)
               <= (ngx_msec_int_t) fresh->lease
            && (fresh->tables & ~fresh->source->covered) == 0;
@@ -407,11 +415,11 @@ ngx_sf_cache_coherent(const ngx_sf_entry_t *value,
 /* the clocks of two workers may be a turn of the event loop apart */
 
 static ngx_msec_t
-ngx_sf_cache_age(const ngx_sf_entry_t *value, ngx_msec_t now)
+ngx_sf_cache_age(ngx_msec_t created, ngx_msec_t now)
 {
     ngx_msec_int_t  age;
 
-    age = (ngx_msec_int_t) (now - value->created);
+    age = (ngx_msec_int_t) (now - created);
 
     return age > 0 ? age : 0;
 }
@@ -437,7 +445,7 @@ ngx_sf_cache_graced(ngx_sf_zone_t *zone, const ngx_sf_entry_t *value,
         confirmed = value->created;
     }
 
-    return ngx_sf_cache_age(value, confirmed) < fresh->ttl
+    return ngx_sf_cache_age(value->created, confirmed) < fresh->ttl
            && (ngx_msec_int_t) (fresh->now - confirmed)
               < (ngx_msec_int_t) fresh->grace;
 }

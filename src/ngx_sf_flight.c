@@ -45,8 +45,6 @@
 
 static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
-static void ngx_sf_flight_fresh(ngx_sf_worker_t *worker,
-    const ngx_sf_order_t *order, ngx_sf_fresh_t *fresh);
 static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_order_t *order);
 static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_order_t *order);
 static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
@@ -246,7 +244,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 }
 
 
-static void
+void
 ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
     ngx_sf_fresh_t *fresh)
 {

@@ -552,6 +552,15 @@ ngx_sf_cache_last(ngx_msec_t ttl)
     return ttl < 10000 ? 0 : ttl / 10;
 }
 
+/*
+ * Whether an entry with that stamp and time is beyond doubt: nothing it shows
+ * has changed, that would have been heard, and its ttl is far from over.  For
+ * one that is coherent itself and has no deadline; takes no mutex.
+ */
+ngx_uint_t ngx_sf_cache_young(ngx_sf_zone_t *zone,
+    const ngx_sf_stamp_t *stamp, ngx_msec_t created,
+    const ngx_sf_fresh_t *fresh);
+
 typedef enum {
     NGX_SF_FRESH = 0,
     NGX_SF_STALE,               /* expired by time, within stale */

@@ -751,9 +751,9 @@ test_bucket(void)
 }
 
 
-/* makes the answer of a row, and lets happen what it says */
+/* makes the answer of a row, and lets happen what it says; its stamp */
 
-static void
+static ngx_sf_stamp_t
 test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
 {
     char               payload[TEST_TEXT];
@@ -796,10 +796,9 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
     }
 
     if (row->moved == NULL) {
-        return;
-    }
+        /* void */
 
-    if (strcmp(row->moved, "user") == 0) {
+    } else if (strcmp(row->moved, "user") == 0) {
         (void) sprintf(payload, "campaign_applications user_id=%d",
                        (int) user);
         test_notify(payload);
@@ -811,6 +810,19 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
     } else {
         test_notify(row->moved);
     }
+
+    return ask.stamp;
+}
+
+
+/* whether a row's answer is beyond doubt, as far as the row tells */
+
+static ngx_uint_t
+test_young(const test_fresh_t *row)
+{
+    return row->age < TEST_TTL - TEST_TTL / 8 && row->heard <= TEST_LEASE
+           && (test_fresh.tables & ~test_fresh.source->covered) == 0
+           && row->want[0] == 'H';
 }
 
 
@@ -840,6 +852,7 @@ test_freshness(void)
     ngx_str_t            got;
     test_ask_t           ask, other;
     ngx_sf_key_t         k;
+    ngx_sf_stamp_t       stamp;
     const test_fresh_t  *row;
     u_char               letters[4];
 
@@ -849,7 +862,13 @@ test_freshness(void)
 
     for (row = test_rows, user = 1; row->name; row++, user++) {
         (void) sprintf(key, "row %d", user);
-        test_row_setup(row, key, user);
+        stamp = test_row_setup(row, key, user);
+
+        if (!row->incoherent && row->deadline == 0) {
+            unit_ok(ngx_sf_cache_young(test_a, &stamp,
+                                       test_fresh.now - row->age, &test_fresh)
+                    == test_young(row), "%s: whether it is young", row->name);
+        }
 
         (void) test_look(&ask, test_a, key);
         letters[0] = test_letter(&ask);
@@ -921,7 +940,7 @@ test_short_ttl(void)
 
     test_begin();
 
-    test_row_setup(&row, "short", 1);
+    (void) test_row_setup(&row, "short", 1);
     unit_ok(test_look(&ask, test_a, "short") == NGX_OK,
             "without a listener it is good for a while");
     test_unpin(&ask);
