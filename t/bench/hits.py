@@ -1,6 +1,7 @@
 """Hits of the cache beside nginx's own floor: see .ci/bench.sh.
 
-    return   `return 200` with the body and the headers of a real hit
+    return   `return 200` with the body and the headers of a real hit; one
+             that fits in a word of nginx.conf is a constant there
     lua      a value of a lua_shared_dict by content_by_lua, the same headers
     module   a hit: of a public list, and behind a JWT whose principal comes
              from the zone as well
@@ -29,8 +30,8 @@ from common import (BUILD, OUT, cell, figures_json, machine, medians,
                     show_short, wrk)
 
 CLIENTS = 64
-SIZES = (200, 4096, 32768)
-AIMS = {"public": 0.92, "jwt": 0.80}
+SIZES = (200, 3600, 32768)
+AIMS = {"public": 0.95, "jwt": 0.90}
 PATHS = {"public": "/api/review/campaigns", "jwt": "/api/sns/posts"}
 MAX_PAGE = 500
 
@@ -38,8 +39,7 @@ MAX_PAGE = 500
 USER = 1
 
 FORMS = {
-    "short": dict(rounds=1, seconds=1, sizes=(200, 32768), workers=(2,),
-                  perf=1),
+    "short": dict(rounds=1, seconds=1, sizes=SIZES, workers=(2,), perf=1),
     "long": dict(rounds=9, seconds=2, sizes=SIZES, workers=(1, 2), perf=5),
 }
 
@@ -103,11 +103,12 @@ class Workload:
     def compare(self, name, port):
         status, headers, body = self.get(port)
         theirs, ours = map(servers.essence, (headers, self.headers))
+        want = servers.constant(self.body) if name == "return" else self.body
 
         if self.status == 304:      # `return` adds type and length
             theirs = [h for h in theirs if h in ours]
 
-        if (status, body) != (self.status, self.body) or theirs != ours:
+        if (status, body) != (self.status, want) or theirs != ours:
             raise SystemExit(f"{self.name}: {name} answers {status} {theirs}, "
                              f"the module {self.status} {ours}")
 
@@ -178,7 +179,8 @@ def start(running, workers, workloads):
         + servers.lua_dictionary(workloads, nginx.root)
 
     for w in workloads:
-        http += servers.return_server(ports["return", w.name], [w], w.status)
+        http += servers.return_server(ports["return", w.name], [w], w.status,
+                                      servers.constant)
         if w.status == 200:
             http += servers.lua_server(ports["lua", w.name], [w])
 
