@@ -5,7 +5,8 @@
 # with the lines syntax, default and context; each directive stands in the list
 # under "## Directives" and in conf/softfactory.conf; each endpoint is named in
 # README.md; README.md and the newest entry of CHANGES name the version of
-# src/ngx_sf_version.h.
+# src/ngx_sf_version.h; each row of the table under "## Security" names tests
+# that there are, by file and title.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -94,6 +95,61 @@ versions() {
 }
 
 
+# guard FILE TITLE: a test of the suite has one; others may go without
+
+guard() {
+    local file=$1 title=$2
+
+    if [ ! -f "$file" ]; then
+        echo "$README: no $file, under \"Security\""
+    elif [ "${file%.t}" != "$file" ]; then
+        TITLE=$title perl -ne '
+            $found ||= /^=== (?:TEST \d+: )?\Q$ENV{TITLE}\E$/;
+            END { exit !$found }' "$file" ||
+            echo "$README: $file has no test \"$title\""
+    elif [ -n "$title" ]; then
+        echo "$README: $file stands without a title, under \"Security\""
+    fi
+}
+
+
+# threats: the rows of the table; the fourth of five cells is
+# `FILE`: TITLE; `FILE`; ...
+
+threats() {
+    local rows row cells list test n=0
+    local form="^\`(t/[^\`]+)\`(: ([^;]+))?\$"
+
+    rows=$(sed -n '/^## Security$/,/^## D/p' $README | grep '^| ')
+
+    while IFS= read -r row; do
+        n=$((n + 1))
+        [ "$n" -gt 1 ] || continue
+
+        # what is before the first bar is a cell, too
+
+        IFS='|' read -ra cells <<< "$row"
+        IFS=';' read -ra list <<< "${cells[4]:-}"
+
+        [ "${#cells[@]}" = 6 ] ||
+            echo "$README: not five cells, under \"Security\": $row"
+
+        for test in "${list[@]}"; do
+            test=${test# }
+            test=${test% }
+
+            if [[ $test =~ $form ]]; then
+                guard "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]}"
+            else
+                echo "$README: \"$test\" is no test, under \"Security\""
+            fi
+        done
+    done <<< "$rows"
+
+    [ "$n" -gt 1 ] || echo "$README: no threat under \"Security\""
+}
+
+
 # every KIND: none at all would mean that the description is broken
 
 every() {
@@ -121,6 +177,7 @@ findings=$(
     every variable
     every endpoint
     versions
+    threats
 )
 
 [ -z "$findings" ] || { printf '%s\n' "$findings"; exit 1; }
