@@ -855,7 +855,7 @@ ngx_sf_cache_pin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
         slot->npins++;
         (void) ngx_atomic_fetch_add(&value->refs, 1);
 
-        ngx_memory_barrier();
+        ngx_sf_release();
 
         pin->value = value;
         slot->pinned += value->size;
@@ -900,7 +900,7 @@ ngx_sf_cache_unpin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
     slot->pinned -= value->size;
     pin->value = NULL;
 
-    ngx_memory_barrier();
+    ngx_sf_release();
 
     /* nobody can find one without references: it is this worker's to free */
 
@@ -914,7 +914,7 @@ ngx_sf_cache_unpin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value)
 
     /* the arena is not made anew while a worker has pins */
 
-    ngx_memory_barrier();
+    ngx_sf_release();
     slot->npins--;
 }
 

@@ -44,6 +44,15 @@
 #define NGX_SF_ALIGNED      __attribute__((aligned(64)))
 
 
+/*
+ * What is read and written before it is done for others when they see what is
+ * written after it.  ngx_memory_barrier() waits for that, which takes longer
+ * than most of what a hit does.
+ */
+
+#define ngx_sf_release()    __atomic_thread_fence(__ATOMIC_RELEASE)
+
+
 typedef struct ngx_sf_zone_s      ngx_sf_zone_t;
 typedef struct ngx_sf_zone_sh_s   ngx_sf_zone_sh_t;
 typedef struct ngx_sf_node_s      ngx_sf_node_t;
@@ -364,7 +373,12 @@ ngx_uint_t ngx_sf_zone_coherent(const ngx_sf_source_t *source,
 ngx_uint_t ngx_sf_zone_uncovered(const ngx_sf_source_t *source);
 
 /* for ngx_sf_cache_hash(); 0 for a zone that is not there */
-uint64_t ngx_sf_zone_seed(const ngx_sf_zone_t *zone);
+
+static ngx_inline uint64_t
+ngx_sf_zone_seed(const ngx_sf_zone_t *zone)
+{
+    return zone ? zone->seed : 0;
+}
 
 /*
  * The place of a database in the zone, by the MD5 of its identity; NULL when

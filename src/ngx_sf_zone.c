@@ -242,7 +242,7 @@ ngx_sf_zone_lock(ngx_sf_zone_t *zone)
     }
 
     sh->busy = ngx_pid;
-    ngx_memory_barrier();
+    ngx_sf_release();
 
     if (sh->doubt && !ngx_sf_zone_renew(zone)) {
         ngx_sf_zone_unlock(zone);
@@ -256,7 +256,7 @@ ngx_sf_zone_lock(ngx_sf_zone_t *zone)
 void
 ngx_sf_zone_unlock(ngx_sf_zone_t *zone)
 {
-    ngx_memory_barrier();
+    ngx_sf_release();
     zone->sh->busy = 0;
 
     ngx_shmtx_unlock(&zone->shpool->mutex);
@@ -542,11 +542,4 @@ ngx_uint_t
 ngx_sf_zone_uncovered(const ngx_sf_source_t *source)
 {
     return (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1) & ~source->covered;
-}
-
-
-uint64_t
-ngx_sf_zone_seed(const ngx_sf_zone_t *zone)
-{
-    return zone ? zone->seed : 0;
 }
