@@ -22,7 +22,7 @@ declare -A GROUP=(
     [faults]="python3 procps iproute2 gdb"
     [plans]="python3 postgresql gcc libc6-dev"
     [bench]="wrk python3 gcc libpq-dev postgresql libnginx-mod-http-lua
-             linux-perf"
+             linux-perf valgrind"
     [load]="python3 python3-locust gcc libc6-dev postgresql"
     [valgrind]="valgrind"
     [deb]="debhelper dpkg-dev nginx-dev fakeroot"

@@ -11,7 +11,8 @@ The location /status proves that every answer of the module was a hit.
 
 wrk is the bottleneck where it is slower than nginx, and other programs take
 what they like: so CPU µs of nginx per request count, more than rates do.  A
-ratio is the median of those of the rounds, each of neighbours in time.
+ratio is the median of those of the rounds, each of neighbours in time.  Where
+there is valgrind, instructions are counted as well.
 """
 
 import os
@@ -24,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 
+import instructions
 import servers
 from common import (BUILD, OUT, cell, figures_json, machine, medians,
                     progress, run, save, show_figures, show_machine,
@@ -32,6 +34,10 @@ from common import (BUILD, OUT, cell, figures_json, machine, medians,
 CLIENTS = 64
 SIZES = (200, 3600, 32768)
 AIMS = {"public": 0.95, "jwt": 0.90}
+
+# of instructions: these do not depend on the machine, and hold in any form
+FLOORS = {"public": 0.75, "jwt": 0.71}
+MODULE = "ngx_http_softfactory_module.so"
 PATHS = {"public": "/api/review/campaigns", "jwt": "/api/sns/posts"}
 MAX_PAGE = 500
 
@@ -184,7 +190,7 @@ def start(running, workers, workloads):
         if w.status == 200:
             http += servers.lua_server(ports["lua", w.name], [w])
 
-    nginx.start([f"{BUILD}/ngx_http_softfactory_module.so",
+    nginx.start([f"{BUILD}/{MODULE}",
                  f"{servers.MODULES}/ndk_http_module.so",
                  f"{servers.MODULES}/ngx_http_lua_module.so"], http, module)
     servers.coherent(module)
@@ -213,7 +219,7 @@ def learn(running, workloads, port):
     nginx = servers.Nginx(f"{OUT}/nginx-first", 1,
                           os.environ["BENCH_WORKERS"])
     running.append(nginx)
-    nginx.start([f"{BUILD}/ngx_http_softfactory_module.so"],
+    nginx.start([f"{BUILD}/{MODULE}"],
                 cached(port, os.environ["SF_TEST_PG_SOCKET"]), port)
     servers.coherent(port)
 
@@ -264,6 +270,34 @@ def mutex_share(contender, seconds):
             "share": inside / max(len(samples), 1)}
 
 
+# --- instructions ---
+
+
+def count(workloads):
+    """Of nginx for a request: workload -> (return, module)."""
+    module = servers.free_port()
+    ports = {w: servers.free_port() for w in workloads}
+    http = cached(module, os.environ["SF_TEST_PG_SOCKET"])
+
+    for w, port in ports.items():
+        http += servers.return_server(port, [w], w.status, servers.constant)
+
+    counter = instructions.Counter(f"{OUT}/nginx-callgrind",
+                                   [f"{BUILD}/{MODULE}"], http, module)
+
+    try:
+        servers.coherent(module)
+
+        for w in workloads:
+            for _ in range(2):
+                w.get(module)
+
+        return {w: (counter.count(port, w), counter.count(module, w))
+                for w, port in ports.items()}
+    finally:
+        counter.stop()
+
+
 # --- the run ---
 
 
@@ -291,7 +325,7 @@ def ratio(samples, key, name, other):
         else theirs[name] / ours[name] for ours, theirs in pairs)
 
 
-def figures(samples, mutex):
+def figures(samples, mutex, counts):
     rows = []
 
     for workers, w in dict.fromkeys(key[:2] for key in samples):
@@ -308,6 +342,11 @@ def figures(samples, mutex):
             rows.append((f"{where}: CPU of lua / CPU of a hit",
                          ratio(samples, (workers, w), "nginx_us", "lua"),
                          (">=", 1.0) if w.access == "public" else None))
+
+    for w, (floor, hit) in counts.items():
+        rows.append((f"{w.access}, {w.size}: instructions of return "
+                     f"({floor:.0f}) / of a hit ({hit:.0f})", floor / hit,
+                     (">=", FLOORS[w.access])))
 
     for name, m in mutex.items():
         rows.append((f"{name}: share of the mutex in {m['samples']} samples "
@@ -331,13 +370,16 @@ def table(m):
     return lines
 
 
-def report(samples, mutex, info, form, rounds):
+def report(samples, mutex, counts, info, form, rounds):
     m = medians(samples)
     show_machine(info, statistics.median(v["others"] for v in m.values()))
     print(f"\nHits, {CLIENTS} clients, medians of {rounds}.  CPU in µs per "
           "request, latencies in ms.\n")
     print("\n".join(table(m)) + "\n")
-    show_figures(figures(samples, mutex))
+    show_figures(figures(samples, mutex, counts))
+
+    if not counts:
+        print("          valgrind is not there: instructions are not counted")
 
     if not mutex:
         print("          perf does not work here: the mutex is not measured")
@@ -345,7 +387,7 @@ def report(samples, mutex, info, form, rounds):
     show_short(form)
 
 
-def result(samples, mutex, info, form):
+def result(samples, mutex, counts, info, form):
     def named(by_key):
         return [{"workers": k[0], "workload": k[1].name, "contender": k[2],
                  "bytes": len(k[1].body), "value": v}
@@ -353,7 +395,8 @@ def result(samples, mutex, info, form):
 
     return {"machine": info, "form": form, "failures": failures,
             "medians": named(medians(samples)), "samples": named(samples),
-            "mutex": mutex, "figures": figures_json(figures(samples, mutex))}
+            "mutex": mutex,
+            "figures": figures_json(figures(samples, mutex, counts))}
 
 
 def main():
@@ -363,6 +406,7 @@ def main():
     running = []
     groups = {}
     mutex = {}
+    counts = {}
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -385,14 +429,23 @@ def main():
                 mutex[name] = mutex_share(groups[2, name][0],
                                           settings["perf"])
 
+        if instructions.works():
+            counts = count([w for w in workloads
+                            if w.size == SIZES[1] and w.status == 200])
+
+        for w, (floor, hit) in counts.items():
+            if floor / hit < FLOORS[w.access]:
+                failures.append(f"{w.name}: a hit takes {hit:.0f} "
+                                f"instructions, return {floor:.0f}")
+
         for nginx in running:
             failures.extend(nginx.alerts())
     finally:
         for nginx in running:
             nginx.stop()
 
-    report(samples, mutex, info, form, rounds)
-    save("hits", result(samples, mutex, info, form))
+    report(samples, mutex, counts, info, form, rounds)
+    save("hits", result(samples, mutex, counts, info, form))
 
     if failures:
         raise SystemExit("FAILED\n" + "\n".join(failures[:20]))

@@ -159,7 +159,8 @@ class Nginx:
         for name in ("logs", "tmp", "conf"):
             os.makedirs(f"{root}/{name}")
 
-    def start(self, modules, http, port):
+    def start(self, modules, http, port, under=()):
+        """Under another program it is one process."""
         load = "".join(f"load_module {module};\n" for module in modules)
         head = f"""{load}
 {self.user and f"user {self.user};"}
@@ -190,10 +191,12 @@ http {{
         command = [NGINX, "-p", f"{self.root}/", "-e", "logs/error.log",
                    "-c", "conf/nginx.conf"]
         subprocess.run(command + ["-t", "-q"], check=True, timeout=60)
-        self.process = subprocess.Popen(command + ["-g", "daemon off;"],
-                                        stdin=subprocess.DEVNULL)
+        self.process = subprocess.Popen(
+            [*under, *command, "-g",
+             "daemon off;" + (" master_process off;" if under else "")],
+            stdin=subprocess.DEVNULL)
 
-        for _ in range(100):
+        for _ in range(1000 if under else 100):
             with socket.socket() as s:
                 if s.connect_ex(("127.0.0.1", port)) == 0:
                     return
