@@ -118,7 +118,7 @@ typedef struct {
     const char                 *sql;
     const char                 *tags;     /* of what it reads: ngx_sf_tag.c */
     time_t                      ttl;      /* seconds in the cache */
-    const char                 *total;    /* statement of "total", heavy */
+    const char                 *total;    /* statement of "total" */
     const char                 *total_tags;
     ngx_uint_t                  deadlines;    /* column 1 of total: ms until
                                                  the next row drops out */

@@ -254,10 +254,10 @@ ngx_sf_advice_busy(u_char *buf, u_char *last,
 
     return ngx_slprintf(buf, last,
                         "A full queue refused %ui statement%s and %ui "
-                        "waited too long: more connections= or heavy= in "
-                        "softfactory_pg_pool if the database has room, else "
-                        "a longer queue= and wait=, or fewer requests "
-                        "(limit_req).", server->busy,
+                        "waited too long: more connections=, totals= or "
+                        "heavy= in softfactory_pg_pool if the database has "
+                        "room, else a longer queue= and wait=, or fewer "
+                        "requests (limit_req).", server->busy,
                         ngx_sf_advice_s(server->busy), server->expired);
 }
 
@@ -272,8 +272,8 @@ ngx_sf_advice_queue(u_char *buf, u_char *last,
 
     return ngx_slprintf(buf, last,
                         "5 %% of the statements wait %.0f ms or longer for a "
-                        "connection: more connections= or heavy= in "
-                        "softfactory_pg_pool.", server->queue_p95);
+                        "connection: more connections=, totals= or heavy= "
+                        "in softfactory_pg_pool.", server->queue_p95);
 }
 
 

@@ -299,7 +299,7 @@ ngx_sf_flight_limit(const ngx_sf_order_t *order)
     /* one after the other, see ngx_sf_flight_start() */
 
     if (order->item->total) {
-        limit += pgcf->wait + pgcf->timeout[NGX_SF_PG_HEAVY];
+        limit += pgcf->wait + pgcf->timeout[NGX_SF_PG_TOTALS];
     }
 
     return limit;
@@ -309,7 +309,8 @@ ngx_sf_flight_limit(const ngx_sf_order_t *order)
 static ngx_uint_t
 ngx_sf_flight_lane(const ngx_sf_order_t *order)
 {
-    return order->params && order->params->offset >= NGX_SF_FLIGHT_DEEP
+    return order->item->kind == NGX_SF_ITEM_ANSWER && order->params
+           && order->params->offset >= NGX_SF_FLIGHT_DEEP
            ? NGX_SF_PG_HEAVY : order->item->lane;
 }
 

@@ -37,7 +37,8 @@ typedef struct ngx_sf_pg_subscriber_s  ngx_sf_pg_subscriber_t;
 
 typedef enum {
     NGX_SF_PG_READ = 0,         /* fast reads, pipelined */
-    NGX_SF_PG_HEAVY,            /* aggregates and totals, pipelined apart */
+    NGX_SF_PG_TOTALS,           /* how many rows a list has */
+    NGX_SF_PG_HEAVY,            /* aggregates, searches, deep pages */
     NGX_SF_PG_WRITE,            /* one transaction at a time */
     NGX_SF_PG_LISTEN,           /* one connection, while there is somebody who
                                    listens: ngx_sf_pg_notify.c */
@@ -51,6 +52,10 @@ typedef enum {
  */
 #define ngx_sf_pg_exclusive(lane)                                             \
     ((lane)->kind == NGX_SF_PG_WRITE || (lane)->kind == NGX_SF_PG_LISTEN)
+
+/* those whose statements may be slow: they too have a connection each */
+#define ngx_sf_pg_heavy(lane)                                                 \
+    ((lane)->kind == NGX_SF_PG_TOTALS || (lane)->kind == NGX_SF_PG_HEAVY)
 
 
 /* one `server` line of the upstream */

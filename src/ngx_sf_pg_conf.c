@@ -147,6 +147,8 @@ static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
                " -c plan_cache_mode=force_custom_plan" },
     { "write", "" },
     { "listen", " -c default_transaction_read_only=on"
+    { "totals", " -c default_transaction_read_only=on"
+                " -c plan_cache_mode=force_custom_plan" },
                 " -c plan_cache_mode=force_generic_plan"
                 " -c lock_timeout=500"
                 " -c tcp_user_timeout=10000 -c tcp_keepalives_idle=10"
@@ -161,6 +163,8 @@ static const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
       offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_HEAVY]), 1, 1024 },
     { "write", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_WRITE]), 1, 1024 },
+    { "totals", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_TOTALS]), 1, 1024 },
     { "depth", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, depth), 1, 1024 },
     { "queue", NGX_SF_PG_POOL_NUMBER,
@@ -198,12 +202,13 @@ ngx_sf_pg_create_conf(ngx_conf_t *cf)
     }
 
     pgcf->size[NGX_SF_PG_READ] = 2;
-    pgcf->size[NGX_SF_PG_HEAVY] = 1;
+    pgcf->size[NGX_SF_PG_TOTALS] = 2;
+    pgcf->size[NGX_SF_PG_HEAVY] = 2;
     pgcf->size[NGX_SF_PG_WRITE] = 2;
     pgcf->size[NGX_SF_PG_LISTEN] = 1;
 
     pgcf->timeout[NGX_SF_PG_READ] = 5000;
-    pgcf->timeout[NGX_SF_PG_HEAVY] = 30000;
+    pgcf->timeout[NGX_SF_PG_HEAVY] = 5000;
     pgcf->timeout[NGX_SF_PG_WRITE] = 5000;
     pgcf->timeout[NGX_SF_PG_LISTEN] = 2000;
 
@@ -566,8 +571,8 @@ ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         if (param->name == NULL) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "unknown parameter \"%V\", there are "
-                               "connections= heavy= write= depth= queue= "
-                               "wait= timeout= heavy_timeout= "
+                               "connections= totals= heavy= write= depth= "
+                               "queue= wait= timeout= heavy_timeout= "
                                "write_timeout= lock_timeout= "
                                "connect_timeout= lifetime= shared_sync= "
                                "prepare=", &value[i]);
@@ -787,6 +792,8 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
         pgcf->resolver_timeout = clcf->resolver_timeout;
         ngx_conf_init_msec_value(pgcf->resolver_timeout, 30000);
     }
+    pgcf->timeout[NGX_SF_PG_TOTALS] = pgcf->timeout[NGX_SF_PG_HEAVY];
+
 
     return ngx_sf_pg_files_check(cf, pgcf);
 }
@@ -813,6 +820,7 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_http_upstream_server_t *us)
 {
     ngx_sf_pg_server_conf_t  *server;
+                             + pgcf->size[NGX_SF_PG_TOTALS]
 
     server = ngx_array_push(&pgcf->servers);
     if (server == NULL) {

@@ -96,8 +96,8 @@ ngx_uint_t
 ngx_sf_pg_lane_depth(const ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_server_t *server)
 {
-    return ngx_sf_pg_exclusive(lane) || server->pooler
-           ? 1 : lane->pool->conf->depth;
+    return ngx_sf_pg_exclusive(lane) || ngx_sf_pg_heavy(lane)
+           || server->pooler ? 1 : lane->pool->conf->depth;
 }
 
 

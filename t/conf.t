@@ -231,8 +231,8 @@ upstream primary {
     softfactory_pg_pool connections=1 conections=2; # here
 }
 --- refused
-unknown parameter "conections=2", there are connections= heavy= write=
-depth= queue= wait= timeout=
+unknown parameter "conections=2", there are connections= totals= heavy=
+write= depth= queue= wait= timeout=
 shared_sync= prepare=
 
 
@@ -267,6 +267,17 @@ upstream primary {
 }
 --- refused
 heavy="1025" must be between 1 and 1024
+
+
+=== totals need a connection
+--- upstream
+upstream primary {
+    server unix:PG;
+    softfactory_pg "dbname=softfactory user=app";
+    softfactory_pg_pool totals=0; # here
+}
+--- refused
+totals="0" must be between 1 and 1024
 
 
 === the write lane cannot be left out
@@ -2632,7 +2643,8 @@ upstream primary {
     server 127.0.0.1:5433 backup;
     server localhost:5434 down;
     softfactory_pg "dbname=softfactory user=app";
-    softfactory_pg_pool connections=4 heavy=2 write=1 depth=32 queue=100
+    softfactory_pg_pool connections=4 totals=3 heavy=2 write=1
+                        depth=32 queue=100
                         wait=500ms timeout=1s heavy_timeout=1m
                         write_timeout=2s lock_timeout=500ms
                         connect_timeout=1s lifetime=0 shared_sync=off
@@ -2794,15 +2806,15 @@ server {
 
 === what nginx cannot use with so few connections is warned of
 --- events
-worker_connections 7;
+worker_connections 10;
 --- warned
-worker_connections 7 leave nothing for clients
-up to 6 connections to PostgreSQL
+worker_connections 10 leave nothing for clients
+up to 9 connections to PostgreSQL
 
 
 === one more than that is enough
 --- events
-worker_connections 9;
+worker_connections 12;
 --- accepted
 
 

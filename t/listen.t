@@ -742,7 +742,7 @@ wait_coherent();
 my $flushes = flushes();
 
 is(kept($_), 'HIT', 'answers are kept') for "$::CAMPAIGN/1", $::CAMPAIGN;
-is($sessions->($::DB), 'direct/listen softfactory/heavy softfactory/read',
+is($sessions->($::DB), 'direct/listen softfactory/read softfactory/totals',
    'by another way');
 heard('heard', 'changes are heard');
 hup();

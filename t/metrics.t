@@ -590,7 +590,7 @@ is(join(' ', grep { !$seen{$_} } map { $_->{name} } @rows), '',
 is($::S->psql(q{SELECT string_agg(DISTINCT application_name, ' ')
                   FROM pg_stat_activity WHERE usename = 'app'},
               dbname => 'softfactory'),
-   'softfactory/heavy softfactory/listen softfactory/read',
+   'softfactory/heavy softfactory/listen softfactory/read softfactory/totals',
    'lanes by the name of the application');
 
 

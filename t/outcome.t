@@ -111,9 +111,9 @@ my $page = sub {
     return main::lanes { get("$::CAMPAIGN?per_page=50&page=$n") };
 };
 
-is($page->(2), 'heavy read', 'the total is heavy, the page is not');
-is($page->(40), 'heavy read', 'the last one that is not');
-is($page->(41), 'heavy heavy', 'the first one that is');
+is($page->(2), 'read totals', 'the total has a lane of its own');
+is($page->(40), 'read totals', 'the last one that is not');
+is($page->(41), 'heavy totals', 'the first one that is');
 
 
 === TEST 3: Server-Timing says what the variables say

@@ -260,7 +260,7 @@ main::conf(dbname => $::A, pool => 'timeout=1234ms heavy_timeout=5678ms '
 main::all(SoftFactory::api(), main::at('named', 'named'),
     main::statement('own', 'read', 'SELECT current_setting($1)', 'named'),
     map { main::statement($_, $_, 'SELECT current_setting($1)') }
-    qw(read heavy write))
+    qw(read totals heavy write))
 --- check
 my %all = (TimeZone => 'UTC', DateStyle => 'ISO, MDY',
            IntervalStyle => 'postgres', extra_float_digits => 1,
@@ -268,7 +268,8 @@ my %all = (TimeZone => 'UTC', DateStyle => 'ISO, MDY',
            jit => 'off', standard_conforming_strings => 'on',
            default_transaction_isolation => 'read committed');
 
-my %lane = (read => ['on', '1234ms', 0], heavy => ['on', '5678ms', 0],
+my %lane = (read => ['on', '1234ms', 0], totals => ['on', '5678ms', 0],
+            heavy => ['on', '5678ms', 0],
             write => ['off', '4321ms', '321ms']);
 
 for my $lane (sort keys %lane) {
@@ -284,7 +285,7 @@ for my $lane (sort keys %lane) {
 
 get("/named$::CAMPAIGN");
 is(sessions('api/read') > 0, 1, 'application_name of the connection string');
-is(sessions('api/heavy'), 1, 'in each lane');
+is(sessions('api/totals'), 1, 'in each lane');
 is(cell('/own?v=work_mem'), '8MB', 'so does what options say');
 is(cell('/own?v=search_path'), $all{search_path},
    'but not over where names are found');
@@ -295,33 +296,33 @@ is(cell('/own?v=standard_conforming_strings'), 'on',
 === TEST 3: there are never more backends than configured
 --- http_config eval
 main::conf(dbname => $::A, pool =>
-           'connections=3 heavy=2 depth=4 timeout=60s heavy_timeout=60s '
+           'connections=3 totals=2 depth=4 timeout=60s heavy_timeout=60s '
            . 'wait=60s connect_timeout=10s')
 --- config eval: SoftFactory::api()
 --- check
 wait_until { sessions('softfactory/read') == 3 } 'the read lane is warm';
-is(sessions('softfactory/heavy'), 0, 'the heavy lane connects when asked');
+is(sessions('softfactory/totals'), 0, 'the others connect when asked');
 
 my $lock = hold($::LOCK, dbname => $::A);
 my @read = map { start("$::CAMPAIGN/" . ($_ % 20 + 1)) } 1 .. 60;
-my @heavy = map { start("$::CAMPAIGN?page=" . ($_ % 10 + 1)
+my @lists = map { start("$::CAMPAIGN?page=" . ($_ % 10 + 1)
                         . "&per_page=1&category=c$_") } 1 .. 60;
 
 # one that is held up speaks for its endpoint, so it need not be all of them
 
 wait_until { sessions('softfactory/read', "wait_event_type = 'Lock'")
-             && sessions('softfactory/heavy', "wait_event_type = 'Lock'") }
+             && sessions('softfactory/totals', "wait_event_type = 'Lock'") }
            'the lock is waited for in both lanes';
 cmp_ok(sessions('softfactory/read'), '<=', 5, 'not more, with two spare ones');
-cmp_ok(sessions('softfactory/heavy'), '<=', 2, 'nor in the other lane');
-is(scalar(grep { $_->pending } @read, @heavy), 120, 'nobody is answered');
+cmp_ok(sessions('softfactory/totals'), '<=', 2, 'nor in the other lane');
+is(scalar(grep { $_->pending } @read, @lists), 120, 'nobody is answered');
 $lock->release;
 
 is_deeply([map { title($_->finish) } @read],
           [map { '200 of ' . ($_ % 20 + 1) . " in $::A" } 1 .. 60],
           'each has its own answer');
 is(scalar(grep { my $s = $_->finish->{status}; $s == 200 || $s == 404 }
-          @heavy), 60, 'also the lists');
+          @lists), 60, 'also the lists');
 cmp_ok(sessions('softfactory/%'), '<=', 7, 'and not one more since');
 
 

@@ -62,8 +62,9 @@ sub nothing_left {
 }
 
 
-our $HTTP = conf(dbname => $DB, pool => 'connections=2 heavy=1 timeout=30s '
-                                        . 'heavy_timeout=30s wait=30s');
+our $HTTP = conf(dbname => $DB, pool => 'connections=2 totals=1 heavy=1 '
+                                        . 'timeout=30s heavy_timeout=30s '
+                                        . 'wait=30s');
 
 add_block_preprocessor(sub {
     my ($block) = @_;

@@ -346,7 +346,7 @@ def plan(running, postmaster):
         if w.total:
             groups.append(("sql", [
                 Pgpipe("pgpipe, its total", w, "total", [],
-                       session["heavy"])]))
+                       session["totals"])]))
             groups.append(("totals", [Total(w, port["module"])]))
 
     return groups

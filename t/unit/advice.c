@@ -125,7 +125,8 @@ static const test_server_t  test_servers[] = {
     { "waited too long", { .expired = 6, .queue_p95 = 2000 },
       { "6 waited too long", "wait=" } },
 
-    { "waiting", { .queue_p95 = 12 }, { "12 ms", "connections=", "heavy=" } },
+    { "waiting", { .queue_p95 = 12 }, { "12 ms", "connections=", "totals=",
+                                          "heavy=" } },
 
     { "timeouts", { .timeout = 7 }, { "7 statements", "pg_locks",
                                       "timeout=" } },
