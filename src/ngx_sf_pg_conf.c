@@ -25,6 +25,10 @@
 
 #define NGX_SF_PG_SOCKET  ".s.PGSQL."
 
+/* how often a server looks whether whom it works for is still there */
+
+#define NGX_SF_PG_LOOK    "client_connection_check_interval"
+
 
 typedef struct {
     const char                 *keyword;
@@ -69,7 +73,7 @@ typedef struct {
 
 static char *ngx_sf_pg_schema(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_str_t *name);
-static ngx_uint_t ngx_sf_pg_sets_path(const char *options);
+static ngx_uint_t ngx_sf_pg_sets(const char *options, const char *setting);
 static char *ngx_sf_pg_conninfo_check(ngx_conf_t *cf,
     const PQconninfoOption *option);
 static ngx_int_t ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
@@ -143,12 +147,12 @@ static const char *const  ngx_sf_pg_sslmodes[] = {
 static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
     { "read", " -c default_transaction_read_only=on"
               " -c plan_cache_mode=force_generic_plan" },
+    { "totals", " -c default_transaction_read_only=on"
+                " -c plan_cache_mode=force_custom_plan" },
     { "heavy", " -c default_transaction_read_only=on"
                " -c plan_cache_mode=force_custom_plan" },
     { "write", "" },
     { "listen", " -c default_transaction_read_only=on"
-    { "totals", " -c default_transaction_read_only=on"
-                " -c plan_cache_mode=force_custom_plan" },
                 " -c plan_cache_mode=force_generic_plan"
                 " -c lock_timeout=500"
                 " -c tcp_user_timeout=10000 -c tcp_keepalives_idle=10"
@@ -159,12 +163,12 @@ static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
 static const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
     { "connections", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_READ]), 1, 1024 },
+    { "totals", NGX_SF_PG_POOL_NUMBER,
+      offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_TOTALS]), 1, 1024 },
     { "heavy", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_HEAVY]), 1, 1024 },
     { "write", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_WRITE]), 1, 1024 },
-    { "totals", NGX_SF_PG_POOL_NUMBER,
-      offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_TOTALS]), 1, 1024 },
     { "depth", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, depth), 1, 1024 },
     { "queue", NGX_SF_PG_POOL_NUMBER,
@@ -383,7 +387,7 @@ ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
     }
 
     if (ngx_strcmp(option->keyword, "options") == 0
-        && ngx_sf_pg_sets_path(option->val))
+        && ngx_sf_pg_sets(option->val, "search_path"))
     {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "search_path is not allowed in options: the "
@@ -416,15 +420,24 @@ ngx_sf_pg_conninfo_check(ngx_conf_t *cf, const PQconninfoOption *option)
 /* a dash stands for an underscore there, and the case does not matter */
 
 static ngx_uint_t
-ngx_sf_pg_sets_path(const char *options)
+ngx_sf_pg_sets(const char *options, const char *setting)
 {
+    size_t       i, len;
     const char  *p;
 
+    len = ngx_strlen(setting);
+
     for (p = options; *p; p++) {
-        if (ngx_strncasecmp((u_char *) p, (u_char *) "search", 6) == 0
-            && (p[6] == '_' || p[6] == '-')
-            && ngx_strncasecmp((u_char *) p + 7, (u_char *) "path", 4) == 0)
-        {
+
+        for (i = 0; i < len; i++) {
+            if (ngx_tolower(p[i]) != setting[i]
+                && !(p[i] == '-' && setting[i] == '_'))
+            {
+                break;
+            }
+        }
+
+        if (i == len) {
             return 1;
         }
     }
@@ -779,6 +792,8 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
         }
     }
 
+    pgcf->timeout[NGX_SF_PG_TOTALS] = pgcf->timeout[NGX_SF_PG_HEAVY];
+
     for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
         if (ngx_sf_pg_conf_lane(cf, pgcf, lane) != NGX_OK) {
             return NGX_ERROR;
@@ -792,8 +807,6 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
         pgcf->resolver_timeout = clcf->resolver_timeout;
         ngx_conf_init_msec_value(pgcf->resolver_timeout, 30000);
     }
-    pgcf->timeout[NGX_SF_PG_TOTALS] = pgcf->timeout[NGX_SF_PG_HEAVY];
-
 
     return ngx_sf_pg_files_check(cf, pgcf);
 }
@@ -807,6 +820,7 @@ ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf)
     ngx_uint_t  n;
 
     n = pgcf->listener ? 0 : pgcf->size[NGX_SF_PG_READ]
+                             + pgcf->size[NGX_SF_PG_TOTALS]
                              + pgcf->size[NGX_SF_PG_HEAVY]
                              + pgcf->size[NGX_SF_PG_WRITE];
 
@@ -820,7 +834,6 @@ ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_http_upstream_server_t *us)
 {
     ngx_sf_pg_server_conf_t  *server;
-                             + pgcf->size[NGX_SF_PG_TOTALS]
 
     server = ngx_array_push(&pgcf->servers);
     if (server == NULL) {
@@ -1104,7 +1117,9 @@ ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane)
 
 /*
  * Settings of the session.  The user's own win over the first, but not over
- * those by which a text means what it says.
+ * those by which a text means what it says.  A statement is cancelled by
+ * closing its connection, which a server has to look for; one that cannot
+ * refuses a session that asks for it, whatever it is told after that.
  */
 
 static ngx_int_t
@@ -1119,12 +1134,14 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
         "-c TimeZone=UTC -c DateStyle=ISO -c extra_float_digits=1"
         " -c IntervalStyle=postgres -c jit=off -c random_page_cost=1.1"
         " -c default_transaction_isolation=read\\ committed";
+    static const char  look[] =
+        " -c " NGX_SF_PG_LOOK "=500ms";
     static const char  last[] =
         " -c search_path=pg_catalog,pg_temp"
         " -c standard_conforming_strings=on";
 
     given = ngx_sf_pg_conf_given(pgcf, "options");
-    size = sizeof(fixed) + sizeof(last)
+    size = sizeof(fixed) + sizeof(look) + sizeof(last)
            + ngx_strlen(ngx_sf_pg_lanes[lane].options)
            + sizeof(" -c statement_timeout= -c lock_timeout=")
            + 2 * NGX_INT_T_LEN + (given ? given->len + 1 : 0);
@@ -1139,6 +1156,12 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     if (lane == NGX_SF_PG_WRITE) {
         p = ngx_sprintf(p, " -c lock_timeout=%M", pgcf->lock_timeout);
+    }
+
+    if (given == NULL
+        || !ngx_sf_pg_sets((char *) given->data, NGX_SF_PG_LOOK))
+    {
+        p = ngx_cpymem(p, look, sizeof(look) - 1);
     }
 
     if (given) {

@@ -636,6 +636,9 @@ my $leader = ask_at($a, "$::CAMPAIGN/1");
 
 waiting(1);
 
+my $locked = "datname = '$::DB' AND wait_event_type = 'Lock'";
+my $backend = psql("SELECT pid FROM pg_stat_activity WHERE $locked",
+                   user => 'postgres');
 my @clients = map { ask_at($b, "$::CAMPAIGN/1") } 1 .. 5;
 
 wait_until { counts('waits') == 1 } 'the other worker waits for it';
@@ -644,10 +647,10 @@ my $time = time;
 
 kill 'KILL', $a;
 
-# its backend does not know yet
-
-waiting(2);
+wait_until { backends("$locked AND pid <> $backend") } 'another is made';
 cmp_ok(time - $time, '<', 3, 'the other one does it, long before the 42 s');
+waiting(1);
+pass('the backend of the one that died is gone, in the middle of work');
 $lock->release;
 is(join(', ', map { told($_->finish) } @clients),
    join(', ', ('200 MISS of 1') x 5), 'and answers');

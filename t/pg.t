@@ -254,6 +254,7 @@ main::conf(dbname => $::A, pool => 'timeout=1234ms heavy_timeout=5678ms '
 . main::conf(name => 'named', conninfo =>
              "dbname=$::A user=app application_name=api options='-c "
              . "statement_timeout=777 -c work_mem=8MB "
+             . '-c Client-Connection-Check-Interval=0 '
              . '-c standard_conforming_strings=off '
              . "-c sear\\\\\\\\ch_path=public'")
 --- config eval
@@ -266,7 +267,8 @@ my %all = (TimeZone => 'UTC', DateStyle => 'ISO, MDY',
            IntervalStyle => 'postgres', extra_float_digits => 1,
            client_encoding => 'UTF8', search_path => 'pg_catalog,pg_temp',
            jit => 'off', standard_conforming_strings => 'on',
-           default_transaction_isolation => 'read committed');
+           default_transaction_isolation => 'read committed',
+           client_connection_check_interval => '500ms');
 
 my %lane = (read => ['on', '1234ms', 0], totals => ['on', '5678ms', 0],
             heavy => ['on', '5678ms', 0],
@@ -287,6 +289,8 @@ get("/named$::CAMPAIGN");
 is(sessions('api/read') > 0, 1, 'application_name of the connection string');
 is(sessions('api/totals'), 1, 'in each lane');
 is(cell('/own?v=work_mem'), '8MB', 'so does what options say');
+is(cell('/own?v=client_connection_check_interval'), '0',
+   'and what a server may not be able to do');
 is(cell('/own?v=search_path'), $all{search_path},
    'but not over where names are found');
 is(cell('/own?v=standard_conforming_strings'), 'on',

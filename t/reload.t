@@ -227,9 +227,9 @@ kill 'TERM', $master;
 wait_until { !running($worker) && !running($master) } 'nginx is gone';
 is(join(' ', map { $_->finish->{status} } @parked), '0 0 0',
    'there is no answer');
+wait_until { sessions() == 0 } 'its backends are gone, in the middle of work';
+pass('its backends are gone, in the middle of work');
 $lock->release;
-wait_until { sessions() == 0 } 'its backends are gone';
-pass('its backends are gone');
 nothing_left();
 
 
