@@ -52,6 +52,7 @@ static ngx_int_t ngx_sf_pg_pool_connection(ngx_cycle_t *cycle,
     ngx_sf_pg_server_t *server);
 static void ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_dispatch_handler(ngx_event_t *ev);
+static void ngx_sf_pg_pool_revive(ngx_sf_pg_pool_t *pool);
 static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane);
@@ -357,6 +358,30 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
         ngx_sf_pg_lane_dispatch(&pool->lanes[kind]);
+    }
+
+    ngx_sf_pg_pool_revive(pool);
+}
+
+
+/*
+ * A read lane that has lost all its connections makes one without being asked,
+ * and again when a server may be tried again: so every worker knows by itself
+ * whether its database is there.
+ */
+
+static void
+ngx_sf_pg_pool_revive(ngx_sf_pg_pool_t *pool)
+{
+    ngx_sf_pg_lane_t  *lane;
+
+    lane = &pool->lanes[NGX_SF_PG_READ];
+
+    if (!pool->conf->listener && !ngx_exiting
+        && lane->nconns[NGX_SF_PG_CONN_READY] == 0
+        && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0)
+    {
+        ngx_sf_pg_lane_grow(lane, 0);
     }
 }
 

@@ -1121,3 +1121,41 @@ wait_coherent(upstream => 'other', uncovered => 'users');
 cmp_ok(time - $time, '<', 11 + 2 * sanitized(),
        'a look every ten seconds finds it');
 --- killing: the listener
+
+
+=== TEST 20: every worker knows by itself whether the database is there
+--- http_config eval
+$::THERE = main::pg_server('there');
+$::THERE->psql('', user => 'app', file => "$ENV{SF_TEST_SQL}/$_.sql")
+    for qw(schema notify);
+main::conf(server => "unix:$::THERE->{socket} fail_timeout=2s", zone => 'api 8m')
+. main::spread('location = /live { softfactory_live; }')
+--- check
+my @pids = worker_pids();
+
+is(scalar @pids, 2, 'two workers');
+
+# nobody asks for anything but that
+
+my $down = sub {
+    join ' ', map { at($_, '/live')->{body} =~ /"database"/ ? 1 : 0 } @pids;
+};
+my $reads = sub {
+    $::THERE->psql("SELECT count(*) FROM pg_stat_activity WHERE
+                application_name = 'softfactory/read'");
+};
+
+wait_until { $reads->() == 4 } 'the lanes of both are open';
+is($down->(), '0 0', 'it is there');
+
+for (1, 2) {
+    $::THERE->stop;
+    wait_until { $down->() eq '1 1' } 'both say that it is away';
+    $::THERE->start;
+    wait_until { $down->() eq '0 0' } 'both say that it is back';
+    wait_until { $reads->() >= 2 } 'both are connected';
+}
+
+pass('both know, whatever is asked for');
+is(told(at($pids[0], "$::CAMPAIGN/1")), 'MISS none', 'and go on');
+--- killing: server
