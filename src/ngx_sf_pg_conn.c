@@ -280,8 +280,6 @@ ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc)
     c->write->handler = ngx_sf_pg_conn_write_handler;
     c->idle = 1;
 
-    pgc->timer.cancelable = pgc->lane->kind == NGX_SF_PG_LISTEN;
-
     lifetime = pgc->lane->pool->conf->lifetime;
     pgc->expires = 0;
 

@@ -975,6 +975,7 @@ ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
     pgc->c->idle = 1;
 
     if (pgc->spare) {
+        pgc->timer.cancelable = 1;
         ngx_add_timer(&pgc->timer, NGX_SF_PG_SPARE_IDLE);
 
     } else {
@@ -1004,6 +1005,7 @@ static void
 ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc)
 {
     pgc->overdue = 0;
+    pgc->timer.cancelable = pgc->lane->kind == NGX_SF_PG_LISTEN;
 
     ngx_sf_pg_head_begin(pgc);
     ngx_sf_pg_pipeline_set_timer(pgc, 0);
