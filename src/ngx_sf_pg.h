@@ -167,6 +167,12 @@ typedef enum {
 typedef void (*ngx_sf_pg_handler_pt)(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
 
+/*
+ * Asked before a query is sent for the first time.  0: its owner has dropped
+ * it, as by ngx_sf_pg_cancel(), and it may be gone.
+ */
+typedef ngx_uint_t (*ngx_sf_pg_wanted_pt)(ngx_sf_pg_query_t *q);
+
 
 struct ngx_sf_pg_query_s {
     ngx_queue_t                 queue;    /* line->waiting */
@@ -175,6 +181,7 @@ struct ngx_sf_pg_query_s {
                                              be written to, not lengthened */
     ngx_uint_t                  lane;
     ngx_sf_pg_handler_pt        handler;
+    ngx_sf_pg_wanted_pt         wanted;   /* NULL: it always is */
     void                       *data;
     unsigned                    outside:1;    /* a value is a client's */
 

@@ -459,6 +459,10 @@ ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
 
     ngx_sf_pg_lane_take(q);
 
+    if (q->sent == 0 && q->wanted && !q->wanted(q)) {
+        return 1;
+    }
+
     if (pgc->outstanding) {
         ngx_sf_pg_lane_grow(lane, 0);
     }
