@@ -703,6 +703,48 @@ ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim)
 
 
 /*
+ * One critical section: who comes later finds no fill and claims; who came
+ * before has his bit in it, and it stays.  Bits are never cleared, so one may
+ * be all that is left of a waiter.
+ */
+
+ngx_uint_t
+ngx_sf_cache_give_up(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim)
+{
+    uint64_t        waiters;
+    ngx_uint_t      i;
+    ngx_sf_fill_t  *fill;
+
+    waiters = 0;
+
+    if (ngx_sf_zone_lock(zone)) {
+
+        if (ngx_sf_cache_claimed(zone, claim)) {
+            fill = claim->node->fill;
+
+            for (i = 0; i < NGX_SF_SLOT_WORDS; i++) {
+                waiters |= fill->waiters[i];
+            }
+
+            if (waiters == 0) {
+                ngx_sf_cache_end_fill(zone, fill);
+            }
+        }
+
+        ngx_sf_zone_unlock(zone);
+    }
+
+    if (waiters) {
+        return 0;
+    }
+
+    claim->node = NULL;
+
+    return 1;
+}
+
+
+/*
  * Room for a value, pinned by the caller and not yet to be found.  With a claim
  * it is for the key of that, which may have to give up its old value for it.
  */

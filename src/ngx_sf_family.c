@@ -199,6 +199,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       "Times that a worker waited for another one.",
       ngx_sf_family_zone, ngx_sf_in_facts(stats.waits) },
 
+    { "softfactory_cache_abandoned_total", "counter",
+      "Statements that were not sent, as nobody waited for them any more.",
+      ngx_sf_family_zone, ngx_sf_in_facts(stats.abandoned) },
+
     { "softfactory_cache_entries", "gauge", "Entries in the zone.",
       ngx_sf_family_zone, ngx_sf_in_facts(nodes) },
 

@@ -11,11 +11,14 @@
  * which owns the query, its values, the result and what is made of it, in a
  * small pool of its own.  The flight of a list has itself a place in that of
  * the total.  A client that goes away gives up its place; the query goes on
- * for the others, and is cancelled when nobody is left.
+ * for the others, and is dropped when nobody is left and it was not sent yet.
  *
  * What may be cached is looked up in the zone first.  What is not there is
  * made by whoever gets the claim, and stored; that flight holds a place in
- * itself, since other workers may wait for it.  A flight that found somebody
+ * itself, since other workers may wait for it.  When that is the only place
+ * the claim is given up if none of them does; but not once the statement has
+ * been sent: who asks again joins it then, and it is not run for each who asks
+ * and goes away.  A flight that found somebody
  * else at it waits: it is woken by a datagram, and looks again now and then
  * in case that one is lost.
  *
@@ -77,6 +80,9 @@ static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_release(ngx_sf_flight_t *flight);
+static ngx_uint_t ngx_sf_flight_wanted(ngx_sf_pg_query_t *q);
+static ngx_uint_t ngx_sf_flight_give_up(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_end(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_destroy(ngx_sf_flight_t *flight);
 
 
@@ -413,6 +419,7 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
     flight->query.outside = ngx_sf_statement_outside(flight->query.statement,
                                                      &source);
     flight->query.lane = ngx_sf_flight_lane(order);
+    flight->query.wanted = ngx_sf_flight_wanted;
     flight->query.handler = ngx_sf_flight_handler;
     flight->query.data = flight;
 
@@ -853,6 +860,14 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
 
     if (!flight->sent) {
         flight->pending++;
+
+        /* its own place, and that of this function */
+
+        if (flight->members == 2 && ngx_sf_flight_give_up(flight)) {
+            ngx_sf_flight_release(flight);
+            return;
+        }
+
         ngx_sf_flight_send(flight);
     }
 
@@ -1088,8 +1103,87 @@ ngx_sf_flight_leave(ngx_sf_wait_t *wait)
 static void
 ngx_sf_flight_release(ngx_sf_flight_t *flight)
 {
-    if (--flight->members) {
-        return;
+    if (--flight->members == 1) {
+        (void) ngx_sf_flight_give_up(flight);
+    }
+
+    if (flight->members == 0) {
+        ngx_sf_flight_end(flight);
+    }
+}
+
+
+/*
+ * Asked before a statement is sent, as claims may have been taken over since
+ * the last client left; of a total also those are that take it.
+ */
+
+static ngx_uint_t
+ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
+{
+    ngx_queue_t      *node, *next;
+    ngx_sf_wait_t    *wait;
+    ngx_sf_flight_t  *flight, *page;
+
+    flight = q->data;
+    flight->members++;
+
+    for (node = ngx_queue_head(&flight->waiters);
+         node != ngx_queue_sentinel(&flight->waiters);
+         node = next)
+    {
+        next = ngx_queue_next(node);
+        wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
+
+        if (wait->handler == ngx_sf_flight_total_handler) {
+            page = wait->data;
+            (void) ngx_sf_flight_wanted(&page->query);
+        }
+    }
+
+    if (--flight->members == 1) {
+        (void) ngx_sf_flight_give_up(flight);
+    }
+
+    if (flight->members) {
+        return 1;
+    }
+
+    ngx_sf_flight_end(flight);
+
+    return 0;
+}
+
+
+/* a flight that only the zone may wait for loses its own place */
+
+static ngx_uint_t
+ngx_sf_flight_give_up(ngx_sf_flight_t *flight)
+{
+    if (!flight->held || flight->landed || flight->query.sent
+        || !ngx_sf_cache_give_up(flight->zone, &flight->claim))
+    {
+        return 0;
+    }
+
+    flight->held = 0;
+    flight->members--;
+
+    return 1;
+}
+
+
+static void
+ngx_sf_flight_end(ngx_sf_flight_t *flight)
+{
+    ngx_sf_zone_t  *zone;
+
+    zone = flight->order.slcf->zone;
+
+    if (!flight->landed && flight->pending && flight->query.sent == 0
+        && zone && zone->slot)
+    {
+        zone->slot->stats.abandoned++;
     }
 
     if (!flight->landed && flight->query.pool) {

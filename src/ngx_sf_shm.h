@@ -150,6 +150,8 @@ typedef struct {
     ngx_uint_t                  returned; /* soon after an eviction */
     ngx_uint_t                  followers;    /* joined in the same worker */
     ngx_uint_t                  waits;    /* for another worker */
+    ngx_uint_t                  abandoned;    /* not sent: nobody waited for
+                                                 it any more */
 } ngx_sf_cache_stats_t;
 
 
@@ -652,6 +654,12 @@ void ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
 
 /* gives a claim up, and wakes who waits, so that somebody else tries */
 void ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim);
+
+/*
+ * Gives a claim up that this worker has no use for, unless another one waits
+ * for it; whether it did.
+ */
+ngx_uint_t ngx_sf_cache_give_up(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim);
 
 /* one pin more of a value that is pinned; NGX_DECLINED: no room for it */
 ngx_int_t ngx_sf_cache_pin(ngx_sf_zone_t *zone, ngx_sf_entry_t *value);

@@ -36,6 +36,7 @@ static json_t *ngx_sf_status_tables(ngx_uint_t mask);
     { #name, offsetof(ngx_sf_cache_stats_t, name) }
 
 static const ngx_sf_status_counter_t  ngx_sf_status_names[] = {
+    NGX_SF_STATUS_COUNTER(abandoned),
     NGX_SF_STATUS_COUNTER(bypassed),
     NGX_SF_STATUS_COUNTER(evictions),
     NGX_SF_STATUS_COUNTER(evictions_main),

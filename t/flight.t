@@ -32,6 +32,8 @@ our $PORT = free_port();
 our $CAMPAIGN = '/api/review/campaigns';
 our $LOCK = 'LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE';
 
+my $nth = 1000;
+
 psql($_, dbname => $DB) for split /;\n/, <<'SQL';
 INSERT INTO users (id, email, password_hash, name, role, is_active)
 SELECT n, n || '@x.test', '!', 'Name', 'user', true
@@ -44,7 +46,11 @@ SELECT n, 1, 'of ' || n, 'p', CASE n WHEN 30 THEN repeat('d', 900000) END,
        'tomorrow', 'active', 'yesterday'
   FROM generate_series(1, 30) n;
 INSERT INTO sns_accounts (id, user_id, platform, account_name, created_at)
-SELECT n, n, 'p', 'account ' || n, 'yesterday' FROM generate_series(1, 9) n
+SELECT n, n, 'p', 'account ' || n, 'yesterday' FROM generate_series(1, 9) n;
+INSERT INTO review_listings (source_platform, external_id, title, status,
+                             deadline, scraped_at)
+VALUES ('p', 1, 'away1 both0 both1 late killed', 'active', 'tomorrow',
+        'yesterday')
 SQL
 
 # rows of two tables are seen by the role app when nobody has the lock
@@ -192,6 +198,35 @@ sub listened {
 }
 
 
+# search($text): a search, which is long, as its total is
+
+sub search {
+    return "/api/review/listings/search?q=$_[0]";
+}
+
+
+# busy($pid): a lock, and requests that wait for it, of a user each, so that
+# worker sends no other total meanwhile
+
+sub busy {
+    my ($pid) = @_;
+
+    my $lock = lock_table('LOCK TABLE review_listings IN ACCESS EXCLUSIVE '
+                          . 'MODE');
+    my $fills = counts('fills_under_way');
+    my @clients = map { ask_at($pid, '/api/review/listings?min_reward='
+                                     . ++$nth, token => $TOKEN{$_}) } 1 .. 4;
+
+    wait_until { counts('fills_under_way') == $fills + 2 * @clients }
+               'they are at it';
+    wait_until { backends("datname = '$DB' AND wait_event_type = 'Lock' AND "
+                          . "application_name LIKE 'softfactory/%'") }
+               'one of them waits for the lock';
+
+    return ($lock, @clients);
+}
+
+
 # woken($title, sub): one test.  The sub has a request wait for another worker,
 # and returns when it began to, the lock that it waits for in the end, and the
 # request.  Who waits looks by himself every 250 ms; so he is released shortly
@@ -235,6 +270,12 @@ our $CONFIG = "add_header X-Worker \$pid always;\n"
 
 $HTTP .= "server {\n    listen 127.0.0.1:$PORT reuseport sndbuf=16k;\n"
          . "    send_timeout 60s;\n$CONFIG}\n";
+
+# long statements one after the other
+
+our $ONE_BY_ONE = $HTTP;
+
+$ONE_BY_ONE =~ s/heavy=2/heavy=1 depth=1/ or die;
 
 defaults(http_config => $HTTP, config => $CONFIG);
 
@@ -923,3 +964,161 @@ $row->release;
 is($first->finish->{status}, 200, 'the long one ends');
 is($ask->($one, $path, 1), '200 BYPASS account 1!!', 'and is read at once');
 kill 'CONT', $deaf;
+
+
+=== TEST 11: what nobody waits for is not asked
+--- http_config eval
+$::ONE_BY_ONE
+--- check
+wait_coherent();
+
+my ($a, $b) = pair();
+my $gone = 0;
+my $leave = sub {
+    $_->close for @_;
+    $gone += @_;
+    wait_until { log_count(qr/prematurely closed/) >= $gone } 'they have gone';
+};
+
+# searches, and their totals, that were not sent
+
+my ($lock, @before) = busy($a);
+my $n = executed {
+    my @searches = map { ask_at($a, search("away$_"),
+                                token => $::TOKEN{5 + $_ % 5}) } 1 .. 20;
+
+    wait_until { counts('fills_under_way') == 2 * @before + 40 }
+               'all of them wait';
+    $leave->(@searches);
+    is(counts('fills_under_way', 'abandoned'), 2 * @before . ' 40',
+       'twenty searches of clients that have gone are given up');
+    $lock->release;
+    is($_->finish->{status}, 200, 'who waits before them is answered')
+        for @before;
+} qr/review_listings_search/;
+
+is($n, 0, 'no statement');
+is(ask_at($a, search('away1'))->finish->{headers}{'x-cache'}, 'MISS',
+   'the next one asks');
+
+# one that has been sent is not sent again, however often it is left
+
+$lock = lock_table();
+$n = executed {
+    for (1 .. 20) {
+        my $followers = counts('followers');
+        my $c = ask_at($a, "$::CAMPAIGN/3");
+
+        waiting(1);
+        wait_until { $_ == 1 || counts('followers') == $followers + 1 }
+                   'it has joined';
+        $leave->($c);
+    }
+
+    $lock->release;
+    wait_until { counts('fills_under_way') == 0 } 'it has ended';
+} qr/review_campaign\b/;
+
+is($n, 1, 'one statement for twenty who ask and go');
+is(told(ask_at($a, "$::CAMPAIGN/3")->finish), '200 HIT of 3',
+   'its answer is there');
+is(counts('abandoned'), 40, 'it was not given up');
+
+# another worker waits, while the only client of this one goes
+
+for my $sent (0, 1) {
+    ($lock, @before) = $sent ? lock_table('LOCK TABLE review_listings '
+                                          . 'IN ACCESS EXCLUSIVE MODE')
+                             : busy($a);
+
+    my $path = search("both$sent");
+    my ($waits, $res) = counts('waits');
+
+    $n = executed {
+        my $leader = ask_at($a, $path);
+
+        wait_until { counts('fills_under_way') == 2 * @before + 2 }
+                   'one is at it';
+        waiting(1) if $sent;
+
+        my $waiter = ask_at($b, $path);
+
+        wait_until { counts('waits') == $waits + 1 } 'the other one waits';
+        $leave->($leader);
+        is(counts('fills_under_way'), 2 * @before + 2, 'it is needed');
+        $lock->release;
+        $_->finish for @before;
+        $res = $waiter->finish;
+    } qr/review_listings_search/;
+
+    my $when = $sent ? 'after' : 'before';
+
+    is(told($res), '200 MISS', "who waits $when it was sent is answered");
+    is($n, 2, 'by one statement, and one of the total');
+}
+
+# the same, and the last one of them goes too; somebody else asks after a
+# change, so that what the first worker makes is for nobody
+
+($lock, @before) = busy($a);
+$n = executed {
+    my $leader = ask_at($a, search('late'));
+
+    wait_until { counts('fills_under_way') == 2 * @before + 2 } 'at it';
+
+    my $waits = counts('waits');
+    my $waiter = ask_at($b, search('late'));
+
+    wait_until { counts('waits') == $waits + 1 } 'the other one waits';
+    $leave->($leader, $waiter);
+    is(counts('abandoned'), 40, 'that is not known here');
+    is(request('POST', '/purge?tag=review_listings')->{status}, 200,
+       'a change');
+
+    my $next = ask_at($b, search('late'));
+
+    wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock'")
+                 > 1 } 'the next one has been sent';
+    $lock->release;
+    is(told($next->finish), '200 MISS', 'and is answered');
+    $_->finish for @before;
+    wait_until { counts('abandoned') == 42 } 'the first one is given up';
+} qr/review_listings_search/;
+
+is($n, 2, 'one statement, and one of the total');
+wait_until { counts('fills_under_way', 'pins') eq '0 0' } 'nothing is left';
+
+
+=== TEST 12: a waiter that is killed does not keep a claim for ever
+--- http_config eval
+$::ONE_BY_ONE
+--- check
+wait_coherent();
+
+my $b = source()->{listener_pid};
+my $a = other($b);
+my ($lock, @before) = busy($a);
+my $leader = ask_at($a, search('killed'));
+
+wait_until { counts('fills_under_way') == 2 * @before + 2 } 'one is at it';
+
+my $waiter = ask_at($b, search('killed'));
+
+wait_until { counts('waits') == 1 } 'the other one waits';
+$leader->close;
+wait_until { log_count(qr/prematurely closed/) >= 1 } 'the first one is gone';
+kill 'KILL', $b;
+is($waiter->finish->{status}, 0, 'and so is the worker that waits');
+is(counts('fills_under_way'), 2 * @before + 2, 'nobody knows');
+$lock->release;
+$_->finish for @before;
+wait_until { counts('fills_under_way', 'pins') eq '0 0' } 'the claim has ended';
+pass('the claim ends by itself');
+listened();
+like(told(ask_at($a, search('killed'))->finish), qr/^200/, 'all is well');
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]

@@ -95,7 +95,7 @@ export function readStatus(json) {
                         'stale', 'expired', 'fills', 'evictions',
                         'pinned_bytes', 'pins', 'fills_under_way',
                         'followers', 'waits', 'bypassed', 'raced',
-                        'refused'], doc.cache),
+                        'refused', 'abandoned'], doc.cache),
         sources: objects(doc.sources).map(readSource),
     };
 }

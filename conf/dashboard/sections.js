@@ -685,6 +685,7 @@ export class Cache {
             ['Thrown away, data changed meanwhile', both('raced')],
             ['Not stored, no room', both('refused')],
             ['Served by another request\'s statement', both('followers')],
+            ['Not sent, the client had gone', both('abandoned')],
             ['Being made now', count(cache.fills_under_way)],
             ['Being sent now', `${join(bytes(cache.pinned_bytes))} in `
                                + `${count(cache.pins)} answers`],

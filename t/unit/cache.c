@@ -1212,6 +1212,63 @@ test_abandoned(void)
 }
 
 
+/* whether a claim is given up that its maker has no use for */
+
+static ngx_uint_t
+test_gives_up(test_ask_t *ask)
+{
+    (void) workers_turn(ask->zone);
+
+    return ngx_sf_cache_give_up(ask->zone, &ask->found.claim);
+}
+
+
+static void
+test_unwanted(void)
+{
+    test_ask_t  one, two, look;
+
+    test_begin();
+
+    (void) test_ask(&one, test_a, "unwanted");
+    unit_ok(test_gives_up(&one) && one.found.claim.node == NULL
+            && test_fills() == 0 && test_sh->nodes == 0,
+            "a fill that nobody waits for goes");
+    unit_ok(test_ask(&two, test_b, "unwanted") == NGX_DECLINED
+            && two.found.claim.node, "who comes then claims");
+
+    /* the other worker, and another location of its own */
+
+    (void) test_ask(&look, test_a, "unwanted");
+    unit_ok(!test_gives_up(&two) && two.found.claim.node
+            && test_fills() == 1, "one that another worker waits for stays");
+    test_answer(&two, "two", 10);
+    unit_ok(test_there("unwanted"), "and its answer is stored");
+
+    (void) test_ask(&one, test_a, "own");
+    (void) test_ask(&look, test_a, "own");
+    unit_ok(!test_gives_up(&one) && test_fills() == 1,
+            "so does one that its own worker waits for");
+    test_abandon(&one);
+    test_is_sound("waited for");
+
+    /* whoever waits, waits for the one that has taken over */
+
+    test_notify("campaigns id=1");
+    (void) test_ask(&one, test_a, "late");
+    (void) test_ask(&look, test_b, "late");
+    test_notify("campaigns id=1");
+    (void) test_ask(&two, test_b, "late");
+    unit_ok(test_gives_up(&one) && one.found.claim.node == NULL
+            && test_fills() == 1, "one that was taken over is nobody's");
+    unit_ok(!test_gives_up(&two), "who has taken it over has its waiters");
+    test_answer(&two, "two", 10);
+    test_is_sound("unwanted");
+
+    test_end();
+}
+
+
 /* what an answer's size may be */
 
 static void
@@ -1870,6 +1927,7 @@ main(void)
     test_join();
     test_late();
     test_abandoned();
+    test_unwanted();
     test_refused();
     test_room();
     test_full();

@@ -389,6 +389,12 @@ model_end(ngx_uint_t n)
         return;
     }
 
+    if (model_random(5) == 0
+        && ngx_sf_cache_give_up(c.worker->zone, &c.claim))
+    {
+        return;
+    }
+
     head.key = c.key;
     head.version = c.version;
     head.seed = model_random(1000000);
