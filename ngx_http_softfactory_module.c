@@ -514,6 +514,7 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
 
     ngx_sf_cache_conf_reuse(cf, smcf);
     ngx_sf_conf_check_connections(cf, smcf);
+    ngx_sf_fence_init();
 
     return ngx_sf_metrics_conf_finish(cf, smcf);
 }

@@ -2,10 +2,10 @@
 #
 # make check-includes: who may know whom.  Three rings: bytes (json, jwt,
 # number, sql, type, table, histogram, advice), the database (pg_*) and shared
-# memory (zone, tag, cache, admit, wake) side by side, requests (the rest); an
-# inner ring does not know an outer one.  The listener and the metrics know
-# both of the middle.  libpq is called where its results are owned.  The files
-# of the pool call only those before them.
+# memory (zone, tag, mark, cache, admit, wake) side by side, requests (the
+# rest); an inner ring does not know an outer one.  The listener and the metrics
+# know both of the middle.  libpq is called where its results are owned.  The
+# files of the pool call only those before them.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -68,7 +68,8 @@ check() {
         ;;
 
     src/ngx_sf_zone.c | src/ngx_sf_tag.c | src/ngx_sf_cache.c |\
-    src/ngx_sf_admit.c | src/ngx_sf_wake.c | src/ngx_sf_shm.h)
+    src/ngx_sf_admit.c | src/ngx_sf_mark.c | src/ngx_sf_wake.c |\
+    src/ngx_sf_shm.h)
         may_include "$file" "$EVENT|$C|ngx_sf_(shm|table)\.h"
         may_not_name "$file" 'ngx_http_\w+|ngx_sf_pg_\w+|ngx_sf_ctx_t'
         ;;

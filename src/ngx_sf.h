@@ -291,11 +291,20 @@ ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
 
 /* --- ngx_sf_fence.c: who has written through the fallback --- */
 
-/* for a request that is passed on: NGX_ERROR when memory is short */
-ngx_int_t ngx_sf_fence_raise(ngx_sf_ctx_t *ctx);
+/*
+ * For a request that is passed on: its fence is raised when it goes upstream.
+ * NGX_ERROR: memory is short.
+ */
+ngx_int_t ngx_sf_fence_prepare(ngx_sf_ctx_t *ctx);
 
-/* whether the user of a request must not be answered from the zone yet */
-ngx_uint_t ngx_sf_fence_stands(ngx_sf_ctx_t *ctx);
+/*
+ * The time that must have been confirmed before the user of a request is
+ * answered from the zone, ahead while he writes; 0: he may be.
+ */
+ngx_msec_t ngx_sf_fence_time(ngx_sf_ctx_t *ctx);
+
+/* a filter that sees the bodies of requests go upstream */
+void ngx_sf_fence_init(void);
 
 
 /* --- ngx_sf_param.c: path and query -> typed values --- */
@@ -592,6 +601,7 @@ struct ngx_sf_ctx_s {
     ngx_str_t                   body;
     ngx_str_t                   etag;
     ngx_sf_cache_status_e       cache_status;
+    ngx_msec_t                  fence;    /* of its user: ngx_sf_fence.c */
     ngx_msec_t                  created;  /* of an answer from the zone */
     ngx_uint_t                  retry_after;  /* seconds, 0: no header */
 
@@ -606,7 +616,6 @@ struct ngx_sf_ctx_s {
     unsigned                    parked:1;
     unsigned                    asked:1;  /* for the principal */
     unsigned                    graced:1; /* the principal is an old one */
-    unsigned                    fenced:1; /* the zone may be behind */
     unsigned                    refused:1;    /* the token that it has */
     unsigned                    varies:1; /* by Accept-Encoding */
     unsigned                    preflight:1;  /* OPTIONS */

@@ -296,8 +296,8 @@ ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
     order->key = NULL;
     order->user = ctx->user;
     order->owner = ngx_sf_auth_owner(ctx);
-    order->bypass = ctx->fenced;
-    order->fenced = ctx->fenced;
+    order->bypass = ctx->fence != 0;
+    order->fenced = ctx->fence != 0;
 }
 
 

@@ -14,35 +14,54 @@
  * pass the cache by.  The listener is asked to send something at once, so a
  * fence stands for a moment only.
  *
- * A fence is a time in the zone, under the user's number; who shares a place
- * is kept from the cache for that moment too.  While the request is under way
- * its time lies in the future, by more than the request should take: a worker
- * that dies leaves a fence that is over by itself.
+ * It is raised when the request can go upstream, which is when its body is
+ * complete, or the first part of it where that is not buffered: a client that
+ * takes its time to send one has no effect on anything.  For a handler that
+ * does not read the body it is raised when that has answered.
+ *
+ * ngx_sf_mark.c has the times.
  */
 
 
 #include "ngx_sf.h"
 
 
-#define NGX_SF_FENCE_AHEAD  60000         /* ms */
+#define ngx_sf_fence_safe(r)                                                  \
+    ((r)->main->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
 
 
 typedef struct {
+    ngx_http_request_t         *request;
     ngx_sf_zone_t              *zone;
     ngx_sf_source_t            *source;
-    ngx_atomic_t               *fence;
-    ngx_atomic_uint_t           mark;     /* that this request has set */
+    int64_t                     user;
+    ngx_sf_write_t              write;
+    ngx_uint_t                  raised;
 } ngx_sf_fence_t;
 
 
-static ngx_atomic_t *ngx_sf_fence_of(ngx_sf_zone_t *zone, int64_t user);
+static ngx_int_t ngx_sf_fence_body_filter(ngx_http_request_t *r,
+    ngx_chain_t *in);
+static void ngx_sf_fence_raise(ngx_http_request_t *r);
+static void ngx_sf_fence_begin(ngx_sf_fence_t *f);
 static void ngx_sf_fence_cleanup(void *data);
 static ngx_uint_t ngx_sf_fence_ahead(ngx_msec_t fence,
     ngx_sf_source_t *source, ngx_sf_loc_conf_t *slcf, ngx_msec_t lease);
 
 
+static ngx_http_request_body_filter_pt  ngx_sf_fence_next_body_filter;
+
+
+void
+ngx_sf_fence_init(void)
+{
+    ngx_sf_fence_next_body_filter = ngx_http_top_request_body_filter;
+    ngx_http_top_request_body_filter = ngx_sf_fence_body_filter;
+}
+
+
 ngx_int_t
-ngx_sf_fence_raise(ngx_sf_ctx_t *ctx)
+ngx_sf_fence_prepare(ngx_sf_ctx_t *ctx)
 {
     int64_t              user;
     ngx_sf_zone_t       *zone;
@@ -55,7 +74,7 @@ ngx_sf_fence_raise(ngx_sf_ctx_t *ctx)
 
     if (zone == NULL || zone->slot == NULL
         || ctx->worker->sources[ctx->slcf->origin] == NULL
-        || (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD|NGX_HTTP_OPTIONS))
+        || ngx_sf_fence_safe(r)
         || ngx_sf_auth_user(r, ctx->slcf, &user) != NGX_OK)
     {
         return NGX_OK;
@@ -69,53 +88,88 @@ ngx_sf_fence_raise(ngx_sf_ctx_t *ctx)
     f = cln->data;
     cln->handler = ngx_sf_fence_cleanup;
 
+    f->request = r->main;
     f->zone = zone;
     f->source = ctx->worker->sources[ctx->slcf->origin];
-    f->fence = ngx_sf_fence_of(zone, user);
-    f->mark = ngx_current_msec + NGX_SF_FENCE_AHEAD;
+    f->user = user;
+    f->raised = 0;
 
-    *f->fence = f->mark;
-    zone->sh->fenced = f->mark;
+    /* there is no body to wait for, or somebody has read it before */
+
+    if (!ctx->with_body || r->request_body) {
+        ngx_sf_fence_raise(r);
+    }
 
     return NGX_OK;
 }
 
 
-static ngx_atomic_t *
-ngx_sf_fence_of(ngx_sf_zone_t *zone, int64_t user)
+/* parts of a body as they come: nothing goes upstream before its filters */
+
+static ngx_int_t
+ngx_sf_fence_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 {
-    return &zone->sh->fences[(uint64_t) user % NGX_SF_FENCES];
+    ngx_uint_t    complete;
+    ngx_chain_t  *cl;
+
+    if (!ngx_sf_fence_safe(r)) {
+        complete = r->request_body_no_buffering;
+
+        for (cl = in; cl; cl = cl->next) {
+            complete |= cl->buf->last_buf;
+        }
+
+        if (complete) {
+            ngx_sf_fence_raise(r);
+        }
+    }
+
+    return ngx_sf_fence_next_body_filter(r, in);
 }
 
 
-/*
- * The write is over.  A mark of another one that is under way lies ahead and
- * stays; a fence that has been put up for one that ended before is moved.
- */
+/* the fences of a request, most of which have none */
+
+static void
+ngx_sf_fence_raise(ngx_http_request_t *r)
+{
+    ngx_http_cleanup_t  *cln;
+
+    for (cln = r->main->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_sf_fence_cleanup) {
+            ngx_sf_fence_begin(cln->data);
+        }
+    }
+}
+
+
+static void
+ngx_sf_fence_begin(ngx_sf_fence_t *f)
+{
+    if (!f->raised) {
+        f->raised = 1;
+        ngx_sf_mark_begin(f->zone, f->user, ngx_current_msec, &f->write);
+    }
+}
+
+
+/* the write is over */
 
 static void
 ngx_sf_fence_cleanup(void *data)
 {
     ngx_sf_fence_t  *f = data;
 
-    ngx_msec_t         now;
-    ngx_atomic_uint_t  old;
+    if (f->request->header_sent) {
+        ngx_sf_fence_begin(f);
+    }
+
+    if (!f->raised) {
+        return;
+    }
 
     ngx_time_update();
-    now = ngx_current_msec;
-
-    do {
-        old = *f->fence;
-
-        if (old != f->mark && (ngx_msec_int_t) (old - now) >= 0) {
-            break;
-        }
-
-    } while (!ngx_atomic_cmp_set(f->fence, old, now));
-
-    if ((ngx_msec_int_t) (f->zone->sh->fenced - now) < 0) {
-        f->zone->sh->fenced = now;
-    }
+    ngx_sf_mark_end(f->zone, &f->write, ngx_current_msec);
 
     if (f->source->owner) {
         ngx_sf_wake_slot(f->zone, f->source->owner_slot,
@@ -124,25 +178,26 @@ ngx_sf_fence_cleanup(void *data)
 }
 
 
-ngx_uint_t
-ngx_sf_fence_stands(ngx_sf_ctx_t *ctx)
+ngx_msec_t
+ngx_sf_fence_time(ngx_sf_ctx_t *ctx)
 {
-    int64_t             user;
-    ngx_sf_zone_t      *zone;
-    ngx_sf_source_t    *source;
+    int64_t           user;
+    ngx_msec_t        time, lease;
+    ngx_sf_zone_t    *zone;
+    ngx_sf_source_t  *source;
 
     zone = ctx->slcf->zone;
 
-    if (zone == NULL || zone->sh->fenced == 0 || zone->slot == NULL) {
+    if (zone == NULL || zone->sh->marked == 0 || zone->slot == NULL) {
         return 0;
     }
 
     source = ctx->worker->sources[ctx->slcf->origin];
+    lease = ctx->worker->smcf->lease;
 
     if (source == NULL
-        || !ngx_sf_fence_ahead(zone->sh->fenced, source, ctx->slcf,
-                               ctx->worker->smcf->lease
-                               + NGX_SF_FENCE_AHEAD))
+        || !ngx_sf_fence_ahead(zone->sh->marked, source, ctx->slcf,
+                               lease + NGX_SF_MARK_AHEAD))
     {
         return 0;
     }
@@ -155,8 +210,9 @@ ngx_sf_fence_stands(ngx_sf_ctx_t *ctx)
         return 0;
     }
 
-    return ngx_sf_fence_ahead(*ngx_sf_fence_of(zone, user), source,
-                              ctx->slcf, ctx->worker->smcf->lease);
+    time = ngx_sf_mark_time(zone, user);
+
+    return ngx_sf_fence_ahead(time, source, ctx->slcf, lease) ? time : 0;
 }
 
 

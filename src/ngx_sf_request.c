@@ -479,7 +479,7 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ngx_sf_fence_raise(ctx) != NGX_OK) {
+    if (ngx_sf_fence_prepare(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -504,7 +504,7 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ctx->fenced = ngx_sf_fence_stands(ctx);
+    ctx->fence = ngx_sf_fence_time(ctx);
     ctx->step = NGX_SF_STEP_PRINCIPAL;
 
     return NGX_OK;
@@ -560,8 +560,8 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     order.key = ctx->memo ? &ctx->memo->key : NULL;
     order.user = ctx->principal ? ctx->principal->id : 0;
     order.owner = ngx_sf_auth_owner(ctx);
-    order.bypass = ctx->fenced;
-    order.fenced = ctx->fenced;
+    order.bypass = ctx->fence != 0;
+    order.fenced = ctx->fence != 0;
 
     if (ctx->slcf->bypass
         && ngx_http_test_predicates(ctx->request, ctx->slcf->bypass)

@@ -28,7 +28,8 @@
 #define NGX_SF_SLOT_WORDS   (NGX_SF_SLOTS / 64)
 #define NGX_SF_PINS         128       /* values that a worker sends from */
 #define NGX_SF_COUNTERS     65536     /* the first ones are the epochs */
-#define NGX_SF_FENCES       8192
+#define NGX_SF_MARK_ROWS    512       /* of users who have written */
+#define NGX_SF_MARK_WAYS    8         /* users of a row */
 #define NGX_SF_TAGS         8         /* of an answer, beside the epoch */
 #define NGX_SF_ETAG_LEN     34        /* with its quotes */
 #define NGX_SF_DIGESTS      33        /* of a schema: 32 tables, and the rest */
@@ -255,6 +256,22 @@ typedef struct {
 } ngx_sf_ghost_t;
 
 
+/* a user who writes past the module: see ngx_sf_mark.c */
+
+typedef struct {
+    ngx_atomic_t                key;      /* (m) of the user, 0: free */
+    ngx_atomic_t                time;     /* (m) of the last write, ahead while
+                                             one is under way; 0: none */
+    uint32_t                    writes;   /* (m) under way */
+    uint32_t                    life;     /* (m) of that number */
+} ngx_sf_mark_t;
+
+typedef struct {
+    ngx_sf_mark_t               marks[NGX_SF_MARK_WAYS];
+    ngx_sf_mark_t               any;      /* whom there is no place for */
+} ngx_sf_marks_t;
+
+
 struct ngx_sf_zone_sh_s {
 
     /* what never changes, and so stays in every processor's cache */
@@ -291,8 +308,9 @@ struct ngx_sf_zone_sh_s {
     ngx_msec_t                  given_time;   /* (m) since then */
 
     ngx_sf_source_t             sources[NGX_SF_SOURCES] NGX_SF_ALIGNED;
-    ngx_atomic_t                fenced;   /* (a) the last fence, 0: none yet */
-    ngx_atomic_t                fences[NGX_SF_FENCES];    /* (a) by user */
+    ngx_atomic_t                marked;   /* (m) the last of the marks, 0:
+                                             there are none yet */
+    ngx_sf_marks_t              marks[NGX_SF_MARK_ROWS];
     ngx_atomic_t                counters[NGX_SF_COUNTERS];    /* (a) */
     ngx_sf_slot_t               slots[NGX_SF_SLOTS];
 };
@@ -458,6 +476,33 @@ void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
 
 /* drops all that came from a source */
 void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);
+
+
+/* --- ngx_sf_mark.c: who has written past the module --- */
+
+#define NGX_SF_MARK_AHEAD  60000      /* ms: no write should take longer */
+
+/* a write that is under way */
+
+typedef struct {
+    int64_t                     user;
+    ngx_sf_mark_t              *mark;
+    uint32_t                    life;     /* of the mark, then */
+} ngx_sf_write_t;
+
+void ngx_sf_mark_begin(ngx_sf_zone_t *zone, int64_t user, ngx_msec_t now,
+    ngx_sf_write_t *write);
+void ngx_sf_mark_end(ngx_sf_zone_t *zone, ngx_sf_write_t *write,
+    ngx_msec_t now);
+
+/* when the user has last written, ahead while he does, 0: never; no mutex */
+ngx_msec_t ngx_sf_mark_time(ngx_sf_zone_t *zone, int64_t user);
+
+/*
+ * A worker has died: its writes, and all others that are under way, are over
+ * by themselves.  Under the mutex.
+ */
+void ngx_sf_mark_release(ngx_sf_zone_t *zone);
 
 
 /* --- ngx_sf_admit.c: which entries stay; under the mutex --- */

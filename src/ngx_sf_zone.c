@@ -392,6 +392,7 @@ ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
                   "values pinned", &zone->name, slot->pid, slot->npins);
 
     ngx_sf_cache_release(zone, slot, slot->pid);
+    ngx_sf_mark_release(zone);
     ngx_sf_zone_count(zone, slot);
 
     slot->pid = 0;

@@ -62,7 +62,7 @@ our @CACHED = map { my $path = $_->{path};
                      && $_->{name} ne 'review_campaign_applications' }
               endpoints();
 
-my $APP = <<'CONF';
+our $APP = <<'CONF';
 location @app {
     softfactory_test_statement primary write 1
         "WITH v AS (SELECT split_part($1::text, ':', 1)::int AS user_id,
@@ -293,6 +293,8 @@ is(told(at($_, "$::CAMPAIGN/3")), 'BYPASS of 3', 'whatever is heard')
     for $a, $b;
 at($b, "$::CAMPAIGN/3", user => 2);
 is(told(at($b, "$::CAMPAIGN/3", user => 2)), 'HIT of 3', 'others do not mind');
+is(told(at($b, "$::CAMPAIGN/3", token => jwt(user_id => 1 + $_))), 'HIT of 3',
+   "nor does the user 1 + $_") for 256, 512, 4096, 8192, 65536;
 ok($post->pending, 'it is still under way');
 $::GATE->shut;
 $lock->release;
@@ -345,6 +347,8 @@ for my $id (4, 5) {
     like($posts[1]->finish->{body}, qr/^outcome:0/, 'one is done');
     ok($posts[0]->pending, 'the other one is under way');
     heartbeat();
+    is(told(at($_, "$::CAMPAIGN/$id")), "BYPASS of $id", 'and has its fence')
+        for $a, $b;
     at($b, "$::CAMPAIGN/$id", user => 2);
     is(told(at($b, "$::CAMPAIGN/$id", user => 2)), "HIT of $id",
        'there is an answer from before');
@@ -468,3 +472,85 @@ is(join(' ', grep { !/^(?:BYPASS|MISS|HIT)$/ } keys %x), '',
 settled($::POSTS);
 is(told(at($pids[0], $::POSTS)) =~ /^HIT \d+ round-200$/, 1,
    'then it is kept');
+
+
+=== TEST 8: a request that does not go upstream raises no fence
+--- config eval
+my $slow = <<'CONF';
+location /api/slow { softfactory_pass primary; softfactory_fallback @slow; }
+location /api/part { softfactory_pass primary; softfactory_fallback @part; }
+location @slow { rewrite ^ /written break; proxy_pass $app; }
+location @part {
+    rewrite ^ /written break;
+    proxy_pass $app;
+    proxy_http_version 1.1;
+    proxy_request_buffering off;
+}
+CONF
+(my $written = $::APP) =~ s{\@app}{= /written};
+$slow =~ s{\$app}{'http://127.0.0.1:$TEST_NGINX_SERVER_PORT'}ge;
+$::CONFIG . $slow . $written
+--- check
+warm();
+
+my ($a, $b) = worker_pids();
+my $old = told(at($b, $::POSTS));
+
+# 100 says that nginx has begun to read the body
+
+my $slow = sub {
+    my ($path, $text) = @_;
+
+    my $c = start("$path?v=1:$text:2", method => 'POST', token => $::TOKEN{1},
+                  headers => ['Content-Length: 10', 'Expect: 100-continue']);
+
+    $c->more(time + 20)
+        until $c->{buffer} =~ s/^HTTP\S+ 100 .*?\r\n\r\n//s;
+    $c->send('12345');
+
+    return $c;
+};
+
+like($old, qr/^HIT/, 'there is an answer');
+$::GATE->shut;
+
+my $c = $slow->('/api/slow', 'slow');
+
+is(told(at($_, $::POSTS)), $old, 'a body that is not complete') for $a, $b;
+$c->send('67890');
+like($c->finish->{body}, qr/^outcome:0 .*\nslow\|/, 'then it is passed on');
+like(told(at($_, $::POSTS)), qr/^BYPASS \d+ slow$/, 'and has its fence')
+    for $a, $b;
+
+$::GATE->open;
+settled($::POSTS);
+wait_until { x(at($b, $::POSTS)) eq 'HIT' } 'there is an answer';
+$::GATE->shut;
+$slow->('/api/slow', 'left')->close;
+wait_until { log_count(qr/prematurely closed/) } 'the client has gone';
+is(told(at($b, $::POSTS)), told(at($a, $::POSTS)), 'one that does not come');
+like(told(at($b, $::POSTS)), qr/^HIT/, 'leaves no fence either');
+
+# the first part goes upstream
+
+$c = $slow->('/api/part', 'part');
+wait_until { x(at($a, $::POSTS)) eq 'BYPASS' } 'a fence';
+like(told(at($b, $::POSTS)), qr/^BYPASS/, 'a body that is not buffered');
+$c->send('67890');
+like($c->finish->{body}, qr/^outcome:0 .*\npart\|/, 'that is passed on');
+like(told(at($_, $::POSTS)), qr/^BYPASS \d+ part$/, 'and read') for $a, $b;
+
+# a handler that does not read it
+
+$::GATE->open;
+settled($::POSTS);
+wait_until { x(at($b, $::POSTS)) eq 'HIT' } 'there is an answer';
+$::GATE->shut;
+
+my ($next) = clients($b, 1);
+
+is(wrote('unread', at => $b, headers => ['Content-Length: 3', '', 'abc']),
+   'wrote', 'a body that nobody reads');
+$next->send(SoftFactory::Live::request_text($::POSTS, token => $::TOKEN{1}));
+like(told($next->finish), qr/^BYPASS \d+ unread$/, 'is a write as well');
+$::GATE->open;
