@@ -518,6 +518,7 @@ struct ngx_sf_flight_s {
     unsigned                    waiting:1;    /* for another worker */
     unsigned                    held:1;   /* a place of its own, until it has
                                              landed */
+    unsigned                    counted:1;    /* count is known */
     unsigned                    incoherent:1;
     unsigned                    tagged:1; /* etag is set */
 };
@@ -977,6 +978,7 @@ struct ngx_sf_loc_conf_s {
     ngx_str_t                   version;
     ngx_flag_t                  anonymous;
     ngx_int_t                   max_page_size;
+    ngx_int_t                   max_offset;   /* rows that pages skip */
 
     ngx_str_t                   cache;    /* name of its zone, or "off" */
     ngx_sf_zone_t              *zone;     /* NULL: no cache */

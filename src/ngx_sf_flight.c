@@ -61,7 +61,9 @@ static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
 static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
     ngx_sf_wait_t *wait);
 static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
+static ngx_uint_t ngx_sf_flight_total_first(const ngx_sf_flight_t *flight);
 static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
+static ngx_uint_t ngx_sf_flight_needless(const ngx_sf_flight_t *flight);
 static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_take_total(ngx_sf_flight_t *flight);
@@ -491,13 +493,7 @@ ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
 }
 
 
-/*
- * Sends what has to be sent; the flight may have landed after that.
- *
- * A total that tells the next deadline is taken first where the answer is to
- * be kept: a row that drops out between the two would otherwise stay in the
- * page, and the total would not know of it.
- */
+/* sends what has to be sent; the flight may have landed after that */
 
 static void
 ngx_sf_flight_start(ngx_sf_flight_t *flight)
@@ -509,7 +505,6 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
     flight->members++;
     flight->created = ngx_current_msec;
     flight->pending = 1;
-    flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
 
     if (flight->claim.node) {
 
@@ -522,7 +517,7 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
     if (item->total == NULL) {
         ngx_sf_flight_send(flight);
 
-    } else if (flight->zone && item->endpoint->row->deadlines) {
+    } else if (ngx_sf_flight_total_first(flight)) {
         ngx_sf_flight_start_total(flight);
 
         if (flight->pending == 0) {
@@ -547,12 +542,43 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
 }
 
 
+/*
+ * A total that tells the next deadline is taken first where the answer is to
+ * be kept: a row that drops out between the two would otherwise stay in the
+ * page, and the total would not know of it.  It also tells that a page has no
+ * rows, as it is behind the last one: that is not read then to learn the same.
+ * Where totals are kept it is mostly known.
+ */
+
+static ngx_uint_t
+ngx_sf_flight_total_first(const ngx_sf_flight_t *flight)
+{
+    const ngx_sf_order_t  *order;
+
+    order = &flight->order;
+
+    return (flight->zone && order->item->endpoint->row->deadlines)
+           || (order->slcf->zone && order->params->page > 1)
+           || order->params->offset > order->slcf->max_offset;
+}
+
+
 /* the flight's own statement */
 
 static void
 ngx_sf_flight_send(ngx_sf_flight_t *flight)
 {
+    const ngx_sf_item_t  *item;
+
+    item = flight->order.item;
     flight->sent = 1;
+
+    if (flight->outcome == NGX_SF_PG_OK && ngx_sf_flight_needless(flight)) {
+        flight->pending--;
+        return;
+    }
+
+    flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
 
     if (flight->outcome == NGX_SF_PG_OK) {
         flight->outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight),
@@ -566,6 +592,21 @@ ngx_sf_flight_send(ngx_sf_flight_t *flight)
     if (flight->outcome != NGX_SF_PG_OK) {
         flight->pending--;
     }
+}
+
+
+/* whether the total says all that there is to say: ngx_sf_item.c tells it */
+
+static ngx_uint_t
+ngx_sf_flight_needless(const ngx_sf_flight_t *flight)
+{
+    const ngx_sf_params_t  *params;
+
+    params = flight->order.params;
+
+    return flight->counted
+           && (params->offset >= flight->count
+               || params->offset > flight->order.slcf->max_offset);
 }
 
 
@@ -657,6 +698,8 @@ ngx_sf_flight_take_total(ngx_sf_flight_t *flight)
     if (ngx_sf_item_parse_total(&text, &flight->count, &ms) != NGX_OK) {
         flight->outcome = NGX_SF_PG_FAILED;
     }
+
+    flight->counted = 1;
 
     created = entry ? entry->created : total->created;
     flight->deadline = entry ? entry->deadline : total->deadline;

@@ -69,6 +69,7 @@ static ngx_int_t ngx_sf_item_render_total(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_item_render_answer(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_item_render_ping(ngx_sf_flight_t *flight);
 static const char *ngx_sf_item_refuse(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_item_refuse_depth(ngx_sf_flight_t *flight);
 
 
 static ngx_int_t (*const ngx_sf_item_renderers[])(ngx_sf_flight_t *flight) = {
@@ -617,6 +618,14 @@ ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
 {
     const char  *refusal;
 
+    /* it was not asked for, see ngx_sf_flight_needless(): it has no rows, or */
+
+    if (flight->res == NULL
+        && flight->order.params->offset < flight->count)
+    {
+        return ngx_sf_item_refuse_depth(flight);
+    }
+
     refusal = ngx_sf_item_refuse(flight);
 
     if (refusal) {
@@ -669,6 +678,29 @@ ngx_sf_item_refuse(ngx_sf_flight_t *flight)
     }
 
     return NULL;
+}
+
+
+/* there is such a page, but all rows before it would be read for it */
+
+static ngx_int_t
+ngx_sf_item_refuse_depth(ngx_sf_flight_t *flight)
+{
+    u_char  *p;
+
+    static const char  text[] = "Page is too deep, it may skip %i rows";
+
+    p = ngx_pnalloc(flight->pool, sizeof(text) + NGX_INT_T_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    flight->status = NGX_HTTP_BAD_REQUEST;
+    flight->error.data = p;
+    flight->error.len = ngx_sprintf(p, text, flight->order.slcf->max_offset)
+                        - p;
+
+    return NGX_OK;
 }
 
 

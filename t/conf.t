@@ -1369,6 +1369,28 @@ softfactory_max_page_size 200; # here
 "softfactory_max_page_size" directive is duplicate
 
 
+=== an offset is no less than none
+--- location
+softfactory_max_offset -1; # here
+--- refused
+invalid number
+
+
+=== an offset has an upper bound
+--- location
+softfactory_max_offset 2147483648; # here
+--- refused
+value must be between 0 and 2147483647
+
+
+=== softfactory_max_offset stands once
+--- location
+softfactory_max_offset 100;
+softfactory_max_offset 200; # here
+--- refused
+"softfactory_max_offset" directive is duplicate
+
+
 === softfactory_anonymous is on or off
 --- location
 softfactory_anonymous yes; # here
@@ -2927,6 +2949,7 @@ softfactory_jwt_leeway 10m;
 softfactory_jwt_require exp;
 softfactory_anonymous off;
 softfactory_max_page_size 100000;
+softfactory_max_offset 2147483647;
 softfactory_fallback /app;
 softfactory_cors_origin http://a.example https://b.example:8443;
 softfactory_cors_origin http://127.0.0.1:5000;

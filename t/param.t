@@ -7,8 +7,11 @@ use warnings;
 use lib 't/lib';
 use Test::Nginx::Socket;
 use SoftFactory;
+use SoftFactory::Live;
 
 our $DB = scratch('sf_param');
+
+log_statements($DB);
 
 psql($_, dbname => $DB) for split /;\n/, <<'SQL';
 INSERT INTO users (email, password_hash, name, is_active)
@@ -606,3 +609,81 @@ is(get('/api/dashboard/summary', token => $token)->{status}, 200,
    'a token of a megabyte');
 is(get('/api/dashboard/summary', token => "${token}x")->{status}, 401,
    'and a wrong one');
+
+
+=== TEST 17: a page may be so deep, and one behind the last is not asked for
+--- http_config eval
+SoftFactory::conf(dbname => $::DB, zone => 'api 8m', listen => 'off')
+--- config
+softfactory_token demo_token user=1 products=all;
+softfactory_cache_incoherent_ttl 60s;
+
+location /api/ {
+    softfactory_pass primary;
+}
+
+location /api/review/campaigns {
+    softfactory_pass primary;
+    softfactory_max_offset 20;
+}
+
+location = /none/campaigns {
+    rewrite ^ /api/review/campaigns break;
+    softfactory_pass primary;
+    softfactory_cache off;
+    softfactory_max_offset 20;
+}
+
+location = /first/campaigns {
+    rewrite ^ /api/review/campaigns break;
+    softfactory_pass primary;
+    softfactory_max_offset 0;
+}
+--- check
+my $deep = 'Page is too deep, it may skip 20 rows';
+
+for my $path ('/api/review/campaigns', '/none/campaigns') {
+    answers("$path?per_page=10&page=3", 200);
+    answers("$path?per_page=20&page=2", 200);
+    fails("$path?per_page=10&page=4", 400, $deep);
+    fails("$path?per_page=7&page=4", 400, $deep);
+    answers("$path?per_page=500&page=1", 200);
+    fails("$path?per_page=500&page=2", 400, $deep);
+    fails("$path?per_page=500&page=4", 404, 'Not found');
+    fails("$path?page=100000000", 404, 'Not found');
+    fails("$path?category=none&page=2", 404, 'Not found');
+    fails("$path?category=none&page=100000", 404, 'Not found');
+    answers("$path?category=none&page=1", 200);
+}
+
+answers('/first/campaigns?page=1', 200);
+fails('/first/campaigns?page=2', 400, 'Page is too deep, it may skip 0 rows');
+
+# lists whose total is asked for first, and beside the page
+
+for (['/api/review/listings?', 201], ['/api/sns/posts?', 1001],
+     ['/api/review/listings/search?q=title&', 201])
+{
+    my ($path, $rows) = @$_;
+    my $last = $rows + 1;
+
+    my $n = executed {
+        fails("${path}per_page=1&page=$last", 404, 'Not found');
+        fails("${path}per_page=1&page=" . ($last + $_), 404, 'Not found')
+            for 1 .. 5;
+        fails("${path}per_page=100&page=100", 404, 'Not found');
+    } qr{/\* (?:sns|review)_};
+
+    is($n, 1, "$path: the total is all that is asked");
+    answers("${path}per_page=1&page=$rows", 200);
+}
+
+# a first page without rows is an answer
+
+my $n = executed {
+    is(get('/api/review/listings?category=none')->{body},
+       qq({"current_page":1,"listings":[],"pages":0,"total":0}\n),
+       'a total of none');
+} qr{/\* review_};
+
+is($n, 1, 'says it all');
