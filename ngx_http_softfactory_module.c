@@ -72,6 +72,13 @@ static ngx_conf_num_bounds_t  ngx_http_softfactory_offset_bounds = {
 };
 
 
+/* the original wants two, and refuses more than a hundred */
+
+static ngx_conf_num_bounds_t  ngx_http_softfactory_search_bounds = {
+    ngx_conf_check_num_bounds, 2, 100
+};
+
+
 /* a lease is renewed by a heartbeat every 500 ms */
 
 static ngx_conf_post_t  ngx_http_softfactory_lease_bounds = {
@@ -192,6 +199,13 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_sf_loc_conf_t, max_offset),
       &ngx_http_softfactory_offset_bounds },
+
+    { ngx_string("softfactory_min_search"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, min_search),
+      &ngx_http_softfactory_search_bounds },
 
     { ngx_string("softfactory_fallback"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -673,6 +687,7 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     slcf->anonymous = NGX_CONF_UNSET;
     slcf->max_page_size = NGX_CONF_UNSET;
     slcf->max_offset = NGX_CONF_UNSET;
+    slcf->min_search = NGX_CONF_UNSET;
     slcf->ttls = NGX_CONF_UNSET_PTR;
     slcf->bypass = NGX_CONF_UNSET_PTR;
     slcf->incoherent_ttl = NGX_CONF_UNSET_MSEC;
@@ -722,6 +737,7 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->anonymous, prev->anonymous, 1);
     ngx_conf_merge_value(conf->max_page_size, prev->max_page_size, 500);
     ngx_conf_merge_value(conf->max_offset, prev->max_offset, 100000);
+    ngx_conf_merge_value(conf->min_search, prev->min_search, 2);
     ngx_conf_merge_str_value(conf->fallback, prev->fallback, "");
     ngx_conf_merge_str_value(conf->version, prev->version, "1.0.0");
 

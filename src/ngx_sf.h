@@ -323,6 +323,8 @@ typedef struct {
 typedef struct {
     ngx_regex_t                *sql_like; /* keywords that are refused */
     int64_t                     max_page_size;
+    size_t                      min_search;   /* characters of a keyword that
+                                                 is ASCII alone */
     time_t                      now;      /* of the request, seconds */
 } ngx_sf_param_env_t;
 
@@ -979,6 +981,7 @@ struct ngx_sf_loc_conf_s {
     ngx_flag_t                  anonymous;
     ngx_int_t                   max_page_size;
     ngx_int_t                   max_offset;   /* rows that pages skip */
+    ngx_int_t                   min_search;   /* characters, of ASCII alone */
 
     ngx_str_t                   cache;    /* name of its zone, or "off" */
     ngx_sf_zone_t              *zone;     /* NULL: no cache */

@@ -28,7 +28,8 @@
 #define NGX_SF_PARAM_MAX_TEXT    1024     /* bytes of a decoded text */
 #define NGX_SF_PARAM_MAX_ITEMS   64       /* of a list */
 #define NGX_SF_PARAM_MAX_ROWS    NGX_MAX_INT32_VALUE
-#define NGX_SF_PARAM_SEARCH_MIN  2        /* code points of a keyword */
+#define NGX_SF_PARAM_SEARCH_MIN  2        /* code points of a keyword that
+                                             has others than ASCII */
 #define NGX_SF_PARAM_SEARCH_MAX  100
 
 #define NGX_SF_SECONDS_A_DAY     86400
@@ -581,7 +582,8 @@ ngx_sf_param_read_date(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 static ngx_int_t
 ngx_sf_param_read_search(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
-    size_t           n;
+    size_t           n, min;
+    u_char           digits[NGX_INT_T_LEN + 1];
     ngx_str_t        text;
     ngx_sf_value_t  *value;
 
@@ -589,9 +591,16 @@ ngx_sf_param_read_search(ngx_sf_param_reader_t *rd, ngx_uint_t i)
     text = ngx_sf_number_strip(&rd->raw[i]);
     n = ngx_sf_param_code_points(&text);
 
-    if (n < NGX_SF_PARAM_SEARCH_MIN) {
+    /* two characters of another script may be a word */
+
+    min = n == text.len ? rd->env->min_search : NGX_SF_PARAM_SEARCH_MIN;
+
+    if (n < min) {
+        *ngx_sprintf(digits, "%uz", min) = '\0';
+
         return ngx_sf_param_error(rd, NGX_HTTP_BAD_REQUEST,
-                  "Search keyword must be at least 2 characters", "", "");
+                                  "Search keyword must be at least ",
+                                  (char *) digits, " characters");
     }
 
     if (n > NGX_SF_PARAM_SEARCH_MAX) {

@@ -521,6 +521,7 @@ ngx_sf_request_read(ngx_sf_ctx_t *ctx)
 
     env.sql_like = ctx->worker->smcf->sql_like;
     env.max_page_size = ctx->slcf->max_page_size;
+    env.min_search = ctx->slcf->min_search;
     env.now = ngx_time();
 
     if (ngx_sf_params_read(r->pool, ctx->endpoint->row->params,

@@ -1391,6 +1391,28 @@ softfactory_max_offset 200; # here
 "softfactory_max_offset" directive is duplicate
 
 
+=== a keyword has two characters at least
+--- location
+softfactory_min_search 1; # here
+--- refused
+value must be between 2 and 100
+
+
+=== a keyword may have a hundred
+--- location
+softfactory_min_search 101; # here
+--- refused
+value must be between 2 and 100
+
+
+=== softfactory_min_search stands once
+--- location
+softfactory_min_search 2;
+softfactory_min_search 3; # here
+--- refused
+"softfactory_min_search" directive is duplicate
+
+
 === softfactory_anonymous is on or off
 --- location
 softfactory_anonymous yes; # here
@@ -2950,6 +2972,7 @@ softfactory_jwt_require exp;
 softfactory_anonymous off;
 softfactory_max_page_size 100000;
 softfactory_max_offset 2147483647;
+softfactory_min_search 100;
 softfactory_fallback /app;
 softfactory_cors_origin http://a.example https://b.example:8443;
 softfactory_cors_origin http://127.0.0.1:5000;

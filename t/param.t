@@ -687,3 +687,23 @@ my $n = executed {
 } qr{/\* review_};
 
 is($n, 1, 'says it all');
+
+
+=== TEST 18: how short a keyword may be
+--- http_config eval: SoftFactory::conf(dbname => $::DB)
+--- config
+softfactory_token demo_token user=1 products=all;
+softfactory_min_search 3;
+
+location /api/ {
+    softfactory_pass primary;
+}
+--- check
+my $search = '/api/review/listings/search';
+my $short = 'Search keyword must be at least 3 characters';
+
+answers("$search?q=$_", 200)
+    for qw(tit abc %EB%B7%B0%ED%8B%B0 a%ED%8B%B0 %C3%A9a);
+fails("$search?q=$_", 400, $short) for '', qw(a ab ++ab++ %25%25);
+fails("$search?q=%ED%8B%B0", 400,
+      'Search keyword must be at least 2 characters');

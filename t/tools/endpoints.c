@@ -117,6 +117,7 @@ endpoints_compile(endpoints_t *e, ngx_pool_t *pool)
 
     e->env.sql_like = e->smcf->sql_like;
     e->env.max_page_size = ENDPOINTS_MAX_PAGE_SIZE;
+    e->env.min_search = 2;
 }
 
 
