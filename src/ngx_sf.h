@@ -390,6 +390,7 @@ typedef struct {
     uint32_t                    owner;    /* of what is made: who asks */
     unsigned                    bypass:1; /* neither read nor stored */
     unsigned                    fenced:1; /* nor is the total that it shows */
+    ngx_msec_t                  fence;    /* it is read after that time */
 } ngx_sf_order_t;
 
 /* compiles the items of an endpoint, or that of principals */

@@ -298,6 +298,7 @@ ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
     order->owner = ngx_sf_auth_owner(ctx);
     order->bypass = ctx->fence != 0;
     order->fenced = ctx->fence != 0;
+    order->fence = ctx->fence;
 }
 
 

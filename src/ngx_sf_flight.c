@@ -27,6 +27,10 @@
  * its place under the key; those who are in the old one came before the
  * change, and get what it brings.
  *
+ * What passes the zone by, for a user who has just written or because the
+ * operator wants it, shares flights of its own kind, which are not kept: those
+ * that began after the write, or with counters that are current.
+ *
  * A flight lands once: its answer is there, or it has failed, or something
  * stale stands in for it.  All of this is the memory of one worker.
  */
@@ -48,10 +52,14 @@
 
 static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+static ngx_int_t ngx_sf_flight_pass(ngx_sf_worker_t *worker,
+    ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+static ngx_uint_t ngx_sf_flight_after(const ngx_sf_flight_t *flight,
+    ngx_msec_t fence);
 static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_order_t *order);
 static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_order_t *order);
 static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
-    const ngx_sf_key_t *key, ngx_sf_loc_conf_t *slcf);
+    const ngx_sf_key_t *key, const ngx_sf_order_t *order);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
     const ngx_sf_order_t *order);
 static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
@@ -156,6 +164,8 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         }
 
         wait->found.status = NGX_SF_CACHE_BYPASS;
+
+        return ngx_sf_flight_pass(worker, wait, order);
     }
 
     flight = ngx_sf_flight_create(worker, order);
@@ -166,6 +176,77 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     ngx_sf_flight_start(flight);
 
     return ngx_sf_flight_enter(flight, wait);
+}
+
+
+/* past the zone, with others who pass it */
+
+static ngx_int_t
+ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_order_t *order)
+{
+    u_char            buf[NGX_SF_FLIGHT_KEY];
+    ngx_uint_t        source, keyed;
+    ngx_sf_key_t      key;
+    ngx_sf_zone_t    *zone;
+    ngx_sf_flight_t  *flight;
+
+    zone = order->slcf->zone;
+    source = worker->sources[order->slcf->origin] - zone->sh->sources;
+    key.data = buf;
+    key.len = sizeof(buf);
+    keyed = ngx_sf_item_key(order, source, &key) == NGX_OK;
+
+    flight = keyed ? ngx_sf_flight_find(worker, &key, order) : NULL;
+
+    if (flight && ngx_sf_stamp_current(zone, &flight->stamp)
+        && ngx_sf_flight_after(flight, order->fence))
+    {
+        zone->slot->stats.followers++;
+        return ngx_sf_flight_enter(flight, wait);
+    }
+
+    flight = ngx_sf_flight_create(worker, order);
+
+    if (flight == NULL
+        || (keyed && ngx_sf_flight_key(flight, NULL, &key) != NGX_OK))
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_sf_stamp_read(zone, source, &order->item->tags, order->user,
+                      ngx_sf_item_id(order), &flight->stamp);
+
+    ngx_sf_flight_start(flight);
+
+    return ngx_sf_flight_enter(flight, wait);
+}
+
+
+/*
+ * Whether all that a flight shows is read after a time.  While the user is
+ * still writing that lies ahead: the write may have been answered just now,
+ * so nothing may have been sent yet.
+ */
+
+static ngx_uint_t
+ngx_sf_flight_after(const ngx_sf_flight_t *flight, ngx_msec_t fence)
+{
+    const ngx_sf_flight_t  *total;
+
+    total = flight->total.flight;
+
+    if (fence == 0
+        || ((ngx_msec_int_t) (flight->created - fence) > 0
+            && (total == NULL
+                || (ngx_msec_int_t) (total->created - fence) > 0)))
+    {
+        return 1;
+    }
+
+    return flight->query.sent == 0
+           && (flight->order.item->total == NULL
+               || (total && total->query.sent == 0));
 }
 
 
@@ -202,7 +283,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
             return NGX_OK;
         }
 
-        flight = ngx_sf_flight_find(worker, &key, order->slcf);
+        flight = ngx_sf_flight_find(worker, &key, order);
 
         if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
             zone->slot->stats.followers++;
@@ -323,11 +404,14 @@ ngx_sf_flight_lane(const ngx_sf_order_t *order)
 }
 
 
-/* the youngest one; a flight goes by the rules of the location it began in */
+/*
+ * The youngest one; a flight goes by the rules of the location it began in,
+ * and those that pass the zone by are apart.
+ */
 
 static ngx_sf_flight_t *
 ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
-    ngx_sf_loc_conf_t *slcf)
+    const ngx_sf_order_t *order)
 {
     ngx_queue_t      *q, *bucket;
     ngx_sf_flight_t  *flight;
@@ -337,7 +421,10 @@ ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
     for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
         flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
 
-        if (flight->order.slcf == slcf && flight->key.hash == key->hash
+        if (flight->order.slcf == order->slcf
+            && flight->order.bypass == order->bypass
+            && flight->order.fenced == order->fenced
+            && flight->key.hash == key->hash
             && flight->key.len == key->len
             && ngx_memcmp(flight->key.data, key->data, key->len) == 0)
         {
@@ -437,8 +524,8 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
 
 
 /*
- * Makes a flight one that can be joined, in place of an older one.  On
- * NGX_ERROR it is destroyed.
+ * Makes a flight one that can be joined, in place of an older one; zone is
+ * NULL when it is not to be kept there.  On NGX_ERROR it is destroyed.
  */
 
 static ngx_int_t
@@ -458,7 +545,7 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
 
     ngx_memcpy(flight->key.data, key->data, key->len);
 
-    old = ngx_sf_flight_find(flight->worker, key, flight->order.slcf);
+    old = ngx_sf_flight_find(flight->worker, key, &flight->order);
 
     /* one that waits for another worker stays there to be woken */
 

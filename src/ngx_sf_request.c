@@ -563,6 +563,7 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     order.owner = ngx_sf_auth_owner(ctx);
     order.bypass = ctx->fence != 0;
     order.fenced = ctx->fence != 0;
+    order.fence = ctx->fence;
 
     if (ctx->slcf->bypass
         && ngx_http_test_predicates(ctx->request, ctx->slcf->bypass)

@@ -53,6 +53,7 @@ SELECT 'p', n, 'listing ' || n, 'active', 'tomorrow', 'yesterday'
 SQL
 
 install_notify($DB);
+log_statements($DB);
 
 our %TOKEN = map { $_ => jwt(user_id => $_) } 1 .. 9;
 our @CACHED = map { my $path = $_->{path};
@@ -119,6 +120,42 @@ sub at {
              token => $TOKEN{$o{user} // 1}, %o));
 
     return $c->finish;
+}
+
+
+# clients($pid, $n): connections to that worker
+
+sub clients {
+    my ($pid, $n) = @_;
+
+    return map {
+        wait_until {
+            my $c = start('/pid', port => $PORT, token => undef);
+            $c->finish->{headers}{'x-worker'} == $pid && $c;
+        } 'a connection';
+    } 1 .. $n;
+}
+
+
+# asks($path, $user, @clients): on their way; user 1 has a token that needs no
+# look at him
+
+sub asks {
+    my ($path, $user, @clients) = @_;
+
+    my $token = $user == 1 ? 'demo_token' : $TOKEN{$user};
+
+    $_->send(SoftFactory::Live::request_text($path, token => $token))
+        for @clients;
+}
+
+
+# joined($n): until so many have joined a flight
+
+sub joined {
+    my ($n) = @_;
+
+    wait_until { zone_status()->{cache}{followers} == $n } "$n have joined";
 }
 
 
@@ -319,12 +356,7 @@ for my $id (4, 5) {
 
     my $lock = hold("SELECT 1 FROM campaigns WHERE id = $id FOR UPDATE",
                     dbname => $::DB);
-    my @posts = map {
-        wait_until {
-            my $c = start('/pid', port => $::PORT, token => undef);
-            $c->finish->{headers}{'x-worker'} == $a && $c;
-        } 'a connection';
-    } 1, 2;
+    my @posts = clients($a, 2);
     my $send = sub {
         $posts[$_[0]]->send(SoftFactory::Live::request_text(
             "$::POSTS?v=1:both:$_[1]", method => 'POST',
@@ -554,3 +586,114 @@ is(wrote('unread', at => $b, headers => ['Content-Length: 3', '', 'abc']),
 $next->send(SoftFactory::Live::request_text($::POSTS, token => $::TOKEN{1}));
 like(told($next->finish), qr/^BYPASS \d+ unread$/, 'is a write as well');
 $::GATE->open;
+
+
+=== TEST 9: what is read after a write is read once for all
+--- check
+warm();
+
+my ($a, $b) = worker_pids();
+my $path = '/api/review/listings/1';
+my @first = clients($a, 5);
+my @second = clients($a, 5);
+my $n = zone_status()->{cache}{followers};
+
+$::GATE->shut;
+is(wrote('one', user => 1), 'wrote', 'one writes');
+
+my $lock = hold('LOCK TABLE review_listings IN ACCESS EXCLUSIVE MODE',
+                dbname => $::DB);
+my $m = executed {
+    asks($path, 1, @first);
+    joined($n + 4);
+
+    # of the same user, whose answer it is
+
+    is(wrote('two', user => 1), 'wrote', 'he writes again');
+    asks($path, 1, @second);
+    joined($n + 8);
+    $lock->release;
+    is(join(' ', map { x($_->finish) } @first, @second),
+       join(' ', ('BYPASS') x 10), 'all are answered');
+} qr/review_listing\b/;
+
+is($m, 2, 'who comes after a write joins what began after it');
+
+# of several users, what is for all
+
+$lock = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
+             dbname => $::DB);
+
+my @users = (1, 2);
+my @posts = map { start("$::POSTS?v=$_:late:2", method => 'POST',
+                        token => $::TOKEN{$_}) } @users;
+
+wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock' AND "
+                      . "application_name = 'softfactory/write'") == 2 }
+           'two write';
+$lock->release;
+like($_->finish->{body}, qr/^outcome:0/, 'it is done') for @posts;
+
+# their fences are up now
+
+wait_until { x(at($a, $::POSTS, user => 2)) eq 'BYPASS' } 'a fence';
+$lock = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
+             dbname => $::DB);
+$n = zone_status()->{cache}{followers};
+$m = executed {
+    asks("$::CAMPAIGN/2", 1, @first);
+    asks("$::CAMPAIGN/2", 2, @second);
+    joined($n + 9);
+    $lock->release;
+    is(join(' ', map { told($_->finish) } @first, @second),
+       join(' ', ('BYPASS late') x 10), 'two users');
+} qr/review_campaign\b/;
+
+is($m, 1, 'one statement');
+$::GATE->open;
+
+
+=== TEST 10: while a write is under way nothing that was sent is shared
+--- http_config eval
+(my $http = $::HTTP) =~ s/heavy=2/heavy=1 depth=1/;
+"softfactory_listen_lease 60s;\n$http"
+--- check
+warm();
+
+my ($a, $b) = worker_pids();
+my $path = '/api/review/listings/search?q=listing';
+my @clients = clients($a, 10);
+my $n = zone_status()->{cache}{followers};
+my $row = hold("SELECT FROM campaigns WHERE id = 3 FOR UPDATE",
+               dbname => $::DB);
+my $post = start("$::POSTS?v=1:under:3", method => 'POST',
+                 token => $::TOKEN{1});
+my $waiting = sub {
+    my ($sessions) = @_;
+
+    wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock'")
+                 >= $sessions } "$sessions wait";
+};
+
+$waiting->(1);
+
+my $lock = hold('LOCK TABLE review_listings IN ACCESS EXCLUSIVE MODE',
+                dbname => $::DB);
+my $m = executed {
+
+    # the first one has been sent, those behind it have not
+
+    asks($path, 1, $clients[0]);
+    $waiting->(2);
+    asks($path, 1, @clients[1 .. 9]);
+    wait_until { zone_status()->{cache}{followers} >= $n + 8 }
+               'the rest wait for one';
+    $lock->release;
+    is(join(' ', map { x($_->finish) } @clients),
+       join(' ', ('BYPASS') x 10), 'all are answered');
+} qr/review_listings_search/;
+
+cmp_ok($m, '>', 2, 'who comes later has not been answered by the first');
+cmp_ok($m, '<', 6, 'but by one of their own');
+$row->release;
+like($post->finish->{body}, qr/^outcome:0/, 'the write is over');

@@ -1133,3 +1133,49 @@ like(told(ask_at($a, search('killed'))->finish), qr/^200/, 'all is well');
 --- no_shutdown_error_log
 [crit]
 [emerg]
+
+
+=== TEST 13: what passes the zone by is shared too
+--- http_config eval
+my $http = $::HTTP;
+$http =~ s/(?=location = .pid)/softfactory_cache_bypass \$http_x_past;\n/;
+$http
+--- check
+wait_coherent();
+
+my ($pid) = pair();
+my $past = sub {
+    my ($n, $path) = @_;
+
+    my $followers = counts('followers');
+    my @clients = map { ask_at($pid, $path, headers => ['X-Past: 1']) }
+                  1 .. $n;
+
+    return (sub { counts('followers') - $followers }, @clients);
+};
+
+# the operator wants it
+
+my $lock = lock_table();
+my $n = executed {
+    my ($joined, @clients) = $past->(10, "$::CAMPAIGN/1");
+
+    wait_until { $joined->() == 9 } 'nine have joined one';
+
+    my $other = ask_at($pid, "$::CAMPAIGN/1");
+
+    wait_until { counts('fills_under_way') == 1 } 'who asks the zone has not';
+    request('POST', '/purge?tag=campaigns.id=1');
+
+    my ($again, @after) = $past->(3, "$::CAMPAIGN/1");
+
+    wait_until { $again->() == 2 } 'nor who comes after a change';
+    $lock->release;
+    is(join(', ', map { told($_->finish) } @clients, @after),
+       join(', ', ('200 BYPASS of 1') x 13), 'all are answered');
+    is(told($other->finish), '200 MISS of 1', 'also who asks the zone');
+} qr/review_campaign\b/;
+
+is($n, 3, 'three statements for fourteen');
+is(told(ask_at($pid, "$::CAMPAIGN/1")->finish), '200 MISS of 1',
+   'none of them is kept');
