@@ -2,8 +2,8 @@
 
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
-	docker-test load load-10k fresh-test install uninstall deb deb-test \
-	check-samples
+	docker-test load load-10k load-expiry fresh-test install uninstall \
+	deb deb-test check-samples
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -62,6 +62,9 @@ load:       ## the report's load by locust [LOAD=short LOAD_PACE=k6]
 
 load-10k:   ## 10,000 connections at two paces [LOAD=short]
 	@.ci/load.sh 10k
+
+load-expiry: ## 40,000 answers that expire together [LOAD=short]
+	@.ci/load.sh expiry
 
 valgrind:   ## the test suite under valgrind
 	@.ci/valgrind.sh

@@ -7,6 +7,8 @@
 #                          minutes; fails if p95 >= 500 ms or errors >= 1 %
 #     load.sh 10k          make load-10k: 10,000 keep-alive connections at the
 #                          report's pace and at k6's
+#     load.sh expiry       make load-expiry: 40,000 answers that are made within
+#                          20 seconds, until all have expired: six minutes
 #
 #     LOAD=short           less than a minute: that it runs
 #     LOAD=long            sessions: the report's 30 minutes
@@ -14,7 +16,7 @@
 #                          instead of 10 requests in 5 minutes
 #     LOAD_BYPASS=1        every answer from the database
 #
-# and what else t/load/locustfile.py and load-10k.py say.
+# and what else t/load/locustfile.py, load-10k.py and expiry.py say.
 #
 # The server is the module with two workers and the small demo data, in a
 # PostgreSQL of its own.
@@ -91,10 +93,10 @@ default | short | long)
 esac
 
 case ${1:-} in
-sessions | 10k)
+sessions | 10k | expiry)
     ;;
 *)
-    die "usage: load.sh sessions | 10k"
+    die "usage: load.sh sessions | 10k | expiry"
     ;;
 esac
 
@@ -122,12 +124,19 @@ sessions)
     run run.py
     ;;
 
-10k)
+10k | expiry)
     gcc -O2 -g -W -Wall -Werror t/load/crowd.c -o "$OUT/crowd"
     database
     PGOPTIONS='-c client_min_messages=warning' psql -XqAt \
         -v ON_ERROR_STOP=1 -f t/bench/users.sql \
         "$(.ci/postgres.sh conninfo "$PG")"
-    run load-10k.py
+    case $1 in
+    10k)
+        run load-10k.py
+        ;;
+    expiry)
+        run expiry.py
+        ;;
+    esac
     ;;
 esac

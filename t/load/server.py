@@ -25,7 +25,7 @@ QUIET = 0.05                # share of the cores that others may use
 ROOM = 1024                 # connections beside those of clients
 
 
-def module_conf(port):
+def module_conf(port, ttl):
     return f"""
     softfactory_zone load 256m;
 
@@ -43,6 +43,7 @@ def module_conf(port):
             softfactory_jwt_secret {servers.SECRET};
             softfactory_token demo_token user=1 products=all;
             {"softfactory_cache_bypass 1;" if BYPASS else ""}
+            {f"softfactory_cache_ttl all {ttl}s;" if ttl else ""}
         }}
 
         location = /metrics {{
@@ -96,14 +97,15 @@ def plain(workers, connections):
 
 
 @contextlib.contextmanager
-def module(workers, connections):
-    """One with an empty zone that has begun to listen."""
+def module(workers, connections, ttl=None):
+    """One with an empty zone that has begun to listen; ttl: of all answers,
+    in seconds."""
     nginx = servers.Nginx(f"{OUT}/nginx", workers, USER, connections + ROOM)
     port = servers.free_port()
 
     try:
         nginx.start([f"{BUILD}/ngx_http_softfactory_module.so"],
-                    module_conf(port), port)
+                    module_conf(port, ttl), port)
         settle(nginx)
         servers.coherent(port)
         yield nginx, port
