@@ -164,6 +164,8 @@ typedef struct {
     size_t                      name_len; /* (m) of its datagram socket, which
                                              is in the abstract namespace */
     u_char                      name[32]; /* (m) */
+    uint64_t                    secret;   /* (m) of that socket: what a
+                                             datagram for it begins with */
     ngx_sf_pin_t                pins[NGX_SF_PINS];
     ngx_uint_t                  npins;    /* (o) records in use */
     size_t                      pinned;   /* (o) bytes of their values */

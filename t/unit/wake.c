@@ -237,36 +237,117 @@ test_sockets(void)
 }
 
 
-/* a datagram of another length says nothing */
+/* sends what a stranger may, to the second: what sendto() says */
 
-static void
-test_strangers(void)
+static ssize_t
+test_send(const void *data, size_t len)
 {
-    char                buf[16];
-    size_t              len;
-    socklen_t           size;
-    ngx_sf_slot_t      *slot;
-    struct sockaddr_un  sun;
+    int                  s;
+    ssize_t              n;
+    socklen_t            size;
+    ngx_sf_slot_t       *slot;
+    struct sockaddr_un   sun;
 
-    test_begin();
     slot = test_two.zone->slot;
+    s = socket(AF_UNIX, SOCK_DGRAM|SOCK_NONBLOCK, 0);
 
     ngx_memzero(&sun, sizeof(sun));
-    ngx_memzero(buf, sizeof(buf));
     sun.sun_family = AF_UNIX;
     ngx_memcpy(sun.sun_path, slot->name, slot->name_len);
     size = offsetof(struct sockaddr_un, sun_path) + slot->name_len;
 
-    for (len = 0; len < 8; len++) {
-        (void) sendto(test_one.zone->wake->fd, buf, len, 0,
-                      (struct sockaddr *) &sun, size);
+    n = sendto(s, data, len, 0, (struct sockaddr *) &sun, size);
+    close(s);
+
+    return n;
+}
+
+
+/* how many datagrams wait at the second: they are taken away */
+
+static ngx_uint_t
+test_waiting(void)
+{
+    char        buf[64];
+    ngx_uint_t  n;
+
+    for (n = 0;
+         recv(test_two.zone->wake->fd, buf, sizeof(buf), MSG_DONTWAIT) >= 0;
+         n++)
+    { /* void */ }
+
+    return n;
+}
+
+
+static void
+test_strangers(void)
+{
+    size_t       len;
+    uint64_t     data[3];
+    ngx_uint_t   i, sent;
+
+    test_begin();
+
+    unit_ok(test_one.zone->slot->secret != test_two.zone->slot->secret,
+            "each has a secret of its own");
+
+    /* more than there is room for, of any length, with another's secret */
+
+    data[0] = test_one.zone->slot->secret;
+    data[1] = 5;
+    data[2] = 0;
+    sent = 0;
+
+    for (i = 0; i < 100; i++) {
+        for (len = 0; len <= sizeof(data); len += 4) {
+            sent += test_send(data, len) == (ssize_t) len;
+        }
     }
 
-    unit_ok(test_told(&test_two) == 0, "short ones are left out");
+    unit_ok(sent == 700, "strangers can send what they like");
+    unit_ok(test_waiting() == 0, "and nothing of it arrives");
+
+    data[0] = test_two.zone->slot->secret;
+    (void) test_send(data, 8);
+    (void) test_send(data, 24);
+    data[0] ^= (uint64_t) 1 << 63;
+    (void) test_send(data, 16);
+    data[0] ^= (uint64_t) 1 << 63 | 1;
+    (void) test_send(data, 16);
+    unit_ok(test_waiting() == 0, "nor with a part of the secret");
+
+    for (i = 0; i < 5000; i++) {
+        (void) test_send(data, 16);
+    }
 
     ngx_sf_wake_slot(test_one.zone, test_two.zone->nslot, 5);
     unit_ok(test_told(&test_two) == 1 && test_two.hashes[0] == 5,
-            "and nothing is in their way");
+            "nothing is in the way of a worker's");
+
+    /* a kernel without filters */
+
+    (void) setsockopt(test_two.zone->wake->fd, SOL_SOCKET, SO_DETACH_FILTER,
+                      &i, sizeof(i));
+
+    unit_ok(test_send(data, 16) == 16 && test_send(data, 8) == 8
+            && test_send("", 0) == 0 && test_told(&test_two) == 0,
+            "the worker looks itself, too");
+
+    data[0] = test_two.zone->slot->secret;
+    unit_ok(test_send(data, 24) == 24 && test_told(&test_two) == 0
+            && test_send(data, 16) == 16 && test_told(&test_two) == 1,
+            "and at the length");
+
+    /* one after the other has had the slot */
+
+    data[1] = test_two.zone->slot->secret;
+    (void) workers_turn(test_two.zone);
+    ngx_sf_wake_close(test_two.zone);
+    ngx_sf_zone_leave(test_two.zone);
+    test_start(&test_two);
+    unit_ok(test_two.zone->slot->secret != data[1],
+            "who comes after it has another secret");
 
     test_end();
 }
