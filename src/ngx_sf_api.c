@@ -34,8 +34,8 @@
     { key, NGX_SF_JSON_OBJECT, 0, fields, NULL, 0 }
 #define F_ROWS(key, fields)                                                   \
     { key, NGX_SF_JSON_ROWS, -1, fields, NULL, 0 }
-#define F_ROWS_WITH(key, column, fields)                                      \
-    { key, NGX_SF_JSON_ROWS, column, fields, NULL, 0 }
+#define F_BACKWARDS(key, column, fields)                                      \
+    { key, NGX_SF_JSON_BACKWARDS, column, fields, NULL, 0 }
 #define F_MAP_FROM(key, column, first, fields)                                \
     { key, NGX_SF_JSON_MAP, column, fields, NULL, first }
 
@@ -63,6 +63,13 @@ static const ngx_sf_param_t  ngx_sf_id_params[] = { P("id", ID), P_END };
 #define NGX_SF_NEXT_DEADLINE                                                  \
     "floor(extract(epoch FROM min(deadline) FILTER (WHERE isfinite(deadline))"\
     " - localtimestamp) * 1000)::bigint"
+
+/*
+ * A list without pages has the newest of its rows when there are more than
+ * this: a body has an end, whoever fills the table.  It is written backwards.
+ */
+
+#define NGX_SF_NEWEST  " DESC LIMIT 10000"
 
 
 /* --- campaigns --- */
@@ -158,7 +165,8 @@ static const char  ngx_sf_my_campaigns_sql[] =
     "c.max_reviewers, c.deadline, "
     "(SELECT count(*) FROM $schema.campaign_applications a "
     "WHERE a.campaign_id = c.id) "
-    "FROM $schema.campaigns c WHERE c.creator_id = $user ORDER BY c.id";
+    "FROM $schema.campaigns c WHERE c.creator_id = $user "
+    "ORDER BY c.id" NGX_SF_NEWEST;
 
 static const ngx_sf_json_field_t  ngx_sf_my_campaign_item[] = {
     F("applications_count", INT, 7),
@@ -173,7 +181,7 @@ static const ngx_sf_json_field_t  ngx_sf_my_campaign_item[] = {
 };
 
 static const ngx_sf_json_field_t  ngx_sf_my_campaigns_shape[] = {
-    F_ROWS(NULL, ngx_sf_my_campaign_item)
+    F_BACKWARDS(NULL, -1, ngx_sf_my_campaign_item)
 };
 
 static const char  ngx_sf_my_applications_sql[] =
@@ -181,7 +189,7 @@ static const char  ngx_sf_my_applications_sql[] =
     "SELECT a.id, c.title, c.product_name, c.reward_value, a.status, "
     "a.created_at FROM $schema.campaign_applications a "
     "JOIN $schema.campaigns c ON c.id = a.campaign_id "
-    "WHERE a.user_id = $user ORDER BY a.id";
+    "WHERE a.user_id = $user ORDER BY a.id" NGX_SF_NEWEST;
 
 static const ngx_sf_json_field_t  ngx_sf_my_application_item[] = {
     F("applied_at", TIME, 5),
@@ -194,7 +202,7 @@ static const ngx_sf_json_field_t  ngx_sf_my_application_item[] = {
 };
 
 static const ngx_sf_json_field_t  ngx_sf_my_applications_shape[] = {
-    F_ROWS(NULL, ngx_sf_my_application_item)
+    F_BACKWARDS(NULL, -1, ngx_sf_my_application_item)
 };
 
 /* one row at least for a campaign that exists, even without applications */
@@ -206,7 +214,7 @@ static const char  ngx_sf_campaign_applications_sql[] =
     "LEFT JOIN $schema.campaign_applications a "
     "ON a.campaign_id = c.id AND c.creator_id = $user "
     "LEFT JOIN $schema.users u ON u.id = a.user_id "
-    "WHERE c.id = $id ORDER BY a.id";
+    "WHERE c.id = $id ORDER BY a.id" NGX_SF_NEWEST;
 
 static const ngx_sf_json_field_t  ngx_sf_campaign_application_item[] = {
     F("follower_count", INT, 4),
@@ -220,7 +228,7 @@ static const ngx_sf_json_field_t  ngx_sf_campaign_application_item[] = {
 };
 
 static const ngx_sf_json_field_t  ngx_sf_campaign_applications_shape[] = {
-    F_ROWS_WITH(NULL, 1, ngx_sf_campaign_application_item)
+    F_BACKWARDS(NULL, 1, ngx_sf_campaign_application_item)
 };
 
 
@@ -339,20 +347,24 @@ static const char  ngx_sf_listings_search_total[] =
     "WHERE " NGX_SF_LISTING_ACTIVE
     NGX_SF_LISTING_MATCHES;
 
-/* a row for each application of the user, or one without */
+/*
+ * A row for each application of the user, or one without.  The OFFSET has all
+ * applications counted once, not for each row.
+ */
 
 static const char  ngx_sf_listing_sql[] =
     "/* review_listing */ "
     "SELECT " NGX_SF_LISTING_COLUMNS NGX_SF_LISTING_BOOKMARKED ", "
-    "(SELECT count(*) FROM $schema.review_applications n "
-    "WHERE n.listing_id = l.id), "
-    "m.id, m.account_id, m.applied_at, m.status "
-    "FROM $schema.review_listings l LEFT JOIN LATERAL "
+    "l.applications, m.id, m.account_id, m.applied_at, m.status "
+    "FROM (SELECT *, (SELECT count(*) FROM $schema.review_applications n "
+    "WHERE n.listing_id = o.id) AS applications "
+    "FROM $schema.review_listings o WHERE o.id = $id OFFSET 0) l "
+    "LEFT JOIN LATERAL "
     "(SELECT a.id, a.account_id, a.applied_at, a.status "
     "FROM $schema.review_applications a "
     "JOIN $schema.review_accounts r ON r.id = a.account_id "
     "WHERE a.listing_id = l.id AND r.user_id = $user) m ON true "
-    "WHERE l.id = $id ORDER BY m.id";
+    "ORDER BY m.id" NGX_SF_NEWEST;
 
 static const ngx_sf_json_field_t  ngx_sf_listing_application[] = {
     F("account_id", INT, 18),
@@ -366,7 +378,7 @@ static const ngx_sf_json_field_t  ngx_sf_listing_fields[] = {
     F("application_count", INT, 16),
     NGX_SF_LISTING_FIELDS_TO_EXTERNAL_ID,
     NGX_SF_LISTING_FIELDS_FROM_ID,
-    F_ROWS_WITH("user_applications", 17, ngx_sf_listing_application),
+    F_BACKWARDS("user_applications", 17, ngx_sf_listing_application),
     F_END
 };
 
@@ -418,7 +430,8 @@ static const char  ngx_sf_accounts_sql[] =
     "SELECT a.id, a.platform, a.account_name, a.is_active, a.created_at, "
     "(SELECT count(*) FROM $schema.sns_posts p "
     "WHERE p.account_id = a.id AND p.user_id = $user) "
-    "FROM $schema.sns_accounts a WHERE a.user_id = $user ORDER BY a.id";
+    "FROM $schema.sns_accounts a WHERE a.user_id = $user "
+    "ORDER BY a.id" NGX_SF_NEWEST;
 
 static const ngx_sf_json_field_t  ngx_sf_account_item[] = {
     F("account_name", STRING, 2),
@@ -431,7 +444,7 @@ static const ngx_sf_json_field_t  ngx_sf_account_item[] = {
 };
 
 static const ngx_sf_json_field_t  ngx_sf_accounts_shape[] = {
-    F_ROWS(NULL, ngx_sf_account_item)
+    F_BACKWARDS(NULL, -1, ngx_sf_account_item)
 };
 
 static const ngx_sf_param_t  ngx_sf_posts_params[] = {

@@ -52,6 +52,7 @@ struct ngx_sf_json_op_s {
     int                           column;  /* or number of the parameter */
     unsigned                      digits:1;   /* of an INT, written as they
                                                  come */
+    unsigned                      backwards:1;    /* rows: the last first */
 
     /* of an op that walks rows */
 
@@ -215,6 +216,7 @@ ngx_sf_json_compile_value(ngx_sf_json_compile_t *c,
         return ngx_sf_json_compile_object(c, field);
 
     case NGX_SF_JSON_ROWS:
+    case NGX_SF_JSON_BACKWARDS:
     case NGX_SF_JSON_MAP:
         return ngx_sf_json_compile_rows(c, field);
 
@@ -281,6 +283,7 @@ ngx_sf_json_compile_rows(ngx_sf_json_compile_t *c,
 
     op = ngx_sf_json_add_op(c, field->kind, field->column);
     op->first = (int) field->first;
+    op->backwards = (field->kind == NGX_SF_JSON_BACKWARDS);
 
     c->in_row = 1;
 
@@ -535,13 +538,14 @@ ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op,
 static size_t
 ngx_sf_json_measure_rows(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op)
 {
-    int     row, n;
+    int     i, n, row;
     size_t  size;
 
     size = 0;
     n = PQntuples(pass->source->res);
 
-    for (row = op->first; row < n; row++) {
+    for (i = op->first; i < n; i++) {
+        row = op->backwards ? n - 1 - (i - op->first) : i;
 
         if (ngx_sf_json_skip(pass->source, op, row)) {
             continue;
@@ -606,13 +610,14 @@ static u_char *
 ngx_sf_json_write_rows(u_char *p, ngx_sf_json_pass_t *pass,
     const ngx_sf_json_op_t *op)
 {
-    int      row, n;
+    int      i, n, row;
     u_char  *start;
 
     start = p;
     n = PQntuples(pass->source->res);
 
-    for (row = op->first; row < n; row++) {
+    for (i = op->first; i < n; i++) {
+        row = op->backwards ? n - 1 - (i - op->first) : i;
 
         if (ngx_sf_json_skip(pass->source, op, row)) {
             continue;

@@ -46,6 +46,7 @@ typedef enum {
     /* containers, of .fields */
     NGX_SF_JSON_OBJECT,         /* cells below come from the current row */
     NGX_SF_JSON_ROWS,           /* array: an object for each row */
+    NGX_SF_JSON_BACKWARDS,      /* the same, the last row first */
     NGX_SF_JSON_MAP             /* object: for each row, its .column cell as
                                    the key and an object as the value; rows
                                    without a key are left out */
@@ -58,11 +59,11 @@ struct ngx_sf_json_field_s {
     const char                 *key;      /* NULL for the whole document */
     ngx_sf_json_kind_e          kind;
     ngx_int_t                   column;   /* of the result, from 0; a param's
-                                             number; for ROWS: rows with NULL
+                                             number; of rows: those with NULL
                                              in it are left out, -1: none */
     const ngx_sf_json_field_t  *fields;   /* containers; ended by END */
     const char                 *text;     /* LITERAL */
-    ngx_int_t                   first;    /* ROWS, MAP: first row, from 0 */
+    ngx_int_t                   first;    /* of rows: the first, from 0 */
 };
 
 

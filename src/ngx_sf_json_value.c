@@ -156,7 +156,8 @@ static const ngx_sf_json_encoder_t  ngx_sf_json_encoders[] = {
     /* OBJECT: no op either */
     { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
 
-    /* ROWS, MAP */
+    /* ROWS, BACKWARDS, MAP */
+    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 },
     { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 },
     { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 }
 };

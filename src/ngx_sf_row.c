@@ -478,6 +478,7 @@ ngx_sf_row_check_field(const ngx_sf_row_t *row,
 
     case NGX_SF_JSON_OBJECT:
     case NGX_SF_JSON_ROWS:
+    case NGX_SF_JSON_BACKWARDS:
     case NGX_SF_JSON_MAP:
         break;
 

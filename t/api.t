@@ -12,6 +12,7 @@ use SoftFactory;
 our $DB = scratch('sf_api', 'softfactory');
 our $EMPTY = scratch('sf_api_empty');
 our $ENDLESS = scratch('sf_api_endless');
+our $MANY = scratch('sf_api_many');
 
 psql("INSERT INTO users (id, email, password_hash, name, is_active)
       VALUES (1, 'e', '!', 'n', true)", dbname => $ENDLESS);
@@ -1129,3 +1130,39 @@ $doc = answers('/api/analytics/advanced?period=2', 200);
 is(join(' ', map { $_->{value} } @{$doc->{data}}), '5.0 5.0 5.0', 'since');
 answers('/api/analytics/cohort', 200,
         [{ signup_date => '"9999-12"', total_users => '1' }]);
+
+
+=== TEST 22: a list without pages has an end, and the newest of its rows
+--- http_config eval: SoftFactory::conf(dbname => $::MANY)
+--- check
+psql($_, dbname => $::MANY) for split /;\n/, <<'SQL';
+INSERT INTO users (id, email, password_hash, name, is_active)
+VALUES (1, 'e', '!', 'n', true);
+INSERT INTO review_listings (id, source_platform, external_id, title, url,
+                             deadline, status)
+VALUES (1, 'p', 'x', 't', 'u', 'tomorrow', 'active');
+INSERT INTO review_accounts (id, user_id, platform, account_name)
+VALUES (1, 1, 'p', 'a');
+INSERT INTO campaigns (id, creator_id, title, product_name, deadline, status)
+SELECT n, 1, 't', 'p', 'tomorrow', 'active' FROM generate_series(1, 10003) n;
+INSERT INTO campaign_applications (id, campaign_id, user_id, message)
+SELECT n, 1, 1, 'm' FROM generate_series(1, 10003) n;
+INSERT INTO sns_accounts (id, user_id, platform, account_name)
+SELECT n, 1, 'p', 'a' FROM generate_series(1, 10003) n;
+INSERT INTO review_applications (id, listing_id, account_id)
+SELECT n, 1, 1 FROM generate_series(1, 10003) n
+SQL
+
+my %rows = map { $_ => answers("/api/$_", 200) }
+           qw(review/my-campaigns review/my-applications sns/accounts
+              review/campaigns/1/applications);
+
+$rows{'review/listings/1'} = answers('/api/review/listings/1', 200)
+                             ->{user_applications};
+
+for my $path (sort keys %rows) {
+    my @ids = map { $_->{id} } @{$rows{$path}};
+
+    is(scalar(@ids), 10000, "$path: so many");
+    is(join(',', @ids), join(',', 4 .. 10003), "$path: by id, to the newest");
+}

@@ -539,6 +539,7 @@ test_rows(void)
 {
     ngx_str_t     out;
     const char   *cells[] = { "1", "a", NULL, "b", "3", "c", NULL, NULL };
+    const char   *list[] = { "1", "a", "2", "b", "3", "c" };
 
     ngx_sf_json_field_t  rows =
         { NULL, NGX_SF_JSON_ROWS, -1, test_row_fields, NULL, 0 };
@@ -564,6 +565,22 @@ test_rows(void)
     rows.first = 9;
     out = test_render_rows(&rows, 4, 2, cells);
     unit_is(&out, "[]\n", "from behind the last row on");
+
+    rows.kind = NGX_SF_JSON_BACKWARDS;
+    rows.column = -1;
+    rows.first = 0;
+    out = test_render_rows(&rows, 3, 2, list);
+    unit_is(&out, "[{\"id\":3,\"name\":\"c\"},{\"id\":2,\"name\":\"b\"},"
+            "{\"id\":1,\"name\":\"a\"}]\n", "the last row first");
+
+    rows.first = 1;
+    out = test_render_rows(&rows, 3, 2, list);
+    unit_is(&out, "[{\"id\":3,\"name\":\"c\"},{\"id\":2,\"name\":\"b\"}]\n",
+            "as far as the first that is meant");
+
+    rows.first = 3;
+    out = test_render_rows(&rows, 3, 2, list);
+    unit_is(&out, "[]\n", "which may be behind the last");
 }
 
 
