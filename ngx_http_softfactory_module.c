@@ -207,6 +207,13 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       offsetof(ngx_sf_loc_conf_t, min_search),
       &ngx_http_softfactory_search_bounds },
 
+    { ngx_string("softfactory_max_bodies"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_sf_main_conf_t, max_bodies),
+      NULL },
+
     { ngx_string("softfactory_fallback"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_sf_conf_fallback,
@@ -588,6 +595,7 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
 
     smcf->lease = NGX_CONF_UNSET_MSEC;
     smcf->look = NGX_CONF_UNSET_MSEC;
+    smcf->max_bodies = NGX_CONF_UNSET_SIZE;
 
     return smcf;
 }
@@ -600,6 +608,7 @@ ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
 
     ngx_conf_init_msec_value(smcf->lease, 2000);
     ngx_conf_init_msec_value(smcf->look, 5000);
+    ngx_conf_init_size_value(smcf->max_bodies, 128 * 1024 * 1024);
 
     return NGX_CONF_OK;
 }
@@ -974,6 +983,7 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
         || worker->principals == NULL || worker->statements == NULL
         || worker->pools == NULL
         || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK
+        || ngx_sf_bodies_init(cycle, &worker->bodies) != NGX_OK
         || ngx_sf_metrics_enter(smcf->metrics, cycle->log) != NGX_OK)
     {
         return NGX_ERROR;

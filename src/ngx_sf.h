@@ -508,6 +508,7 @@ struct ngx_sf_flight_s {
                                              something stale */
     ngx_uint_t                  status;
     ngx_str_t                   body;
+    size_t                      kept;     /* bytes of it, of the budget */
     ngx_str_t                   error;
     ngx_msec_t                  deadline;
     uint64_t                    queue_time;   /* microseconds, of its total */
@@ -571,6 +572,38 @@ void ngx_sf_principal_keep(ngx_sf_worker_t *worker,
     const ngx_sf_principal_t *principal);
 
 
+/* --- ngx_sf_body.c: bodies that a worker keeps until they are sent --- */
+
+#define NGX_SF_BODY_SMALL  (16 * 1024)    /* bytes: these are not counted */
+
+/* the same bytes, for all requests that send them */
+
+typedef struct {
+    ngx_queue_t                 queue;    /* of its bucket */
+    ngx_uint_t                  refs;
+    size_t                      len;
+    u_char                      data[1];
+} ngx_sf_body_t;
+
+typedef struct {
+    ngx_queue_t                *buckets;  /* of ngx_sf_body_t */
+    size_t                      bytes;    /* of these, and of flights */
+    ngx_uint_t                  refused;  /* since the last line of log */
+    time_t                      logged;
+} ngx_sf_bodies_t;
+
+ngx_int_t ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies);
+
+/* takes so much of the budget, and gives it back; NGX_DECLINED: too much */
+ngx_int_t ngx_sf_body_reserve(ngx_sf_worker_t *worker, size_t len);
+void ngx_sf_body_release(ngx_sf_worker_t *worker, size_t len);
+
+/* a copy, to be freed as often; NULL: too much, or memory is short */
+ngx_sf_body_t *ngx_sf_body_copy(ngx_sf_worker_t *worker,
+    const ngx_str_t *text);
+void ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body);
+
+
 /* --- ngx_sf_request.c: the steps of a request --- */
 
 typedef enum {
@@ -603,6 +636,7 @@ struct ngx_sf_ctx_s {
     ngx_uint_t                  status;
     ngx_str_t                   error;    /* text of an error answer */
     ngx_str_t                   body;
+    ngx_sf_body_t              *copy;     /* that it is in, or NULL */
     ngx_str_t                   etag;
     ngx_sf_cache_status_e       cache_status;
     ngx_msec_t                  fence;    /* of its user: ngx_sf_fence.c */
@@ -674,6 +708,7 @@ json_t *ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow);
 typedef struct {
     ngx_uint_t                  workers;
     ngx_uint_t                  memory;   /* bytes */
+    ngx_uint_t                  bodies;   /* bytes */
     ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];
     ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
 } ngx_sf_gauges_t;
@@ -958,6 +993,7 @@ struct ngx_sf_main_conf_s {
     ngx_msec_t                  lease;    /* softfactory_listen_lease */
     ngx_msec_t                  look;     /* softfactory_listen_schema, 0:
                                              off */
+    size_t                      max_bodies;   /* bytes, of a worker */
     ngx_sf_metrics_t           *metrics;  /* NULL: nothing is passed to us */
     u_char                     *observer; /* file of the last location that
                                              shows metrics, NULL: none */
@@ -1011,6 +1047,7 @@ struct ngx_sf_worker_s {
     ngx_sf_pg_statement_t     **statements;   /* by pool and id, made at
                                                  first use */
     ngx_sf_flights_t            flights;
+    ngx_sf_bodies_t             bodies;
     ngx_sf_source_t           **sources;  /* by origin; NULL: no cache */
     ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */
     ngx_sf_tokens_t            *tokens;

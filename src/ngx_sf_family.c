@@ -127,6 +127,14 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       "Requests that limit_req or limit_conn have refused.",
       ngx_sf_family_counter, ngx_sf_in_counts(limited) },
 
+    { "softfactory_bodies_bytes", "gauge",
+      "Bodies that workers keep until they are sent.",
+      ngx_sf_family_process, ngx_sf_in_gauges(bodies) },
+
+    { "softfactory_bodies_refused_total", "counter",
+      "Bodies that softfactory_max_bodies had no room for.",
+      ngx_sf_family_counter, ngx_sf_in_counts(bodies_refused) },
+
     { "softfactory_cache_requests_total", "counter",
       "Requests by what the cache had for them.",
       ngx_sf_family_cache_requests, 0 },

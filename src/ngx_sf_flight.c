@@ -86,6 +86,7 @@ static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
 static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_store(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_keep(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
@@ -1030,6 +1031,10 @@ ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
         flight->members--;
     }
 
+    if (flight->body.len > NGX_SF_BODY_SMALL) {
+        ngx_sf_flight_keep(flight);
+    }
+
     ngx_sf_flight_land(flight);
 }
 
@@ -1072,6 +1077,27 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
 
     ngx_sf_cache_store(flight->zone, &flight->claim, &answer,
                        flight->order.slcf->max_entry);
+}
+
+
+/*
+ * The slowest member holds the body.  When there is no room for it, it may be
+ * in the zone all the same: who asks again is sent that.
+ */
+
+static void
+ngx_sf_flight_keep(ngx_sf_flight_t *flight)
+{
+    if (ngx_sf_body_reserve(flight->worker, flight->body.len) == NGX_OK) {
+        flight->kept = flight->body.len;
+        return;
+    }
+
+    (void) ngx_pfree(flight->pool, flight->body.data);
+    ngx_sf_pg_result_trim(flight->body.len);
+    ngx_str_null(&flight->body);
+
+    flight->outcome = NGX_SF_PG_BUSY;
 }
 
 
@@ -1350,6 +1376,7 @@ ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
     ngx_sf_pg_result_free(flight->res);
 
     size = flight->body.len;
+    ngx_sf_body_release(flight->worker, flight->kept);
     ngx_destroy_pool(flight->pool);
     ngx_sf_pg_result_trim(size);
 }

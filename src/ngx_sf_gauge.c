@@ -145,6 +145,7 @@ ngx_sf_gauges_publish(ngx_sf_worker_t *worker)
     }
 
     worker->smcf->metrics->slot->counts.evictions = evictions;
+    worker->smcf->metrics->slot->bodies = worker->bodies.bytes;
 }
 
 
@@ -261,6 +262,7 @@ ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_sf_gauges_t *sum)
         if (slot->pid) {
             sum->workers++;
             sum->memory += slot->memory;
+            sum->bodies += slot->bodies;
             ngx_sf_gauge_add(sum, slot);
         }
     }

@@ -215,6 +215,8 @@ ngx_sf_gzip_make(ngx_sf_ctx_t *ctx, ngx_sf_entry_t *value)
             ngx_sf_cache_attach(ctx->wait.zone, value, etag, out, z.total_out,
                                 ctx->slcf->max_entry);
         }
+
+        (void) ngx_pfree(ctx->request->pool, out);
     }
 
     (void) deflateEnd(&z);

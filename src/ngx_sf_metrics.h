@@ -74,6 +74,7 @@ typedef struct {
     uint64_t                    errors[NGX_SF_PG_OUTCOMES];
     uint64_t                    flights[NGX_SF_METRICS_KINDS];
     uint64_t                    limited;  /* refused before they came to us */
+    uint64_t                    bodies_refused;   /* softfactory_max_bodies */
     uint64_t                    evictions;    /* of all zones */
     uint64_t                    cpu;      /* of the process */
     uint64_t                    disconnects[NGX_SF_METRICS_UPSTREAMS]
@@ -156,6 +157,7 @@ typedef struct {
     ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
                                           /* (o) */
     ngx_uint_t                  memory;   /* (o) bytes resident */
+    ngx_uint_t                  bodies;   /* (o) bytes kept to be sent */
     ngx_sf_slow_t               slow[NGX_SF_METRICS_SLOW];    /* (o) */
 } ngx_sf_metrics_slot_t;
 

@@ -202,6 +202,11 @@ ngx_sf_request_cleanup(void *data)
 
     ngx_sf_flight_leave(&ctx->wait);
 
+    if (ctx->copy) {
+        ngx_sf_body_free(ctx->worker, ctx->copy);
+        ctx->copy = NULL;
+    }
+
     if (!ctx->done && r->headers_out.status == 0) {
         r->headers_out.status = NGX_HTTP_CLIENT_CLOSED_REQUEST;
     }

@@ -11,7 +11,8 @@
  * A body is one buffer that was written once.  One that a flight has made is
  * sent as it is.  One that lies in the zone is sent from where it lies and
  * stays pinned until the request ends, which is at once but for slow clients.
- * When those hold too much of the zone already it is copied.
+ * When those hold too much of the zone already a small one is copied, and a
+ * large one is sent from a copy that it shares with others, see ngx_sf_body.c.
  *
  * nginx's own filter answers If-None-Match, by the ETag that is set here.
  * If-Match is answered here, since its 412 would be a page.
@@ -21,7 +22,6 @@
 #include "ngx_sf.h"
 
 
-#define NGX_SF_RESPONSE_SMALL    (16 * 1024)  /* bytes, at most */
 #define NGX_SF_RESPONSE_PINNED   4        /* a part of the zone, as 1/n */
 
 
@@ -37,7 +37,9 @@ typedef struct {
 } ngx_sf_answer_t;
 
 
-static void ngx_sf_response_unmatched(ngx_sf_ctx_t *ctx);
+static void ngx_sf_response_keep(ngx_sf_ctx_t *ctx);
+static void ngx_sf_response_withdraw(ngx_sf_ctx_t *ctx, ngx_uint_t status,
+    const char *error);
 static ngx_int_t ngx_sf_response_options(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_challenge(ngx_sf_ctx_t *ctx);
@@ -116,7 +118,11 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
         ngx_sf_gzip_choose(ctx);
 
         if (!ngx_sf_header_matches(r, ctx->etag.len ? &ctx->etag : NULL)) {
-            ngx_sf_response_unmatched(ctx);
+            ngx_sf_response_withdraw(ctx, NGX_HTTP_PRECONDITION_FAILED,
+                                     "Precondition failed");
+
+        } else if (ctx->body.len > NGX_SF_BODY_SMALL) {
+            ngx_sf_response_keep(ctx);
         }
     }
 
@@ -161,10 +167,36 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
 }
 
 
-/* the answer is not the one that the client knows: it is not sent */
+/* a large body that cannot stay where it is; that of a flight can */
 
 static void
-ngx_sf_response_unmatched(ngx_sf_ctx_t *ctx)
+ngx_sf_response_keep(ngx_sf_ctx_t *ctx)
+{
+    if (ngx_sf_flight_entry(&ctx->wait) == NULL
+        || (ctx->request->method & NGX_HTTP_HEAD)
+        || ngx_sf_response_by_reference(ctx->wait.zone, ctx->body.len))
+    {
+        return;
+    }
+
+    ctx->copy = ngx_sf_body_copy(ctx->worker, &ctx->body);
+
+    if (ctx->copy) {
+        ctx->body.data = ctx->copy->data;
+        return;
+    }
+
+    ctx->retry_after = 1;
+    ngx_sf_response_withdraw(ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
+                             "Server is busy");
+}
+
+
+/* there is an answer, and it is not sent: an error is */
+
+static void
+ngx_sf_response_withdraw(ngx_sf_ctx_t *ctx, ngx_uint_t status,
+    const char *error)
 {
     ngx_table_elt_t  *h;
 
@@ -180,8 +212,7 @@ ngx_sf_response_unmatched(ngx_sf_ctx_t *ctx)
     ngx_str_null(&ctx->body);
     ngx_str_null(&ctx->etag);
     ctx->created = 0;
-    ctx->status = ngx_sf_response_error(ctx, NGX_HTTP_PRECONDITION_FAILED,
-                                        "Precondition failed");
+    ctx->status = ngx_sf_response_error(ctx, status, error);
 }
 
 
@@ -427,7 +458,13 @@ ngx_sf_response_body(ngx_sf_ctx_t *ctx)
 {
     u_char  *p;
 
+    if (ctx->copy) {
+        ngx_sf_flight_leave(&ctx->wait);
+        return NGX_OK;
+    }
+
     if (ngx_sf_flight_entry(&ctx->wait) == NULL
+        || ctx->body.len > NGX_SF_BODY_SMALL
         || ngx_sf_response_by_reference(ctx->wait.zone, ctx->body.len))
     {
         return NGX_OK;
@@ -463,7 +500,7 @@ ngx_sf_response_by_reference(ngx_sf_zone_t *zone, size_t len)
         return 0;
     }
 
-    return len > NGX_SF_RESPONSE_SMALL
+    return len > NGX_SF_BODY_SMALL
            ? ngx_sf_cache_pinned(zone) <= most
            : zone->slot->pinned <= most / NGX_SF_SLOTS;
 }

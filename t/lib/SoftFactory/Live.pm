@@ -21,7 +21,7 @@ use Time::HiRes qw(time sleep);
 
 use Exporter 'import';
 
-our @EXPORT = qw(start fetch get_all http2 load wait_until hold backends
+our @EXPORT = qw(start fetch get_all http2 stalled load wait_until hold backends
                  source wait_coherent change log_statements executed
                  write_file error_log log_count access_log master
                  worker_pids children running rss reconfigure hup command
@@ -337,6 +337,38 @@ sub ask_on {
 sub http2 {
     my ($port, @paths) = @_;
 
+    return http2_client($port, 2 ** 31 - 1, @paths);
+}
+
+
+# stalled($port, @paths): the same with windows that are shut: it returns when
+# all of the headers are there, (client, statuses).  ->finish opens the windows
+
+sub stalled {
+    my ($port, @paths) = @_;
+
+    my $c = http2_client($port, 0, @paths);
+    my %res;
+
+    $c->{shut} = 1;
+
+    while (keys %res < @paths) {
+        my ($type, undef, $stream, $payload) = $c->next_frame(time + 30);
+
+        if ($type == 1) {
+            $res{$stream} = SoftFactory::Live::Client2::status($payload);
+        } elsif ($type == 0 || $type == 3 || $type == 7) {
+            die "not headers: frame $type of stream $stream\n";
+        }
+    }
+
+    return $c, map { $res{$_} } @{$c->{streams}};
+}
+
+
+sub http2_client {
+    my ($port, $window, @paths) = @_;
+
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
                                        PeerPort => $port, Timeout => 10)
         or die "connect to port $port: $!";
@@ -350,7 +382,7 @@ sub http2 {
                 ($n - 127) % 128 | 128, int(($n - 127) / 128)) . $_[0];
     };
     my $out = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-              . frame(4, 0, 0, pack 'nN', 4, 2 ** 31 - 1)
+              . frame(4, 0, 0, pack 'nN', 4, $window)
               . frame(8, 0, 0, pack 'N', 2 ** 31 - 1 - 65535);
     my $stream = -1;
 
@@ -385,30 +417,54 @@ our @ISA = 'SoftFactory::Live::Client';
 my %status = ("\x88" => 200, "\x8c" => 400, "\x8d" => 404, "\x8e" => 500);
 
 
+# status($headers): of the static table, or digits beside a name of it
+
+sub status {
+    my ($headers) = @_;
+
+    $headers =~ s/^\x20//;
+
+    return $1 if $headers =~ /^[\x08\x48]\x03(\d{3})/;
+    return $status{substr $headers, 0, 1} // 0;
+}
+
+
+# next_frame($end): (type, flags, stream, payload)
+
+sub next_frame {
+    my ($c, $end) = @_;
+
+    my $b = \$c->{buffer};
+
+    while (length $$b < 9
+           || length $$b < 9 + unpack 'N', "\0" . substr $$b, 0, 3)
+    {
+        $c->more($end) or die "the connection is closed\n";
+    }
+
+    my ($n, $type, $flags, $stream) = unpack 'NCCN', "\0" . substr $$b, 0, 9, '';
+
+    return $type, $flags, $stream, substr $$b, 0, $n, '';
+}
+
+
 sub finish {
     my ($c) = @_;
 
     my $end = time + 30;
-    my $b = \$c->{buffer};
     my %open = map { $_ => 1 } @{$c->{streams}};
     my %res;
 
-    while (%open) {
-        while (length $$b < 9
-               || length $$b < 9 + unpack 'N', "\0" . substr $$b, 0, 3)
-        {
-            $c->more($end) or die "the connection is closed\n";
-        }
+    $c->send(SoftFactory::Live::frame(4, 0, 0, pack 'nN', 4, 2 ** 31 - 1))
+        if delete $c->{shut};
 
-        my ($n, $type, $flags, $stream) =
-            unpack 'NCCN', "\0" . substr $$b, 0, 9, '';
-        my $payload = substr $$b, 0, $n, '';
+    while (%open) {
+        my ($type, $flags, $stream, $payload) = $c->next_frame($end);
 
         if ($type == 0) {
             $res{$stream}{body} .= $payload;
         } elsif ($type == 1) {
-            $payload =~ s/^\x20//;
-            $res{$stream}{status} = $status{substr $payload, 0, 1} // 0;
+            $res{$stream}{status} = status($payload);
         } elsif ($type == 3) {
             $res{$stream}{status} = 'reset';
             delete $open{$stream};

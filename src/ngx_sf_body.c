@@ -1,0 +1,172 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * Bodies that a worker keeps in its own memory until they are sent.
+ *
+ * A client that does not read, or a stream of HTTP/2 whose window is shut,
+ * holds what it is sent for as long as it likes.  What lies in the zone is sent
+ * from there.  What does not is that of a flight, or a copy of what may not be
+ * pinned any longer; a copy is shared by all requests of the worker that send
+ * the same bytes, so that it is answers that count, not streams.
+ *
+ * All of these have a budget in each worker, softfactory_max_bodies; what does
+ * not fit in it is not sent, its requests get 503.  Small bodies are left out:
+ * there are as many of them as requests, and nginx needs more for a request.
+ */
+
+
+#include "ngx_sf.h"
+
+
+#define NGX_SF_BODY_BUCKETS  256
+
+
+static ngx_queue_t *ngx_sf_body_bucket(ngx_sf_bodies_t *bodies,
+    const ngx_str_t *text);
+static void ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len);
+
+
+ngx_int_t
+ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies)
+{
+    ngx_uint_t  i;
+
+    bodies->buckets = ngx_palloc(cycle->pool, NGX_SF_BODY_BUCKETS
+                                              * sizeof(ngx_queue_t));
+    if (bodies->buckets == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_SF_BODY_BUCKETS; i++) {
+        ngx_queue_init(&bodies->buckets[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_sf_body_reserve(ngx_sf_worker_t *worker, size_t len)
+{
+    ngx_sf_bodies_t  *bodies;
+
+    bodies = &worker->bodies;
+
+    if (len > worker->smcf->max_bodies
+        || bodies->bytes > worker->smcf->max_bodies - len)
+    {
+        ngx_sf_body_refused(worker, len);
+        return NGX_DECLINED;
+    }
+
+    bodies->bytes += len;
+
+    return NGX_OK;
+}
+
+
+void
+ngx_sf_body_release(ngx_sf_worker_t *worker, size_t len)
+{
+    worker->bodies.bytes -= len;
+}
+
+
+/* a line of log a second says how many there were since the last one */
+
+static void
+ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len)
+{
+    time_t            now;
+    ngx_sf_bodies_t  *bodies;
+
+    bodies = &worker->bodies;
+    now = ngx_time();
+
+    worker->smcf->metrics->slot->counts.bodies_refused++;
+    bodies->refused++;
+
+    if (bodies->logged == now) {
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, worker->cycle->log, 0,
+                  "softfactory_max_bodies: %uz bytes are being sent, there is "
+                  "no room for %uz more; answers refused so: %ui",
+                  bodies->bytes, len, bodies->refused);
+
+    bodies->logged = now;
+    bodies->refused = 0;
+}
+
+
+ngx_sf_body_t *
+ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text)
+{
+    ngx_queue_t    *q, *bucket;
+    ngx_sf_body_t  *body;
+
+    bucket = ngx_sf_body_bucket(&worker->bodies, text);
+
+    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
+        body = ngx_queue_data(q, ngx_sf_body_t, queue);
+
+        if (body->len == text->len
+            && ngx_memcmp(body->data, text->data, text->len) == 0)
+        {
+            body->refs++;
+            return body;
+        }
+    }
+
+    if (ngx_sf_body_reserve(worker, text->len) != NGX_OK) {
+        return NULL;
+    }
+
+    body = ngx_alloc(offsetof(ngx_sf_body_t, data) + text->len,
+                     worker->cycle->log);
+    if (body == NULL) {
+        ngx_sf_body_release(worker, text->len);
+        return NULL;
+    }
+
+    body->refs = 1;
+    body->len = text->len;
+    ngx_memcpy(body->data, text->data, text->len);
+
+    ngx_queue_insert_head(bucket, &body->queue);
+
+    return body;
+}
+
+
+void
+ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body)
+{
+    if (--body->refs) {
+        return;
+    }
+
+    ngx_queue_remove(&body->queue);
+    ngx_sf_body_release(worker, body->len);
+    ngx_free(body);
+}
+
+
+/* the bytes are compared: a few of them are enough to find them by */
+
+static ngx_queue_t *
+ngx_sf_body_bucket(ngx_sf_bodies_t *bodies, const ngx_str_t *text)
+{
+    size_t    n;
+    uint32_t  hash;
+
+    n = ngx_min(text->len, NGX_SF_BODY_SMALL);
+    hash = ngx_murmur_hash2(text->data, n) + text->len;
+
+    return &bodies->buckets[hash % NGX_SF_BODY_BUCKETS];
+}

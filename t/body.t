@@ -1,0 +1,183 @@
+# Bodies that a worker keeps for clients that do not read: shared, counted, and
+# refused beyond softfactory_max_bodies.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::Nginx::Socket;
+use SoftFactory;
+use SoftFactory::Live;
+
+no_shuffle();
+no_root_location();
+log_level('info');
+plan('no_plan');
+
+our $DB = scratch('sf_body');
+our $CAMPAIGN = '/api/review/campaigns';
+our $LARGE = 94;        # of them, of 100 kB each and a character of ASCII
+our $H2 = free_port();
+
+psql($_, dbname => $DB) for split /;\n/, <<'SQL';
+INSERT INTO users (id, email, password_hash, name, role, is_active)
+VALUES (1, '1@x.test', '!', 'Name', 'user', true);
+INSERT INTO campaigns (id, creator_id, title, product_name, description,
+                       deadline, status, created_at)
+SELECT n, 1, 'of ' || n, 'p', repeat(chr(32 + n), 100000), 'tomorrow',
+       'active', 'yesterday'
+  FROM generate_series(1, 94) n;
+UPDATE campaigns SET description = 'small' WHERE id = 33
+SQL
+
+# what the metrics say, when they have been told of it
+
+sub kept {
+    get('/metrics')->{body} =~ /^softfactory_bodies_bytes (\d+)$/m;
+    return $1;
+}
+
+# complete($response, $id): whether a large campaign is there to its end
+
+sub complete {
+    my ($res, $id) = @_;
+
+    my $char = chr(32 + $id);
+
+    $char = "\\$char" if $char =~ /["\\]/;
+    return index($res->{body}, '"description":"' . $char x 100000 . '"') > 0
+           && $res->{body} =~ /\}\n\z/;
+}
+
+sub refused {
+    get('/metrics')->{body} =~ /^softfactory_bodies_refused_total (\d+)$/m;
+    return $1;
+}
+
+defaults(http_config => conf(dbname => $DB, zone => 'api 64m'),
+         config => api('location = /metrics { softfactory_metrics; }',
+                       "listen 127.0.0.1:$H2 http2;",
+                       'http2_max_concurrent_streams 1000;'));
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: streams that are not read share what they are sent
+--- check
+my @ids = grep { $_ != 33 } 1 .. $::LARGE;
+my @paths = map { "$::CAMPAIGN/$_" } @ids;
+
+is(get($_)->{status}, 200, "$_ is kept") for @paths;
+wait_until { kept() == 0 } 'nothing is under way';
+
+my ($c, @status) = stalled($::H2, @paths);
+
+is(join(' ', @status), join(' ', (200) x @paths), 'all have begun');
+wait_until { kept() } 'what is kept is told';
+
+# some are sent from the zone, where they may be pinned
+
+my $kept = kept();
+
+cmp_ok($kept, '>', 100000, 'some are copies');
+cmp_ok($kept, '<', 50 * 100000, 'some are sent from the zone');
+
+my @more = map { [stalled($::H2, @paths)] } 1 .. 5;
+
+wait_until {
+    my $res = get("$::CAMPAIGN/33");
+    $res->{status} == 200;
+} 'others are served';
+wait_until { kept() >= $kept } 'it is told again';
+cmp_ok(kept(), '<', 1.1 * $kept, 'six times the streams, the same bytes');
+
+for my $client ($c, map { $_->[0] } @more) {
+    my @res = $client->finish;
+    my @wrong = grep { !complete($res[$_], $ids[$_]) } 0 .. $#ids;
+
+    is("@wrong", '', 'and each gets its own');
+    $client->close;
+}
+
+wait_until { kept() == 0 } 'all of it is given back';
+
+
+=== TEST 2: there is a budget
+--- http_config eval
+SoftFactory::conf(dbname => $::DB) . "softfactory_max_bodies 350k;\n"
+--- check
+my @slow = map { stalled($::H2, "$::CAMPAIGN/$_") } 3 .. 5;
+
+is("@slow[1, 3, 5]", '200 200 200', 'three have room');
+wait_until { kept() > 300000 } 'they are counted';
+
+my $res = get("$::CAMPAIGN/6");
+
+is("$res->{status} $res->{headers}{'retry-after'}", '503 1', 'a fourth has not');
+is($res->{body}, qq[{"error":"Server is busy"}\n], 'and is told');
+is(get("$::CAMPAIGN/33")->{status}, 200, 'a small one is not asked');
+is(get('/health')->{status}, 200, 'nor a probe');
+is(get("$::CAMPAIGN/7")->{status}, 503, 'one after the other');
+is(refused(), 2, 'they are counted');
+ok(log_count(qr/\[error\].*softfactory_max_bodies: \d{6} bytes are being sent,/),
+   'and logged');
+get("$::CAMPAIGN/7") for 1 .. 40;
+cmp_ok(log_count(qr/softfactory_max_bodies/), '<', 20, 'not each of them');
+
+ok(complete($slow[0]->finish, 3), 'what is sent is complete');
+is(get("$::CAMPAIGN/6")->{status}, 200, 'there is room again');
+$slow[2]->close;
+wait_until { kept() < 150000 } 'a client that leaves gives it back';
+is(get("$::CAMPAIGN/6")->{status}, 200, 'at once');
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 3: what may be kept is, even when there is no room to send it
+--- http_config eval
+SoftFactory::conf(dbname => $::DB, zone => 'api 64m')
+. "softfactory_max_bodies 50k;\n"
+--- check
+is(get("$::CAMPAIGN/6")->{status}, 503, 'it is made, and not sent');
+
+my $res = get("$::CAMPAIGN/6");
+
+is("$res->{status} $res->{headers}{'x-cache'}", '200 HIT', 'but kept');
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 4: without a pin left and without room it is 503
+--- http_config eval
+SoftFactory::conf(dbname => $::DB, zone => 'api 64m')
+. "softfactory_max_bodies 1m;\n"
+--- check
+my @paths = map { "$::CAMPAIGN/$_" } grep { $_ != 33 } 1 .. $::LARGE;
+
+is(get($_)->{status}, 200, "$_ is kept") for @paths;
+
+my ($c, @status) = stalled($::H2, @paths);
+my %n;
+
+$n{$_}++ for @status;
+
+is(join(' ', sort keys %n), '200 503', 'some have no room');
+cmp_ok($n{503}, '<', 50, 'most have');
+
+my ($left) = grep { $status[$_] == 503 } 0 .. $#status;
+my $res = get($paths[$left]);
+
+is("$res->{status} $res->{headers}{'retry-after'}", '503 1', 'nor has another');
+ok(!defined $res->{headers}{etag}, 'its tag is not told');
+is(request('HEAD', $paths[$left])->{status}, 200, 'for HEAD there is');
+$c->close;
+wait_until { kept() == 0 } 'all of it is given back';
+is(get($paths[$left])->{status}, 200, 'and it is there again');
+--- no_error_log
+[alert]
+[crit]
+[emerg]
