@@ -37,6 +37,8 @@ static char *ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post,
     void *data);
 static char *ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post,
     void *data);
+static char *ngx_http_softfactory_check_response(ngx_conf_t *cf, void *post,
+    void *data);
 static char *ngx_http_softfactory_listen_schema(ngx_conf_t *cf,
     ngx_command_t *cmd, void *conf);
 
@@ -90,6 +92,16 @@ static ngx_conf_post_t  ngx_http_softfactory_lease_bounds = {
 
 static ngx_conf_post_t  ngx_http_softfactory_leeway_bounds = {
     ngx_http_softfactory_check_leeway
+};
+
+
+/* what the module asks for itself has to fit, as the looks at the schema */
+
+#define NGX_HTTP_SOFTFACTORY_MIN_RESPONSE  (64 * 1024)
+#define NGX_HTTP_SOFTFACTORY_MAX_RESPONSE  (1024 * 1024 * 1024)
+
+static ngx_conf_post_t  ngx_http_softfactory_response_bounds = {
+    ngx_http_softfactory_check_response
 };
 
 
@@ -206,6 +218,13 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_sf_loc_conf_t, min_search),
       &ngx_http_softfactory_search_bounds },
+
+    { ngx_string("softfactory_max_response"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_size_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_sf_main_conf_t, max_response),
+      &ngx_http_softfactory_response_bounds },
 
     { ngx_string("softfactory_max_bodies"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
@@ -596,6 +615,7 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
     smcf->lease = NGX_CONF_UNSET_MSEC;
     smcf->look = NGX_CONF_UNSET_MSEC;
     smcf->max_bodies = NGX_CONF_UNSET_SIZE;
+    smcf->max_response = NGX_CONF_UNSET_SIZE;
 
     return smcf;
 }
@@ -609,6 +629,7 @@ ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_msec_value(smcf->lease, 2000);
     ngx_conf_init_msec_value(smcf->look, 5000);
     ngx_conf_init_size_value(smcf->max_bodies, 128 * 1024 * 1024);
+    ngx_conf_init_size_value(smcf->max_response, 8 * 1024 * 1024);
 
     return NGX_CONF_OK;
 }
@@ -635,6 +656,21 @@ ngx_http_softfactory_check_leeway(ngx_conf_t *cf, void *post, void *data)
     if (*leeway > NGX_SF_JWT_LEEWAY_MAX) {
         return "must be between 0s and 10m: a larger one lets tokens live "
                "longer, set the clocks instead";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_softfactory_check_response(ngx_conf_t *cf, void *post, void *data)
+{
+    size_t  *size = data;
+
+    if (*size < NGX_HTTP_SOFTFACTORY_MIN_RESPONSE
+        || *size > NGX_HTTP_SOFTFACTORY_MAX_RESPONSE)
+    {
+        return "must be between 64k and 1024m";
     }
 
     return NGX_CONF_OK;

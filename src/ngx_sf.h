@@ -994,6 +994,7 @@ struct ngx_sf_main_conf_s {
     ngx_msec_t                  look;     /* softfactory_listen_schema, 0:
                                              off */
     size_t                      max_bodies;   /* bytes, of a worker */
+    size_t                      max_response; /* bytes, of PostgreSQL */
     ngx_sf_metrics_t           *metrics;  /* NULL: nothing is passed to us */
     u_char                     *observer; /* file of the last location that
                                              shows metrics, NULL: none */

@@ -105,6 +105,7 @@ struct ngx_sf_pg_conf_s {
     ngx_msec_t                  wait;             /* in the queue, at most */
     ngx_uint_t                  queue;            /* waiting, at most */
     ngx_uint_t                  depth;            /* in flight, connection */
+    size_t                      max_response;     /* bytes of a result */
     ngx_flag_t                  shared_sync;
     ngx_flag_t                  prepare;
 
@@ -248,6 +249,8 @@ typedef enum {
     NGX_SF_PG_CLOSE_TIMEOUT,
     NGX_SF_PG_CLOSE_STUCK,
     NGX_SF_PG_CLOSE_MISMATCH,
+    NGX_SF_PG_CLOSE_TOO_LARGE,
+    NGX_SF_PG_CLOSE_UNASKED,
     NGX_SF_PG_CLOSE_REASONS
 } ngx_sf_pg_close_e;
 
@@ -332,6 +335,12 @@ struct ngx_sf_pg_conn_s {
                                                blames nobody any more */
     unsigned                    overdue:1;  /* what is expired was answered */
     unsigned                    proved:1;   /* it has executed something */
+    unsigned                    progress:1; /* what has come was asked for,
+                                               and is complete */
+    unsigned                    counted:1;  /* there is an inflow */
+    unsigned                    unasked:1;  /* rows came without a statement */
+    uint64_t                    inflow;   /* bytes read, when there had been
+                                             no progress */
 };
 
 
@@ -711,6 +720,25 @@ void ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_close_e reason);
 
 
+/*
+ * The head's answer is larger than max_response: its query is told.  Returns
+ * why the connection goes, if more of it may come.
+ */
+ngx_sf_pg_close_e ngx_sf_pg_pipeline_too_large(ngx_sf_pg_conn_t *pgc);
+
+
+/* --- ngx_sf_pg_inflow.c: how much a server sends --- */
+
+/* of a connection that has been made */
+void ngx_sf_pg_inflow_begin(ngx_sf_pg_conn_t *pgc);
+
+/* before bytes are read: those that are there may be too many */
+ngx_sf_pg_close_e ngx_sf_pg_inflow_ahead(ngx_sf_pg_conn_t *pgc);
+
+/* after that, and when all results have been taken that are complete */
+ngx_sf_pg_close_e ngx_sf_pg_inflow_check(ngx_sf_pg_conn_t *pgc);
+
+
 /* --- ngx_sf_pg_notify.c: the lane that listens --- */
 
 /*
@@ -793,6 +821,9 @@ ngx_uint_t ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row,
 
 /* frees a result; memory of a large one goes back to the system */
 void ngx_sf_pg_result_free(PGresult *res);
+
+/* whether its rows have taken more bytes than that */
+ngx_uint_t ngx_sf_pg_result_exceeds(const PGresult *res, size_t max);
 
 /* the same for what has been made of it, once size bytes have been freed */
 void ngx_sf_pg_result_trim(size_t size);

@@ -751,9 +751,14 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
     ngx_sf_pg_conf_t *pgcf)
 {
     ngx_uint_t                   i, backup, lane;
+    ngx_sf_main_conf_t          *smcf;
     ngx_http_core_loc_conf_t    *clcf;
     ngx_http_upstream_server_t  *us;
 
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    pgcf->max_response = smcf->max_response;
     pgcf->name = uscf->host;
     pgcf->file = uscf->file_name;
     pgcf->line = uscf->line;

@@ -84,7 +84,10 @@ static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
     /* STUCK */           { NGX_LOG_WARN, "stuck",
                             "all connections are held up, gives up one" },
     /* MISMATCH */        { NGX_LOG_ERR,  "mismatch",
-                            "result does not match the pipeline" }
+                            "result does not match the pipeline" },
+    /* TOO_LARGE */       { NGX_LOG_ERR,  "too_large", NULL },
+    /* UNASKED */         { NGX_LOG_ERR,  "unasked",
+                            "the server sends what nobody has asked for" }
 };
 
 
@@ -271,6 +274,7 @@ ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc)
     }
 
     ngx_sf_pg_server_connected(pgc->server);
+    ngx_sf_pg_inflow_begin(pgc);
 
     if (!pgc->server->pooler && ngx_sf_pg_conn_is_pooled(pgc)) {
         ngx_sf_pg_server_pooler(pgc->server);
@@ -411,6 +415,14 @@ ngx_sf_pg_conn_notice(void *arg, const PGresult *res)
         return;
     }
 
+    /* libpq's own: it has dropped a message that no statement is there for */
+
+    if (PQresultErrorField(res, PG_DIAG_SQLSTATE) == NULL
+        && pgc->state != NGX_SF_PG_CONN_CONNECTING && pgc->count == 0)
+    {
+        pgc->unasked = 1;
+    }
+
     ngx_sf_pg_one_line(line, sizeof(line), PQresultErrorMessage(res));
 
     ngx_log_error(NGX_LOG_INFO, pool->log, 0,
@@ -433,6 +445,10 @@ ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 
     if (reason == NGX_SF_PG_CLOSE_NONE) {
         reason = ngx_sf_pg_conn_read(pgc);
+    }
+
+    if (reason == NGX_SF_PG_CLOSE_TOO_LARGE) {
+        reason = ngx_sf_pg_pipeline_too_large(pgc);
     }
 
     if (reason != NGX_SF_PG_CLOSE_NONE) {
@@ -489,6 +505,12 @@ ngx_sf_pg_conn_read(ngx_sf_pg_conn_t *pgc)
     ngx_uint_t         lost;
     ngx_sf_pg_close_e  reason;
 
+    reason = ngx_sf_pg_inflow_ahead(pgc);
+
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
+        return reason;
+    }
+
     lost = PQconsumeInput(pgc->pg) != 1;
     reason = ngx_sf_pg_pipeline_results(pgc);
 
@@ -499,6 +521,12 @@ ngx_sf_pg_conn_read(ngx_sf_pg_conn_t *pgc)
     if (lost) {
         (void) PQisBusy(pgc->pg);
         return NGX_SF_PG_CLOSE_LOST;
+    }
+
+    reason = ngx_sf_pg_inflow_check(pgc);
+
+    if (reason != NGX_SF_PG_CLOSE_NONE) {
+        return reason;
     }
 
     return pgc->c->write->active ? ngx_sf_pg_pipeline_flush(pgc)
@@ -574,7 +602,9 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
     /* a server that lets us in and dies of the first statement */
 
-    if (reason >= NGX_SF_PG_CLOSE_LOST && pgc->count && !pgc->proved) {
+    if ((reason >= NGX_SF_PG_CLOSE_LOST && pgc->count && !pgc->proved)
+        || reason == NGX_SF_PG_CLOSE_UNASKED)
+    {
         ngx_sf_pg_server_failed(pgc->server);
     }
 

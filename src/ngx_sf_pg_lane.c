@@ -401,6 +401,14 @@ ngx_sf_pg_query_resend(ngx_sf_pg_query_t *q, ngx_sf_pg_close_e reason)
         limit = 1;
     }
 
+    /* the one that was to blame has been answered: this ends by itself */
+
+    if (reason == NGX_SF_PG_CLOSE_TOO_LARGE) {
+        q->alone = 1;
+        ngx_sf_pg_query_requeue(q);
+        return;
+    }
+
     if (q->retries >= limit) {
         ngx_sf_pg_query_finish(q, NGX_SF_PG_UNAVAILABLE, NULL);
         return;

@@ -550,6 +550,12 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     ngx_sf_pg_pipeline_proved(pgc, res);
 
+    if (ngx_sf_pg_result_exceeds(res, pool->conf->max_response)) {
+        PQclear(res);
+        (void) ngx_sf_pg_pipeline_too_large(pgc);
+        return NGX_SF_PG_CLOSE_NONE;
+    }
+
     q = slot->query;
     slot->query = NULL;
     pool->failed_until[slot->statement->id] = rc == NGX_OK ? 0
@@ -870,6 +876,35 @@ ngx_sf_pg_pipeline_replace(u_char *text, const u_char *foreign)
 }
 
 
+/* who has asked for it would get the same again */
+
+ngx_sf_pg_close_e
+ngx_sf_pg_pipeline_too_large(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_sf_pg_slot_t   *slot;
+    ngx_sf_pg_query_t  *q;
+
+    slot = &pgc->fifo[pgc->head];
+
+    if (slot->kind != NGX_SF_PG_SLOT_EXECUTE) {
+        return NGX_SF_PG_CLOSE_MISMATCH;
+    }
+
+    q = slot->query;
+    slot->query = NULL;
+    pgc->proved = 1;
+
+    ngx_sf_pg_log(pgc->lane->pool, NGX_LOG_ERR, &slot->statement->name,
+                  "its response is larger than softfactory_max_response", "");
+
+    if (q) {
+        ngx_sf_pg_query_finish(q, NGX_SF_PG_FAILED, NULL);
+    }
+
+    return NGX_SF_PG_CLOSE_TOO_LARGE;
+}
+
+
 /* how the query is sent next */
 
 static void
@@ -966,6 +1001,7 @@ ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
 
     pgc->head = (pgc->head + 1) % pgc->nfifo;
     pgc->count--;
+    pgc->progress = 1;
 
     if (pgc->count) {
         ngx_sf_pg_pipeline_arm(pgc);
@@ -992,8 +1028,13 @@ ngx_sf_pg_pipeline_take_notifications(ngx_sf_pg_conn_t *pgc)
 
     tell = pgc->lane->tell;
 
-    while (tell && (notify = PQnotifies(pgc->pg)) != NULL) {
-        tell->notified(pgc, notify);
+    while ((notify = PQnotifies(pgc->pg)) != NULL) {
+
+        if (tell) {
+            pgc->progress = 1;
+            tell->notified(pgc, notify);
+        }
+
         PQfreemem(notify);
     }
 }

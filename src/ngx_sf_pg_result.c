@@ -25,6 +25,11 @@
 
 #define NGX_SF_PG_RESULT_LARGE  (4 * 1024 * 1024)
 
+/* bytes of a DataRow, and of each of its cells, without the value */
+
+#define NGX_SF_PG_RESULT_ROW    7
+#define NGX_SF_PG_RESULT_CELL   4
+
 
 static const ngx_sf_pg_sqlstate_t  ngx_sf_pg_sqlstates[] = {
 
@@ -140,6 +145,34 @@ ngx_sf_pg_result_free(PGresult *res)
 
     PQclear(res);
     ngx_sf_pg_result_trim(size);
+}
+
+
+/* as the server has sent them; what they take here is that and more */
+
+ngx_uint_t
+ngx_sf_pg_result_exceeds(const PGresult *res, size_t max)
+{
+    int     row, column, rows, columns;
+    size_t  size;
+
+    if (PQresultMemorySize(res) <= max) {
+        return 0;
+    }
+
+    size = 0;
+    rows = PQntuples(res);
+    columns = PQnfields(res);
+
+    for (row = 0; row < rows && size <= max; row++) {
+        size += NGX_SF_PG_RESULT_ROW + columns * NGX_SF_PG_RESULT_CELL;
+
+        for (column = 0; column < columns; column++) {
+            size += PQgetlength(res, row, column);
+        }
+    }
+
+    return size > max;
 }
 
 

@@ -7,9 +7,11 @@ use lib 't/lib';
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
+use Time::HiRes qw(sleep);
 
 no_shuffle();
 no_root_location();
+master_on();
 log_level('info');
 plan('no_plan');
 
@@ -26,8 +28,23 @@ INSERT INTO campaigns (id, creator_id, title, product_name, description,
 SELECT n, 1, 'of ' || n, 'p', repeat(chr(32 + n), 100000), 'tomorrow',
        'active', 'yesterday'
   FROM generate_series(1, 94) n;
-UPDATE campaigns SET description = 'small' WHERE id = 33
+UPDATE campaigns SET description = 'small' WHERE id = 33;
+INSERT INTO campaigns (id, creator_id, title, product_name, category,
+                       description, deadline, status, created_at)
+SELECT 1000 + n, 1, 't', 'p', 'heavy', repeat('h', (n * 100000)::int),
+       'tomorrow', 'active', 'yesterday'
+  FROM unnest(ARRAY[9, 10, 11, 30, 500]) n;
+INSERT INTO campaigns (id, creator_id, title, product_name, category, deadline,
+                       status, created_at)
+SELECT 5000 + n, 1, repeat('t', 190), repeat('p', 190), 'many', 'tomorrow', 'active',
+       'yesterday'
+  FROM generate_series(1, 5000) n
 SQL
+
+# by a Unix socket and by TCP: what has been read is counted in different ways
+
+our %SERVERS = ('a Unix socket' => "unix:$ENV{SF_TEST_PG_SOCKET}",
+                TCP => "127.0.0.1:$ENV{SF_TEST_PG_PORT}");
 
 # what the metrics say, when they have been told of it
 
@@ -46,6 +63,57 @@ sub complete {
     $char = "\\$char" if $char =~ /["\\]/;
     return index($res->{body}, '"description":"' . $char x 100000 . '"') > 0
            && $res->{body} =~ /\}\n\z/;
+}
+
+our %LIMITED = map {
+    $_ => conf(server => $SERVERS{$_}, zone => 'api 64m',
+               conninfo => "dbname=$DB user=app password=secret")
+          . "softfactory_max_response 1m;\n"
+} keys %SERVERS;
+
+# limited: what is larger than softfactory_max_response is 500, and nothing else
+
+sub limited {
+    my $pids = sub {
+        psql("SELECT string_agg(pid::text, ' ' ORDER BY pid)
+                FROM pg_stat_activity
+               WHERE datname = '$DB' AND application_name ~ 'read'",
+             user => 'postgres', dbname => 'postgres');
+    };
+
+    is(get("$CAMPAIGN/1$_")->{status}, 200, "$_: it fits") for '009', '010';
+
+    my $before = $pids->();
+
+    my ($worker) = worker_pids();
+    my $rss = rss($worker);
+
+    for my $path ("$CAMPAIGN/1011", "$CAMPAIGN/1030", "$CAMPAIGN/1500",
+                  '/api/review/my-campaigns')
+    {
+        my $res = get($path);
+
+        is("$res->{status} $res->{body}",
+           qq[500 {"error":"Internal server error"}\n], "$path is too large");
+        is(get("$CAMPAIGN/33")->{status}, 200, 'others are answered');
+    }
+
+    my $lines = qr/\[error\].*\ review_(?:my_campaigns|campaign):\ its\ response
+                   \ is\ larger\ than\ softfactory_max_response/x;
+
+    wait_until { get("$CAMPAIGN/1500"); log_count($lines) }
+               'the log has a line of it';
+    wait_until { $pids->() ne $before } 'a connection has been closed';
+    cmp_ok(rss($worker) - $rss, '<', 20000, 'most of it is not read');
+
+    # what stands behind it in the pipeline is sent again
+
+    my @clients = map { start("$CAMPAIGN/$_") }
+                  map { (1500, 40 + $_) } 1 .. 20;
+
+    is(join(' ', map { $_->finish->{status} } @clients),
+       join(' ', (500, 200) x 20), 'neighbours are answered');
+    wait_until { get($CAMPAIGN)->{status} == 200 } 'and all is well';
 }
 
 sub refused {
@@ -73,7 +141,16 @@ wait_until { kept() == 0 } 'nothing is under way';
 my ($c, @status) = stalled($::H2, @paths);
 
 is(join(' ', @status), join(' ', (200) x @paths), 'all have begun');
-wait_until { kept() } 'what is kept is told';
+
+my $told = 0;
+
+wait_until {
+    my $was = $told;
+
+    sleep 1.2;
+    $told = kept();
+    $told && $told == $was;
+} 'what is kept is told';
 
 # some are sent from the zone, where they may be pinned
 
@@ -177,6 +254,26 @@ is(request('HEAD', $paths[$left])->{status}, 200, 'for HEAD there is');
 $c->close;
 wait_until { kept() == 0 } 'all of it is given back';
 is(get($paths[$left])->{status}, 200, 'and it is there again');
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 5: an answer of PostgreSQL has an end: by a Unix socket
+--- http_config eval: $::LIMITED{'a Unix socket'}
+--- check
+limited();
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 6: and by TCP
+--- http_config eval: $::LIMITED{TCP}
+--- check
+limited();
 --- no_error_log
 [alert]
 [crit]

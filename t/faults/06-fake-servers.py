@@ -1,6 +1,7 @@
 """Servers that break the protocol: the connection is dropped, the request is
 told 503 or 504, the worker lives, nobody gets rows that are not theirs, and
-the backup, a real server, takes over once the fake one is gone."""
+the backup, a real server, takes over once the fake one is gone.  Servers that
+do not stop: what they send is not kept."""
 
 import socket
 import struct
@@ -132,14 +133,47 @@ GREETINGS = {
 }
 
 
+# what a server sends for ever: after its answer, though nobody asks; as the
+# answer to a statement, behind a beginning
+
+NOTICE = message(b"N", b"SNOTICE\0C00000\0M" + b"x" * 900 + b"\0\0")
+UNASKED = {
+    "notices": NOTICE,
+    "parameters": status(b"application_name", b"x" * 900),
+    "notifications": message(b"A", struct.pack("!I", 1) + b"c\0"
+                             + b"p" * 900 + b"\0"),
+    "rows": row([b"x" * 900]),
+    "half a row": message(b"D", b"x" * 1000)[:1] + struct.pack(
+        "!I", 0x3fffffff) + b"x" * 1000,
+}
+ENDLESS = {
+    "rows": (message(b"2") + fields(COLUMNS),
+             row([b"1", b"x" * 900] + ROW[2:])),
+    "rows of NULLs": (message(b"2") + fields(COLUMNS), row([None] * COLUMNS)),
+    "a row": (message(b"2") + fields(COLUMNS) + b"D"
+              + struct.pack("!IHi", 0x3fffffff, COLUMNS, 0x3ffffff0),
+              b"x" * 1000),
+    "notices": (message(b"2"), NOTICE),
+}
+FLOOD = 900             # MB, where nobody ends it
+
+# MB of a worker; a message that is promised to be long is read by libpq for as
+# long as there is more of it
+
+GROWTH = {"UNASKED": 8, "ENDLESS": 60, "a row": FLOOD - 100}
+
+
 class Fake:
     """One connection at a time in a thread of its own; a script of bytes."""
 
     def __init__(self, greeting, answer, then="", trickle=False,
-                 parse=message(b"1")):
+                 parse=message(b"1"), flood=b""):
         self.greeting, self.answer, self.then = greeting, answer, then
         self.parse = parse
         self.trickle = trickle
+        self.flood = flood * (100000 // len(flood)) if flood else b""
+        self.sent = 0           # bytes of that, until a connection ended
+        self.ended = threading.Event()
         self.s = socket.socket()
         self.s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.s.bind(("127.0.0.1", 0))
@@ -187,14 +221,26 @@ class Fake:
                         return
                     if self.then == "silence":
                         return
+                    if self.then == "flood":
+                        self.pour(c)
                 elif kind == b"S":
                     failed = False
                     c.sendall(READY)
+                    if self.then == "flood unasked":
+                        self.pour(c)
                 elif kind == b"X":
                     c.close()
                     return
         except (OSError, EOFError, struct.error):
             c.close()
+
+    def pour(self, c):
+        try:
+            while self.sent < FLOOD << 20:
+                c.sendall(self.flood)
+                self.sent += len(self.flood)
+        finally:
+            self.ended.set()
 
     def pieces(self, bind):
         """The answer, with the row that the first parameter asks for."""
@@ -319,8 +365,59 @@ def storm(t, pg):
     ng.stop()
 
 
+def flood(t, pg, kind, what, fake):
+    """What a server that does not stop sends is not kept: the worker closes
+    the connection, and has not grown by it."""
+    t.defer(fake.stop)
+    ng = lib.Nginx(t, ["127.0.0.1:%d fail_timeout=60s" % fake.port,
+                       pg.unix + " backup"], workers=1)
+    beat = lib.Beat(t, ng.port)
+    worker = min(ng.workers())
+    c = lib.Client(ng.port)
+    before = lib.rss(worker)
+    most = [before]
+    stop = threading.Event()
+
+    def watch():
+        while not stop.wait(0.01):
+            most.append(lib.rss(worker))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    r = c.get("/api/review/campaigns/1")
+    ended = fake.ended.wait(10)
+    lib.time.sleep(0.1)
+    stop.set()
+    watcher.join(10)
+    after = c.get("/api/review/campaigns/2")
+    beat.stop()
+    worst = max((b["ms"] for b in beat.records), default=0)
+    grown = max(most) - before
+    t.figure("%s for ever, %s: a worker grows by" % (
+        what, "as an answer" if kind == "ENDLESS" else "unasked"), grown,
+        "MB")
+    t.ok(ended and fake.sent < FLOOD << 20
+         and grown <= GROWTH[what if what in GROWTH else kind] * (
+             4 if lib.ASAN else 1)
+         and r.status == (500 if kind == "ENDLESS" else 200)
+         and after.status in (200, 500, 503) and sorted(ng.workers()) == [worker]
+         and worst < lib.BEAT_MAX,
+         "%s for ever, %s" % (what, kind), "%s, then %s, %.1f MB taken, "
+         "%d MB more, beat max %.0f ms" % (
+             r.status, after.status, fake.sent / (1 << 20), grown, worst))
+    c.close()
+    ng.stop()
+    fake.stop()
+
+
 def run(t):
     pg = lib.Postgres(t)
+    for what, more in UNASKED.items():
+        flood(t, pg, "UNASKED", what, Fake(GREETING + READY, GOOD,
+                                           "flood unasked", flood=more))
+    for what, (start, more) in ENDLESS.items():
+        flood(t, pg, "ENDLESS", what, Fake(GREETING + READY, start, "flood",
+                                           flood=more))
     seen = []
     step = 4 if lib.SHORT else 1
     for what, answer in list(QUIET.items())[::step]:
