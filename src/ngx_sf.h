@@ -458,6 +458,34 @@ void ngx_sf_memo_keep(ngx_sf_memos_t *memos, ngx_sf_ctx_t *ctx);
 void ngx_sf_memo_release(ngx_sf_memo_t *memo);
 
 
+/* --- ngx_sf_body.c: bodies that a worker keeps until they are sent --- */
+
+#define NGX_SF_BODY_SMALL  (16 * 1024)    /* bytes: these are not counted */
+
+/* the same bytes, for all requests that send them */
+
+typedef struct {
+    ngx_queue_t                 queue;    /* of its bucket */
+    ngx_uint_t                  refs;
+    size_t                      len;
+    u_char                      data[1];
+} ngx_sf_body_t;
+
+typedef struct {
+    ngx_queue_t                *buckets;  /* of ngx_sf_body_t */
+    size_t                      bytes;    /* of these, and of flights */
+    ngx_uint_t                  refused;  /* since the last line of log */
+    time_t                      logged;
+} ngx_sf_bodies_t;
+
+ngx_int_t ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies);
+
+/* a copy, to be freed as often; NULL: too much, or memory is short */
+ngx_sf_body_t *ngx_sf_body_copy(ngx_sf_worker_t *worker,
+    const ngx_str_t *text);
+void ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body);
+
+
 /* --- ngx_sf_flight.c: one execution of one item for 1..n requests --- */
 
 typedef struct ngx_sf_wait_s  ngx_sf_wait_t;
@@ -508,7 +536,7 @@ struct ngx_sf_flight_s {
                                              something stale */
     ngx_uint_t                  status;
     ngx_str_t                   body;
-    size_t                      kept;     /* bytes of it, of the budget */
+    ngx_sf_body_t              *copy;     /* that it is in, or NULL */
     ngx_str_t                   error;
     ngx_msec_t                  deadline;
     uint64_t                    queue_time;   /* microseconds, of its total */
@@ -570,38 +598,6 @@ ngx_int_t ngx_sf_principal_find(ngx_sf_worker_t *worker,
 void ngx_sf_principal_keep(ngx_sf_worker_t *worker,
     const ngx_sf_order_t *order, const ngx_sf_found_t *found,
     const ngx_sf_principal_t *principal);
-
-
-/* --- ngx_sf_body.c: bodies that a worker keeps until they are sent --- */
-
-#define NGX_SF_BODY_SMALL  (16 * 1024)    /* bytes: these are not counted */
-
-/* the same bytes, for all requests that send them */
-
-typedef struct {
-    ngx_queue_t                 queue;    /* of its bucket */
-    ngx_uint_t                  refs;
-    size_t                      len;
-    u_char                      data[1];
-} ngx_sf_body_t;
-
-typedef struct {
-    ngx_queue_t                *buckets;  /* of ngx_sf_body_t */
-    size_t                      bytes;    /* of these, and of flights */
-    ngx_uint_t                  refused;  /* since the last line of log */
-    time_t                      logged;
-} ngx_sf_bodies_t;
-
-ngx_int_t ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies);
-
-/* takes so much of the budget, and gives it back; NGX_DECLINED: too much */
-ngx_int_t ngx_sf_body_reserve(ngx_sf_worker_t *worker, size_t len);
-void ngx_sf_body_release(ngx_sf_worker_t *worker, size_t len);
-
-/* a copy, to be freed as often; NULL: too much, or memory is short */
-ngx_sf_body_t *ngx_sf_body_copy(ngx_sf_worker_t *worker,
-    const ngx_str_t *text);
-void ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body);
 
 
 /* --- ngx_sf_request.c: the steps of a request --- */

@@ -9,9 +9,9 @@
  *
  * A client that does not read, or a stream of HTTP/2 whose window is shut,
  * holds what it is sent for as long as it likes.  What lies in the zone is sent
- * from there.  What does not is that of a flight, or a copy of what may not be
- * pinned any longer; a copy is shared by all requests of the worker that send
- * the same bytes, so that it is answers that count, not streams.
+ * from there.  What does not has been made by a flight, or may not be pinned any
+ * longer; it is kept here, once for all requests of the worker that send the
+ * same bytes, so that it is answers that count, not streams.
  *
  * All of these have a budget in each worker, softfactory_max_bodies; what does
  * not fit in it is not sent, its requests get 503.  Small bodies are left out:
@@ -49,33 +49,6 @@ ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies)
 }
 
 
-ngx_int_t
-ngx_sf_body_reserve(ngx_sf_worker_t *worker, size_t len)
-{
-    ngx_sf_bodies_t  *bodies;
-
-    bodies = &worker->bodies;
-
-    if (len > worker->smcf->max_bodies
-        || bodies->bytes > worker->smcf->max_bodies - len)
-    {
-        ngx_sf_body_refused(worker, len);
-        return NGX_DECLINED;
-    }
-
-    bodies->bytes += len;
-
-    return NGX_OK;
-}
-
-
-void
-ngx_sf_body_release(ngx_sf_worker_t *worker, size_t len)
-{
-    worker->bodies.bytes -= len;
-}
-
-
 /* a line of log a second says how many there were since the last one */
 
 static void
@@ -107,10 +80,12 @@ ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len)
 ngx_sf_body_t *
 ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text)
 {
-    ngx_queue_t    *q, *bucket;
-    ngx_sf_body_t  *body;
+    ngx_queue_t      *q, *bucket;
+    ngx_sf_body_t    *body;
+    ngx_sf_bodies_t  *bodies;
 
-    bucket = ngx_sf_body_bucket(&worker->bodies, text);
+    bodies = &worker->bodies;
+    bucket = ngx_sf_body_bucket(bodies, text);
 
     for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
         body = ngx_queue_data(q, ngx_sf_body_t, queue);
@@ -123,16 +98,20 @@ ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text)
         }
     }
 
-    if (ngx_sf_body_reserve(worker, text->len) != NGX_OK) {
+    if (text->len > worker->smcf->max_bodies
+        || bodies->bytes > worker->smcf->max_bodies - text->len)
+    {
+        ngx_sf_body_refused(worker, text->len);
         return NULL;
     }
 
     body = ngx_alloc(offsetof(ngx_sf_body_t, data) + text->len,
                      worker->cycle->log);
     if (body == NULL) {
-        ngx_sf_body_release(worker, text->len);
         return NULL;
     }
+
+    bodies->bytes += text->len;
 
     body->refs = 1;
     body->len = text->len;
@@ -152,7 +131,7 @@ ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body)
     }
 
     ngx_queue_remove(&body->queue);
-    ngx_sf_body_release(worker, body->len);
+    worker->bodies.bytes -= body->len;
     ngx_free(body);
 }
 

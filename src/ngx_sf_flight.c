@@ -1081,23 +1081,29 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
 
 
 /*
- * The slowest member holds the body.  When there is no room for it, it may be
- * in the zone all the same: who asks again is sent that.
+ * The slowest member holds the body, so it is shared with other flights that
+ * have made the same.  When there is no room for it, it may be in the zone all
+ * the same: who asks again is sent that.
  */
 
 static void
 ngx_sf_flight_keep(ngx_sf_flight_t *flight)
 {
-    if (ngx_sf_body_reserve(flight->worker, flight->body.len) == NGX_OK) {
-        flight->kept = flight->body.len;
-        return;
+    u_char  *data;
+
+    data = flight->body.data;
+    flight->copy = ngx_sf_body_copy(flight->worker, &flight->body);
+
+    if (flight->copy) {
+        flight->body.data = flight->copy->data;
+
+    } else {
+        flight->outcome = NGX_SF_PG_BUSY;
+        ngx_sf_pg_result_trim(flight->body.len);
+        ngx_str_null(&flight->body);
     }
 
-    (void) ngx_pfree(flight->pool, flight->body.data);
-    ngx_sf_pg_result_trim(flight->body.len);
-    ngx_str_null(&flight->body);
-
-    flight->outcome = NGX_SF_PG_BUSY;
+    (void) ngx_pfree(flight->pool, data);
 }
 
 
@@ -1376,7 +1382,11 @@ ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
     ngx_sf_pg_result_free(flight->res);
 
     size = flight->body.len;
-    ngx_sf_body_release(flight->worker, flight->kept);
+
+    if (flight->copy) {
+        ngx_sf_body_free(flight->worker, flight->copy);
+    }
+
     ngx_destroy_pool(flight->pool);
     ngx_sf_pg_result_trim(size);
 }

@@ -46,6 +46,8 @@ SQL
 our %SERVERS = ('a Unix socket' => "unix:$ENV{SF_TEST_PG_SOCKET}",
                 TCP => "127.0.0.1:$ENV{SF_TEST_PG_PORT}");
 
+install_notify($DB);
+
 # what the metrics say, when they have been told of it
 
 sub kept {
@@ -121,10 +123,12 @@ sub refused {
     return $1;
 }
 
+our @LINES = ('location = /metrics { softfactory_metrics; }',
+              "listen 127.0.0.1:$H2 http2;",
+              'http2_max_concurrent_streams 1000;');
+
 defaults(http_config => conf(dbname => $DB, zone => 'api 64m'),
-         config => api('location = /metrics { softfactory_metrics; }',
-                       "listen 127.0.0.1:$H2 http2;",
-                       'http2_max_concurrent_streams 1000;'));
+         config => api(operators('api'), @LINES));
 
 run_tests();
 
@@ -132,6 +136,8 @@ __DATA__
 
 === TEST 1: streams that are not read share what they are sent
 --- check
+wait_coherent();
+
 my @ids = grep { $_ != 33 } 1 .. $::LARGE;
 my @paths = map { "$::CAMPAIGN/$_" } @ids;
 
@@ -182,11 +188,14 @@ wait_until { kept() == 0 } 'all of it is given back';
 === TEST 2: there is a budget
 --- http_config eval
 SoftFactory::conf(dbname => $::DB) . "softfactory_max_bodies 350k;\n"
+--- config eval: SoftFactory::api(@::LINES)
 --- check
 my @slow = map { stalled($::H2, "$::CAMPAIGN/$_") } 3 .. 5;
 
 is("@slow[1, 3, 5]", '200 200 200', 'three have room');
 wait_until { kept() > 300000 } 'they are counted';
+
+is((stalled($::H2, ("$::CAMPAIGN/4") x 20))[1], 200, 'so has one of them again');
 
 my $res = get("$::CAMPAIGN/6");
 
@@ -217,6 +226,7 @@ is(get("$::CAMPAIGN/6")->{status}, 200, 'at once');
 SoftFactory::conf(dbname => $::DB, zone => 'api 64m')
 . "softfactory_max_bodies 50k;\n"
 --- check
+wait_coherent();
 is(get("$::CAMPAIGN/6")->{status}, 503, 'it is made, and not sent');
 
 my $res = get("$::CAMPAIGN/6");
@@ -233,6 +243,8 @@ is("$res->{status} $res->{headers}{'x-cache'}", '200 HIT', 'but kept');
 SoftFactory::conf(dbname => $::DB, zone => 'api 64m')
 . "softfactory_max_bodies 1m;\n"
 --- check
+wait_coherent();
+
 my @paths = map { "$::CAMPAIGN/$_" } grep { $_ != 33 } 1 .. $::LARGE;
 
 is(get($_)->{status}, 200, "$_ is kept") for @paths;
