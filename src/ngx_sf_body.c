@@ -9,9 +9,9 @@
  *
  * A client that does not read, or a stream of HTTP/2 whose window is shut,
  * holds what it is sent for as long as it likes.  What lies in the zone is sent
- * from there.  What does not has been made by a flight, or may not be pinned any
- * longer; it is kept here, once for all requests of the worker that send the
- * same bytes, so that it is answers that count, not streams.
+ * from there.  What does not has been made by a flight, or may not be pinned
+ * any longer; it is kept here, once for all requests of the worker that send
+ * the same bytes, so that it is answers that count, not streams.
  *
  * All of these have a budget in each worker, softfactory_max_bodies; what does
  * not fit in it is not sent, its requests get 503.  Small bodies are left out:

@@ -240,6 +240,7 @@ typedef enum {
     NGX_SF_PG_CLOSE_RETIRED,
     NGX_SF_PG_CLOSE_CONNECT,
     NGX_SF_PG_CLOSE_CONNECT_TIMEOUT,
+    NGX_SF_PG_CLOSE_SCRAM,
     NGX_SF_PG_CLOSE_NO_SLOT,
     NGX_SF_PG_CLOSE_STANDBY,
     NGX_SF_PG_CLOSE_VERSION,
@@ -737,6 +738,12 @@ ngx_sf_pg_close_e ngx_sf_pg_inflow_ahead(ngx_sf_pg_conn_t *pgc);
 
 /* after that, and when all results have been taken that are complete */
 ngx_sf_pg_close_e ngx_sf_pg_inflow_check(ngx_sf_pg_conn_t *pgc);
+
+
+/* --- ngx_sf_pg_scram.c: what a server asks for at a login --- */
+
+/* before each PQconnectPoll(): whether it would take far too long */
+ngx_uint_t ngx_sf_pg_scram_refused(ngx_sf_pg_conn_t *pgc);
 
 
 /* --- ngx_sf_pg_notify.c: the lane that listens --- */

@@ -16,7 +16,8 @@
  * may do so while connecting, and only forgotten after.
  *
  * Files that libpq reads at a connect (passfile, certificates) and the work
- * of SCRAM are the one exception to the rule that nothing blocks a worker.
+ * of SCRAM are the one exception to the rule that nothing blocks a worker; see
+ * ngx_sf_pg_scram.c for how much of that there may be.
  *
  * (PostgreSQL manual, 34.1 Connection Functions, 34.4 Asynchronous Command
  * Processing.)
@@ -69,6 +70,8 @@ static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
     /* CONNECT */         { NGX_LOG_ERR,  "connect", "connect failed" },
     /* CONNECT_TIMEOUT */ { NGX_LOG_ERR,  "connect_timeout",
                             "connect timed out" },
+    /* SCRAM */           { NGX_LOG_ERR,  "scram",
+                            "server asks for too many rounds of SCRAM" },
     /* NO_SLOT */         { NGX_LOG_ERR,  "no_slot",
                             "worker_connections are not enough" },
     /* STANDBY */         { NGX_LOG_WARN, "standby",
@@ -222,6 +225,11 @@ ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
         || ngx_sf_pg_conn_watch(c->write, NGX_WRITE_EVENT, 0) != NGX_OK)
     {
         ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_CONNECT);
+        return;
+    }
+
+    if (ngx_sf_pg_scram_refused(pgc)) {
+        ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_SCRAM);
         return;
     }
 

@@ -410,8 +410,53 @@ def flood(t, pg, kind, what, fake):
     fake.stop()
 
 
+def scram(t, pg, rounds, pieces):
+    """A server that wants so many rounds of hashes at a login."""
+    def serve(c):
+        try:
+            head = Fake.exactly(c, 4)
+            Fake.exactly(c, struct.unpack("!I", head)[0] - 4)
+            c.sendall(message(b"R", struct.pack("!I", 10)
+                              + b"SCRAM-SHA-256\0\0"))
+            kind = Fake.exactly(c, 1)
+            n = struct.unpack("!I", Fake.exactly(c, 4))[0]
+            nonce = Fake.exactly(c, n - 4).partition(b"r=")[2]
+            text = message(b"R", struct.pack("!I", 11) + b"r=" + nonce
+                           + b"x,s=c2FsdHNhbHQ=,i=%d" % rounds)
+            for i in range(pieces):
+                c.sendall(text[i * len(text) // pieces:
+                               (i + 1) * len(text) // pieces])
+                lib.time.sleep(0.05)
+            asked.append(Fake.exactly(c, 1))
+        except (OSError, EOFError, struct.error):
+            pass
+        c.close()
+
+    asked = []
+    fake = Fake(GREETING, b"")
+    fake.serve = serve
+    t.defer(fake.stop)
+    ng = lib.Nginx(t, ["127.0.0.1:%d fail_timeout=60s" % fake.port,
+                       pg.unix + " backup"],
+                   pg="dbname=softfactory user=app password=x")
+    beat = lib.Beat(t, ng.port)
+    good = lib.wait_for(lambda: ng.campaign().status == 200, 10)
+    beat.stop()
+    worst = max((b["ms"] for b in beat.records), default=0)
+    few = rounds < 10000 and pieces == 1
+    t.ok(good and worst < lib.BEAT_MAX and fake.accepted
+         and bool(asked) == few,
+         "SCRAM with %d rounds, in %d" % (rounds, pieces),
+         "served %s, beat max %.0f ms, hashed %d times" % (
+             good, worst, len(asked)))
+    ng.stop()
+    fake.stop()
+
+
 def run(t):
     pg = lib.Postgres(t)
+    for rounds, pieces in (4096, 1), (2000000000, 1), (2000000000, 2):
+        scram(t, pg, rounds, pieces)
     for what, more in UNASKED.items():
         flood(t, pg, "UNASKED", what, Fake(GREETING + READY, GOOD,
                                            "flood unasked", flood=more))
