@@ -46,7 +46,7 @@ static void ngx_sf_listen_said(ngx_sf_listen_t *l);
 static void ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res);
 
 static void ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub,
-    const char *channel, const char *payload);
+    const PGnotify *notify);
 static void ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub,
     ngx_sf_pg_close_e reason);
 static void ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub);
@@ -271,9 +271,6 @@ ngx_sf_listen_said(ngx_sf_listen_t *l)
 static void
 ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
 {
-    ngx_int_t  n;
-    ngx_str_t  usage;
-
     if (ngx_sf_pg_result_rows(res) != 1
         || ngx_sf_pg_result_bool(res, 0, 0))
     {
@@ -281,9 +278,7 @@ ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
         return;
     }
 
-    usage = ngx_sf_pg_result_cell(res, 0, 1);
-    n = ngx_atoi(usage.data, usage.len);
-    l->usage = n == NGX_ERROR ? 0 : n;
+    l->usage = ngx_sf_pg_result_number(res, 0, 1);
 
     (void) ngx_sf_listen_confirm(l);
 }
@@ -292,32 +287,31 @@ ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
 /* anybody in the database can say anything here */
 
 static void
-ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const char *channel,
-    const char *payload)
+ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const PGnotify *notify)
 {
     ngx_uint_t        moved;
     ngx_sf_listen_t  *l;
 
     l = sub->data;
 
-    if (ngx_strcmp(channel, NGX_SF_TABLE_CHANNEL) != 0) {
+    if (ngx_strcmp(notify->relname, NGX_SF_TABLE_CHANNEL) != 0) {
         return;
     }
 
     (void) ngx_atomic_fetch_add(&l->source->notifications, 1);
 
-    if (ngx_strcmp(payload, NGX_SF_TABLE_TRIGGERS) == 0) {
+    if (ngx_strcmp(notify->extra, NGX_SF_TABLE_TRIGGERS) == 0) {
         ngx_sf_listen_look_soon(l, NGX_SF_LISTEN_TRIGGERS_CAME);
         return;
     }
 
-    if (ngx_strcmp(payload, NGX_SF_TABLE_SCHEMA) == 0) {
+    if (ngx_strcmp(notify->extra, NGX_SF_TABLE_SCHEMA) == 0) {
         ngx_sf_listen_look_soon(l, NGX_SF_LISTEN_SCHEMA_CAME);
         return;
     }
 
-    moved = ngx_sf_tags_move(l->zone, l->index, (u_char *) payload,
-                             ngx_strlen(payload));
+    moved = ngx_sf_tags_move(l->zone, l->index, (u_char *) notify->extra,
+                             ngx_strlen(notify->extra));
     (void) ngx_atomic_fetch_add(&l->source->moves, moved);
 }
 

@@ -760,8 +760,7 @@ struct ngx_sf_pg_subscriber_s {
 
     /* a notification, before any result that has come after it */
     void                      (*notified)(ngx_sf_pg_subscriber_t *sub,
-                                          const char *channel,
-                                          const char *payload);
+                                          const PGnotify *notify);
 
     /* a connection that had been made is closed; its queries were answered,
        or with NGX_SF_PG_CLOSE_EXIT forgotten */
@@ -820,6 +819,10 @@ ngx_uint_t ngx_sf_pg_result_rows(const PGresult *res);
 
 /* a cell as text that lives as long as the result; NULL is {0, NULL} */
 ngx_str_t ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row,
+    ngx_uint_t column);
+
+/* a cell of an integer; NULL, and what is none or negative, is 0 */
+ngx_uint_t ngx_sf_pg_result_number(const PGresult *res, ngx_uint_t row,
     ngx_uint_t column);
 
 /* a cell of a boolean, or of an integer that stands for one; NULL is 0 */

@@ -108,7 +108,7 @@ ngx_sf_pg_notify_notified(ngx_sf_pg_conn_t *pgc, const PGnotify *notify)
         next = ngx_queue_next(q);
         sub = ngx_queue_data(q, ngx_sf_pg_subscriber_t, queue);
 
-        sub->notified(sub, notify->relname, notify->extra);
+        sub->notified(sub, notify);
     }
 }
 

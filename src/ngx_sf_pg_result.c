@@ -122,6 +122,19 @@ ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
 
 
 ngx_uint_t
+ngx_sf_pg_result_number(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
+{
+    ngx_int_t  n;
+    ngx_str_t  cell;
+
+    cell = ngx_sf_pg_result_cell(res, row, column);
+    n = ngx_atoi(cell.data, cell.len);
+
+    return n == NGX_ERROR ? 0 : n;
+}
+
+
+ngx_uint_t
 ngx_sf_pg_result_bool(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
 {
     ngx_str_t  cell;
