@@ -80,7 +80,8 @@ check() {
         ;;
 
     src/ngx_sf_listen.c | src/ngx_sf_listen_look.c |\
-    src/ngx_sf_listen_creators.c | src/ngx_sf_listen_talk.[ch])
+    src/ngx_sf_listen_channel.c | src/ngx_sf_listen_creators.c |\
+    src/ngx_sf_listen_talk.[ch])
         # those that share ngx_sf_listen_talk.h
         may_include "$file" "$C|ngx_sf_(listen|listen_talk|pg|shm|table)\.h"
         may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'

@@ -95,6 +95,7 @@ static void ngx_sf_family_build(ngx_sf_exposition_t *ex,
 #define NGX_SF_LISTENER_AGE        1
 #define NGX_SF_LISTENER_QUEUE      2
 #define NGX_SF_LISTENER_UNCOVERED  3
+#define NGX_SF_LISTENER_OPEN       4
 
 
 const ngx_sf_family_t  ngx_sf_families[] = {
@@ -249,6 +250,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       "Tables whose changes are not told.",
       ngx_sf_family_listener_state, NGX_SF_LISTENER_UNCOVERED },
 
+    { "softfactory_listener_open_tables", "gauge",
+      "Tables whose changes are told on a channel that all roles may use.",
+      ngx_sf_family_listener_state, NGX_SF_LISTENER_OPEN },
+
     { "softfactory_listener_schema_creators", "gauge",
       "Roles that may create objects in the schema, its owner apart.",
       ngx_sf_family_listener, ngx_sf_in_source(creators) },
@@ -256,6 +261,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
     { "softfactory_listener_notifications_total", "counter",
       "Notifications heard.",
       ngx_sf_family_listener, ngx_sf_in_source(notifications) },
+
+    { "softfactory_listener_unreadable_total", "counter",
+      "Notifications of these that could not be read.",
+      ngx_sf_family_listener, ngx_sf_in_source(unreadable) },
 
     { "softfactory_listener_moves_total", "counter",
       "Tags that notifications have moved.",
@@ -833,10 +842,12 @@ ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
             value = source->queue_usage / 1000000.0;
             break;
 
-        default: /* NGX_SF_LISTENER_UNCOVERED */
+        default: /* NGX_SF_LISTENER_UNCOVERED, _OPEN */
             value = 0;
+            n = family->offset == NGX_SF_LISTENER_OPEN
+                ? ngx_sf_zone_open(source) : ngx_sf_zone_uncovered(source);
 
-            for (n = ngx_sf_zone_uncovered(source); n; n &= n - 1) {
+            for ( ; n; n &= n - 1) {
                 value++;
             }
         }

@@ -230,6 +230,7 @@ ngx_sf_fence_ahead(ngx_msec_t fence, ngx_sf_source_t *source,
     age = (ngx_msec_int_t) (ngx_current_msec - fence);
 
     return fence
-           && (ngx_msec_int_t) (fence - source->confirmed) >= 0
+           && ((ngx_msec_int_t) (fence - source->confirmed) >= 0
+               || source->doubted)
            && age <= (ngx_msec_int_t) (lease + slcf->incoherent_ttl);
 }

@@ -86,6 +86,8 @@ static void ngx_sf_listen_yield(ngx_sf_listen_t *l);
 static ngx_uint_t ngx_sf_listen_gone(ngx_sf_listen_t *l, ngx_pid_t pid);
 static ngx_uint_t ngx_sf_listen_tired(ngx_sf_listen_t *l);
 
+static void ngx_sf_listen_publish(ngx_sf_listen_t *l);
+
 static void ngx_sf_listen_begin(ngx_sf_listen_t *l);
 static void ngx_sf_listen_inherit(ngx_sf_listen_t *l);
 
@@ -144,6 +146,10 @@ ngx_sf_listen_destroy(ngx_sf_listen_t *l)
     ngx_sf_listen_leave(l);
 
     ngx_del_timer(&l->tick);
+
+    if (l->mend.timer_set) {
+        ngx_del_timer(&l->mend);
+    }
 }
 
 
@@ -190,6 +196,7 @@ ngx_sf_listen_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state)
         l->retry_at = ngx_current_msec;
         l->errors = 0;
         l->heal = 0;
+        ngx_sf_listen_channel_reset(l);
     }
 
     l->state = state;
@@ -464,9 +471,14 @@ ngx_sf_listen_wait(ngx_sf_listen_t *l, ngx_uint_t vacant)
         return NGX_SF_LISTEN_ASK;
     }
 
-    /* a new configuration may also name another server */
+    /*
+     * A new configuration may also name another server, and the owner may have
+     * come to listen to the open channel meanwhile.
+     */
 
-    if (gap >= 0 || source->listened != l->server) {
+    if (gap >= 0 || source->listened != l->server
+        || (source->open && !l->opened))
+    {
         ngx_sf_listen_claim(l, 0);
         return NGX_SF_LISTEN_BEGIN;
     }
@@ -504,6 +516,13 @@ ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t inherits)
     }
 
     l->schema = source->schema;
+
+    /* what was in doubt is, until the queue is seen to have room */
+
+    if (source->doubted) {
+        l->full = 1;
+        l->silent = 1;
+    }
 }
 
 
@@ -599,6 +618,7 @@ ngx_sf_listen_inherit(ngx_sf_listen_t *l)
                   &l->primary->name,
                   ngx_sf_pg_server_name(l->pool, l->server));
 
+    l->step = NGX_SF_LISTEN_SAY;
     ngx_sf_listen_look_inherit(l);
     l->creators = l->source->creators;
 
@@ -627,11 +647,13 @@ ngx_sf_listen_confirm(ngx_sf_listen_t *l)
 
     source->seen = ngx_current_msec;
     source->schema = l->schema;
-    source->covered = l->schema.covered;
     source->blind = l->misses >= NGX_SF_LISTEN_MISSES;
     source->listened = l->server;
     source->server = l->direct ? 0 : l->server;
     source->queue_usage = l->usage;
+    source->names = l->names;
+    source->open = l->open;
+    ngx_sf_listen_publish(l);
 
     /* whoever sees the lease renewed sees the rest */
 
@@ -644,4 +666,33 @@ ngx_sf_listen_confirm(ngx_sf_listen_t *l)
     ngx_sf_zone_unlock(l->zone);
 
     return NGX_OK;
+}
+
+
+void
+ngx_sf_listen_doubt(ngx_sf_listen_t *l)
+{
+    if (!ngx_sf_zone_lock(l->zone)) {
+        return;
+    }
+
+    if (l->source->owner == ngx_pid) {
+        ngx_sf_listen_publish(l);
+    }
+
+    ngx_sf_zone_unlock(l->zone);
+}
+
+
+/* under the mutex; every hit looks at what is covered, and at nothing else */
+
+static void
+ngx_sf_listen_publish(ngx_sf_listen_t *l)
+{
+    ngx_uint_t  doubted;
+
+    doubted = l->full || l->garbled;
+
+    l->source->doubted = doubted;
+    l->source->covered = doubted ? 0 : l->schema.covered;
 }

@@ -17,7 +17,7 @@ typedef struct ngx_sf_listen_s  ngx_sf_listen_t;
 
 /* statement ids that a listener takes, from the one it is given on */
 
-#define NGX_SF_LISTEN_STATEMENTS  4
+#define NGX_SF_LISTEN_STATEMENTS  7
 
 /* in ms */
 

@@ -69,7 +69,10 @@ typedef struct {
 } ngx_sf_listen_lack_t;
 
 
-static void ngx_sf_listen_look_read(PGresult *res, ngx_sf_schema_t *found);
+static void ngx_sf_listen_look_read(ngx_sf_listen_t *l, PGresult *res,
+    ngx_sf_schema_t *found);
+static void ngx_sf_listen_look_word(ngx_sf_listen_t *l, const char *word,
+    ngx_uint_t bit, ngx_sf_schema_t *found);
 static ngx_int_t ngx_sf_listen_look_row(const ngx_str_t *name);
 static ngx_uint_t ngx_sf_listen_look_compare(const ngx_sf_schema_t *old,
     const ngx_sf_schema_t *found);
@@ -78,6 +81,7 @@ static void ngx_sf_listen_look_drop(ngx_sf_listen_t *l,
 static void ngx_sf_listen_look_changed(ngx_sf_listen_t *l,
     ngx_uint_t moved);
 static void ngx_sf_listen_look_report(ngx_sf_listen_t *l);
+static void ngx_sf_listen_look_opened(ngx_sf_listen_t *l);
 static u_char *ngx_sf_listen_look_names(u_char *p, u_char *last,
     ngx_uint_t mask);
 
@@ -87,7 +91,9 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
       "; see conf/postgresql/notify.sql" },
     { "subscription", "tables that a subscription writes to, which runs no "
       "triggers", "" },
-    { "shape", "tables that are views or foreign, or parts of others", "" }
+    { "shape", "tables that are views or foreign, or parts of others", "" },
+    { "channel", "tables whose triggers tell on a channel that cannot be "
+      "read", "; see conf/postgresql/notify.sql" }
 };
 
 
@@ -135,13 +141,30 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
     " OR EXISTS (SELECT FROM pg_catalog.pg_inherits WHERE inhrelid = relid"   \
     " AND (part.name, inhparent) NOT IN (SELECT p.name, p.relid FROM part p))"
 
-#define NGX_SF_LISTEN_IS_BARE                                                 \
-    " (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger"                 \
+/* our triggers of a part; of these, those of the old kind; and the deaf ones */
+
+#define NGX_SF_LISTEN_STAMPED                                                 \
+    "pg_catalog.strpos(p.prosrc, '-- " NGX_SF_TABLE_STAMP "') > 0"
+
+#define NGX_SF_LISTEN_MAY_TELL                                                \
+    "p.prosecdef AND coalesce((SELECT"                                        \
+    " pg_catalog.has_schema_privilege(p.proowner, n.oid, 'USAGE')"            \
+    " AND pg_catalog.has_table_privilege(p.proowner, c.oid, 'SELECT')"        \
+    " FROM pg_catalog.pg_class c"                                             \
+    " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"               \
+    " WHERE n.nspname = 'softfactory' AND c.relname = 'channel'), false)"
+
+#define NGX_SF_LISTEN_TRIGGERS                                                \
+    " (SELECT ARRAY[pg_catalog.count(*), pg_catalog.count(*) FILTER"          \
+    " (WHERE NOT " NGX_SF_LISTEN_STAMPED "), pg_catalog.count(*) FILTER"      \
+    " (WHERE " NGX_SF_LISTEN_STAMPED " AND NOT (" NGX_SF_LISTEN_MAY_TELL "))]"\
+    " FROM pg_catalog.pg_trigger"                                             \
+    " JOIN pg_catalog.pg_proc p ON p.oid = tgfoid"                            \
     " WHERE tgrelid = relid AND tgenabled = 'A'"                              \
     " AND tgname IN ('softfactory_notify_insert',"                            \
     " 'softfactory_notify_update', 'softfactory_notify_delete',"              \
     " 'softfactory_notify_truncate') AND tgargs = pg_catalog.convert_to("     \
-    "version, 'UTF8') || pg_catalog.decode('00', 'hex')) <> 4"
+    "version, 'UTF8') || pg_catalog.decode('00', 'hex'))"
 
 #define NGX_SF_LISTEN_IS_FED                                                  \
     " EXISTS (SELECT FROM pg_catalog.pg_subscription_rel"                     \
@@ -184,18 +207,27 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
                            " OR NOT rolinherit") ")"
 
 
+/* what tells of tables, and by which channel; of event triggers only that */
+
 const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement = {
     0, ngx_string("look"),
     "/* look */ " NGX_SF_LISTEN_PARTS
-    ", fact (name, relid, shaped, bare, fed, x) AS ("
-    " SELECT name, relid," NGX_SF_LISTEN_IS_SHAPED "," NGX_SF_LISTEN_IS_BARE
+    ", fact (name, relid, shaped, t, fed, x) AS ("
+    " SELECT name, relid," NGX_SF_LISTEN_IS_SHAPED "," NGX_SF_LISTEN_TRIGGERS
     "," NGX_SF_LISTEN_IS_FED
     ", CASE WHEN $4::bool THEN " NGX_SF_LISTEN_OF_PART " END FROM part)"
-    " SELECT '', ''," NGX_SF_LISTEN_DIGEST(NGX_SF_LISTEN_OF_ALL)
+    " SELECT '', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_event_trigger"
+    " JOIN pg_catalog.pg_proc p ON p.oid = evtfoid"
+    " WHERE evtname = 'softfactory_schema_command'"
+    " AND NOT " NGX_SF_LISTEN_STAMPED ") THEN 'open' ELSE '' END,"
+    NGX_SF_LISTEN_DIGEST(NGX_SF_LISTEN_OF_ALL)
     " UNION ALL SELECT list.name,"
     " CASE WHEN pg_catalog.bool_or(shaped) THEN 'shape'"
-    " WHEN coalesce(pg_catalog.bool_or(bare), true) THEN 'triggers'"
-    " WHEN pg_catalog.bool_or(fed) THEN 'subscription' ELSE 'covered' END,"
+    " WHEN coalesce(pg_catalog.bool_or(t[1] <> 4), true) THEN 'triggers'"
+    " WHEN pg_catalog.bool_or(fed) THEN 'subscription'"
+    " WHEN pg_catalog.bool_or(t[3] > 0) THEN 'channel'"
+    " WHEN pg_catalog.bool_and(t[2] = 0) THEN 'covered'"
+    " WHEN pg_catalog.bool_and(t[2] = 4) THEN 'open' ELSE 'both' END,"
     NGX_SF_LISTEN_DIGEST("coalesce(pg_catalog.string_agg(x, ',' ORDER BY"
                          " relid), '')")
     " FROM list LEFT JOIN fact ON fact.name = list.name GROUP BY list.name",
@@ -335,7 +367,9 @@ ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
     ngx_uint_t       moved, known;
     ngx_sf_schema_t  found;
 
-    ngx_sf_listen_look_read(res, &found);
+    l->step = NGX_SF_LISTEN_SAY;
+
+    ngx_sf_listen_look_read(l, res, &found);
 
     moved = 0;
     known = 1;
@@ -364,7 +398,10 @@ ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
         next = l->digest_at;
     }
 
-    l->look_at = l->told ? l->looked + NGX_SF_LISTEN_RECHECK : next;
+    /* the open channel is needed, and not listened to yet */
+
+    l->look_at = l->told || (l->open && !l->opened)
+                 ? l->looked + NGX_SF_LISTEN_RECHECK : next;
 
     if (ngx_sf_listen_confirm(l) != NGX_OK) {
         return;
@@ -381,19 +418,23 @@ ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
     }
 
     ngx_sf_listen_look_report(l);
+    ngx_sf_listen_look_opened(l);
 }
 
 
 /* rows for what is not known here are none of ours */
 
 static void
-ngx_sf_listen_look_read(PGresult *res, ngx_sf_schema_t *found)
+ngx_sf_listen_look_read(ngx_sf_listen_t *l, PGresult *res,
+    ngx_sf_schema_t *found)
 {
     ngx_int_t   n;
     ngx_str_t   name, word, digest;
-    ngx_uint_t  i, lack;
+    ngx_uint_t  i;
 
     ngx_memzero(found, sizeof(ngx_sf_schema_t));
+
+    l->open = l->names ? 0 : NGX_SF_LISTEN_NAMELESS;
 
     for (i = 0; i < ngx_sf_pg_result_rows(res); i++) {
         name = ngx_sf_pg_result_cell(res, i, 0);
@@ -410,14 +451,46 @@ ngx_sf_listen_look_read(PGresult *res, ngx_sf_schema_t *found)
             ngx_memcpy(found->digests[n], digest.data, digest.len);
         }
 
-        if (ngx_strcmp(word.data, "covered") == 0) {
-            found->covered |= (ngx_uint_t) 1 << n;
-        }
+        ngx_sf_listen_look_word(l, (char *) word.data, (ngx_uint_t) 1 << n,
+                                found);
+    }
 
-        for (lack = 0; lack < NGX_SF_LACKS; lack++) {
-            if (ngx_strcmp(word.data, ngx_sf_listen_lacks[lack].word) == 0) {
-                found->lacks[lack] |= (ngx_uint_t) 1 << n;
-            }
+    /* event triggers tell of no table */
+
+    found->covered &= ((ngx_uint_t) 1 << ngx_sf_table_count()) - 1;
+}
+
+
+/* each kind of triggers is heard on a channel of its own */
+
+static void
+ngx_sf_listen_look_word(ngx_sf_listen_t *l, const char *word, ngx_uint_t bit,
+    ngx_sf_schema_t *found)
+{
+    ngx_uint_t  lack, open, secret;
+
+    open = ngx_strcmp(word, "open") == 0;
+    secret = ngx_strcmp(word, "covered") == 0;
+
+    if (ngx_strcmp(word, "both") == 0) {
+        open = 1;
+        secret = 1;
+    }
+
+    if (open) {
+        l->open |= bit;
+    }
+
+    if (secret && l->names == 0) {
+        word = "channel";
+
+    } else if (secret || open) {
+        found->covered |= open && !l->opened ? 0 : bit;
+    }
+
+    for (lack = 0; lack < NGX_SF_LACKS; lack++) {
+        if (ngx_strcmp(word, ngx_sf_listen_lacks[lack].word) == 0) {
+            found->lacks[lack] |= bit;
         }
     }
 }
@@ -551,6 +624,46 @@ ngx_sf_listen_look_report(ngx_sf_listen_t *l)
     }
 
     ngx_memcpy(l->reported, l->schema.lacks, sizeof(l->reported));
+}
+
+
+/* anybody may speak there, and listen: it is for a time of change only */
+
+static void
+ngx_sf_listen_look_opened(ngx_sf_listen_t *l)
+{
+    u_char      *p, *last, names[NGX_MAX_ERROR_STR / 2];
+    ngx_uint_t   open;
+
+    open = l->open & ~NGX_SF_LISTEN_NAMELESS;
+
+    if (open == l->told_open) {
+        return;
+    }
+
+    l->told_open = open;
+
+    if (open == 0) {
+        ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
+                      "softfactory upstream \"%V\": nothing is told on the "
+                      "open channel any more", &l->primary->name);
+        return;
+    }
+
+    last = names + sizeof(names);
+    p = ngx_sf_listen_look_names(names, last, open);
+
+    if (open & (ngx_uint_t) 1 << ngx_sf_table_count()) {
+        p = ngx_slprintf(p, last, "%sevent triggers",
+                         p == names ? "" : ", ");
+    }
+
+    ngx_log_error(NGX_LOG_WARN, l->log, 0,
+                  "softfactory upstream \"%V\": changes are told on the open "
+                  "channel, where every role may listen and speak: %*s; run "
+                  "conf/postgresql/notify.sql again, and event-trigger.sql "
+                  "where it was", &l->primary->name, (size_t) (p - names),
+                  names);
 }
 
 

@@ -6,8 +6,11 @@
 
 /*
  * What is said on the listening connection: LISTEN, heartbeats, now and then
- * a look at the catalogue (ngx_sf_listen_look.c); and what is heard there,
- * answers and notifications.
+ * a look at the channel and the catalogue (ngx_sf_listen_channel.c,
+ * ngx_sf_listen_look.c); and what is heard there, answers and notifications.
+ *
+ * A turn of the event loop takes what one read brings, 16 KB or little more of
+ * notifications, so a storm of them leaves time for requests.
  *
  * One statement is under way at a time, and the time at which it was sent is
  * what its answer proves (ngx_sf_listen_confirm).  Answers count only when they
@@ -26,14 +29,10 @@
 #define NGX_SF_LISTEN_BACKOFF    4000     /* after errors, at most */
 
 
-/* statements, in the order of their ids */
-
-typedef enum {
-    NGX_SF_LISTEN_SAY = 0,
-    NGX_SF_LISTEN_BEAT,
-    NGX_SF_LISTEN_LOOK,
-    NGX_SF_LISTEN_CREATORS
-} ngx_sf_listen_statement_e;
+typedef struct {
+    const ngx_sf_pg_statement_t  *statement;
+    void                        (*handler)(ngx_sf_listen_t *l, PGresult *res);
+} ngx_sf_listen_saying_t;
 
 
 static void ngx_sf_listen_send(ngx_sf_listen_t *l,
@@ -42,7 +41,9 @@ static void ngx_sf_listen_answer(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
 static void ngx_sf_listen_failed(ngx_sf_listen_t *l,
     ngx_sf_listen_statement_e what, ngx_sf_pg_outcome_e outcome);
-static void ngx_sf_listen_said(ngx_sf_listen_t *l);
+static void ngx_sf_listen_said(ngx_sf_listen_t *l, PGresult *res);
+static void ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res);
+static void ngx_sf_listen_trimmed(ngx_sf_listen_t *l, PGresult *res);
 static void ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res);
 
 static void ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub,
@@ -52,14 +53,25 @@ static void ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub,
 static void ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub);
 
 
-static const ngx_sf_pg_statement_t  ngx_sf_listen_statements[] = {
+static const ngx_sf_pg_statement_t  ngx_sf_listen_beat_statement = {
+    0, ngx_string("heartbeat"),
+    "/* heartbeat */ SELECT pg_is_in_recovery(),"
+    " (pg_notification_queue_usage() * 1000000)::int", 0, 2, NULL, 0, 0
+};
 
-    { 0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0,
-      NULL, 0, 0 },
 
-    { 0, ngx_string("heartbeat"),
-      "/* heartbeat */ SELECT pg_is_in_recovery(),"
-      " (pg_notification_queue_usage() * 1000000)::int", 0, 2, NULL, 0, 0 }
+/* by their numbers; the handlers are called with a good result */
+
+static const ngx_sf_listen_saying_t
+    ngx_sf_listen_sayings[NGX_SF_LISTEN_STATEMENTS] =
+{
+    { &ngx_sf_listen_say_statement, ngx_sf_listen_said },
+    { &ngx_sf_listen_open_statement, ngx_sf_listen_said },
+    { &ngx_sf_listen_channel_statement, ngx_sf_listen_checked },
+    { &ngx_sf_listen_look_statement, ngx_sf_listen_looked },
+    { &ngx_sf_listen_beat_statement, ngx_sf_listen_beaten },
+    { &ngx_sf_listen_creators_statement, ngx_sf_listen_creators_seen },
+    { &ngx_sf_listen_trim_statement, ngx_sf_listen_trimmed }
 };
 
 
@@ -69,17 +81,10 @@ ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
 {
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_SF_LISTEN_LOOK; i++) {
-        l->statements[i] = ngx_sf_listen_statements[i];
+    for (i = 0; i < NGX_SF_LISTEN_STATEMENTS; i++) {
+        l->statements[i] = *ngx_sf_listen_sayings[i].statement;
         l->statements[i].id = first_id + i;
     }
-
-    l->statements[NGX_SF_LISTEN_LOOK] = ngx_sf_listen_look_statement;
-    l->statements[NGX_SF_LISTEN_LOOK].id = first_id + NGX_SF_LISTEN_LOOK;
-
-    l->statements[NGX_SF_LISTEN_CREATORS] = ngx_sf_listen_creators_statement;
-    l->statements[NGX_SF_LISTEN_CREATORS].id = first_id
-                                               + NGX_SF_LISTEN_CREATORS;
 
     l->query.lane = NGX_SF_PG_LISTEN;
     l->query.handler = ngx_sf_listen_answer;
@@ -89,6 +94,8 @@ ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     l->sub.notified = ngx_sf_listen_notified;
     l->sub.closed = ngx_sf_listen_closed;
     l->sub.exiting = ngx_sf_listen_exiting;
+
+    ngx_sf_listen_channel_prepare(cycle, l);
 
     return ngx_sf_listen_look_prepare(cycle, l);
 }
@@ -108,8 +115,7 @@ ngx_sf_listen_next(ngx_sf_listen_t *l)
     switch (l->state) {
 
     case NGX_SF_LISTEN_CONNECTING:
-        ngx_sf_listen_send(l, l->heal ? NGX_SF_LISTEN_BEAT
-                                      : NGX_SF_LISTEN_SAY);
+        ngx_sf_listen_send(l, l->heal ? NGX_SF_LISTEN_BEAT : l->step);
         break;
 
     case NGX_SF_LISTEN_CHECKING:
@@ -118,7 +124,13 @@ ngx_sf_listen_next(ngx_sf_listen_t *l)
 
     case NGX_SF_LISTEN_UP:
         if ((ngx_msec_int_t) (l->look_at - now) <= 0) {
-            ngx_sf_listen_send(l, NGX_SF_LISTEN_LOOK);
+            ngx_sf_listen_send(l, l->step);
+
+        } else if (l->trim) {
+            ngx_sf_listen_send(l, NGX_SF_LISTEN_TRIM);
+
+        } else if (ngx_sf_listen_channel_due(l)) {
+            ngx_sf_listen_send(l, NGX_SF_LISTEN_CHANNEL);
 
         } else if (ngx_sf_listen_creators_due(l)) {
             ngx_sf_listen_send(l, NGX_SF_LISTEN_CREATORS);
@@ -146,6 +158,7 @@ ngx_sf_listen_send(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what)
     q = &l->query;
     q->statement = &l->statements[what];
     q->values = what == NGX_SF_LISTEN_CREATORS ? &l->nspname
+                : what == NGX_SF_LISTEN_CHANNEL ? &l->waits
                 : q->statement->nvalues ? l->values : NULL;
 
     if (what == NGX_SF_LISTEN_LOOK) {
@@ -165,6 +178,8 @@ ngx_sf_listen_send(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what)
     if (what == NGX_SF_LISTEN_LOOK) {
         ngx_sf_listen_look_sent(l);
     }
+
+    l->asked_for = l->waits;
 }
 
 
@@ -187,26 +202,20 @@ ngx_sf_listen_answer(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
 
     l->errors = 0;
 
-    if (what == NGX_SF_LISTEN_SAY) {
-        ngx_sf_listen_said(l);
-
-    } else if (l->state == NGX_SF_LISTEN_CONNECTING) {
+    if (what == NGX_SF_LISTEN_BEAT && l->state == NGX_SF_LISTEN_CONNECTING) {
         l->heal = 0;
 
-    } else if (q->server != l->server) {
+    } else if (q->server != l->server
+               && (what != NGX_SF_LISTEN_SAY
+                   || l->state != NGX_SF_LISTEN_CONNECTING))
+    {
 
         /* the pool has moved on, and LISTEN was said elsewhere */
 
         ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
 
-    } else if (what == NGX_SF_LISTEN_BEAT) {
-        ngx_sf_listen_beaten(l, res);
-
-    } else if (what == NGX_SF_LISTEN_CREATORS) {
-        ngx_sf_listen_creators_seen(l, res);
-
     } else {
-        ngx_sf_listen_looked(l, res);
+        ngx_sf_listen_sayings[what].handler(l, res);
     }
 
     ngx_sf_pg_result_free(res);
@@ -228,15 +237,18 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
         return;
     }
 
-    if (what == NGX_SF_LISTEN_LOOK) {
+    if (what != NGX_SF_LISTEN_BEAT && l->state != NGX_SF_LISTEN_CONNECTING) {
         ngx_sf_listen_look_failed(l);
     }
+
+    l->step = NGX_SF_LISTEN_SAY;
+    l->trim = 0;
 
     if (outcome == NGX_SF_PG_UNAVAILABLE || outcome == NGX_SF_PG_EXPIRED) {
         return;
     }
 
-    if (what != NGX_SF_LISTEN_LOOK) {
+    if (what == NGX_SF_LISTEN_BEAT || l->state == NGX_SF_LISTEN_CONNECTING) {
         delay = NGX_SF_LISTEN_TICK << ngx_min(l->errors, 8);
         l->retry_at = ngx_current_msec
                       + ngx_min(delay, NGX_SF_LISTEN_BACKOFF);
@@ -248,14 +260,36 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
      * which to ask for its usage puts right.
      */
 
-    l->heal = what == NGX_SF_LISTEN_SAY;
+    l->heal = what != NGX_SF_LISTEN_BEAT
+              && l->state == NGX_SF_LISTEN_CONNECTING;
 }
 
 
 static void
-ngx_sf_listen_said(ngx_sf_listen_t *l)
+ngx_sf_listen_said(ngx_sf_listen_t *l, PGresult *res)
 {
-    l->server = l->query.server;
+    if (l->state == NGX_SF_LISTEN_CONNECTING) {
+        l->server = l->query.server;
+    }
+
+    ngx_sf_listen_channel_said(l);
+}
+
+
+/* on to the look, or, outside of that, to nothing */
+
+static void
+ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res)
+{
+    ngx_sf_listen_channel_seen(l, res);
+
+    if (l->step == NGX_SF_LISTEN_CHANNEL) {
+        l->step = NGX_SF_LISTEN_LOOK;
+    }
+
+    if (l->state != NGX_SF_LISTEN_CONNECTING) {
+        return;
+    }
 
     /* not before the answer has come, whenever this turn has begun */
 
@@ -269,6 +303,13 @@ ngx_sf_listen_said(ngx_sf_listen_t *l)
 
 
 static void
+ngx_sf_listen_trimmed(ngx_sf_listen_t *l, PGresult *res)
+{
+    l->trim = 0;
+}
+
+
+static void
 ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
 {
     if (ngx_sf_pg_result_rows(res) != 1
@@ -278,13 +319,13 @@ ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
         return;
     }
 
-    l->usage = ngx_sf_pg_result_number(res, 0, 1);
+    ngx_sf_listen_channel_used(l, ngx_sf_pg_result_number(res, 0, 1));
 
     (void) ngx_sf_listen_confirm(l);
 }
 
 
-/* anybody in the database can say anything here */
+/* anybody can say anything on the open channel, while it is needed */
 
 static void
 ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const PGnotify *notify)
@@ -294,7 +335,9 @@ ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const PGnotify *notify)
 
     l = sub->data;
 
-    if (ngx_strcmp(notify->relname, NGX_SF_TABLE_CHANNEL) != 0) {
+    if (l->open == 0
+        && ngx_strcmp(notify->relname, NGX_SF_TABLE_CHANNEL) == 0)
+    {
         return;
     }
 
@@ -310,8 +353,15 @@ ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const PGnotify *notify)
         return;
     }
 
-    moved = ngx_sf_tags_move(l->zone, l->index, (u_char *) notify->extra,
-                             ngx_strlen(notify->extra));
+    moved = 0;
+
+    if (ngx_sf_tags_try(l->zone, l->index, (u_char *) notify->extra,
+                        ngx_strlen(notify->extra), &moved)
+        != NGX_OK)
+    {
+        ngx_sf_listen_channel_garbled(l, notify->be_pid);
+    }
+
     (void) ngx_atomic_fetch_add(&l->source->moves, moved);
 }
 
@@ -327,6 +377,8 @@ ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
         l->busy = 0;
         ngx_sf_pg_cancel(&l->query);
     }
+
+    ngx_sf_listen_channel_reset(l);
 
     if (reason == NGX_SF_PG_CLOSE_EXIT) {
         ngx_sf_listen_leave(l);

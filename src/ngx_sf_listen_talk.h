@@ -14,9 +14,10 @@
 
 /*
  * What ngx_sf_listen.c, which knows who listens, ngx_sf_listen_talk.c, which
- * knows what is said on the connection, ngx_sf_listen_look.c, which knows what
- * the catalogue says, and ngx_sf_listen_creators.c, which asks who may create
- * in it, have in common; no other file includes it.
+ * knows what is said on the connection, ngx_sf_listen_channel.c, which knows
+ * whether all is heard there, ngx_sf_listen_look.c, which knows what the
+ * catalogue says, and ngx_sf_listen_creators.c, which asks who may create in
+ * it, have in common; no other file includes it.
  */
 
 
@@ -35,6 +36,11 @@
 #define NGX_SF_LISTEN_SCHEMA_CAME    2    /* something may have changed */
 
 
+/* the open channel is needed as there is no other: behind all tables */
+
+#define NGX_SF_LISTEN_NAMELESS   ((ngx_uint_t) 1 << NGX_SF_DIGESTS)
+
+
 typedef enum {
     NGX_SF_LISTEN_IDLE = 0,
     NGX_SF_LISTEN_CONNECTING,
@@ -42,6 +48,19 @@ typedef enum {
     NGX_SF_LISTEN_CHECKING,
     NGX_SF_LISTEN_UP
 } ngx_sf_listen_state_e;
+
+
+/* statements, in the order of their ids; a look begins with the first ones */
+
+typedef enum {
+    NGX_SF_LISTEN_SAY = 0,
+    NGX_SF_LISTEN_OPEN,
+    NGX_SF_LISTEN_CHANNEL,
+    NGX_SF_LISTEN_LOOK,
+    NGX_SF_LISTEN_BEAT,
+    NGX_SF_LISTEN_CREATORS,
+    NGX_SF_LISTEN_TRIM
+} ngx_sf_listen_statement_e;
 
 
 struct ngx_sf_listen_s {
@@ -57,6 +76,7 @@ struct ngx_sf_listen_s {
     ngx_sf_pg_subscriber_t      sub;      /* unless IDLE */
     ngx_event_t                 tick;
     ngx_event_t                 hold;     /* keeps an exiting worker */
+    ngx_event_t                 mend;     /* since the epoch was forced */
 
     ngx_sf_pg_statement_t       statements[NGX_SF_LISTEN_STATEMENTS];
     const char                 *values[NGX_SF_LISTEN_VALUES];  /* of LOOK */
@@ -83,6 +103,20 @@ struct ngx_sf_listen_s {
     ngx_uint_t                  asked;    /* what the one under way is for */
     ngx_uint_t                  usage;    /* of the notification queue, ppm */
 
+    ngx_sf_listen_statement_e   step;     /* that comes next before a look */
+    ngx_uint_t                  names;    /* of the channel, that are listened
+                                             to */
+    u_char                      heard[32];    /* digest of those, and of names
+                                                 that have gone */
+    ngx_uint_t                  open;     /* mask of what the open channel is
+                                             needed for, 0: for nothing */
+    ngx_uint_t                  told_open;    /* as logged */
+    const char                 *waits;    /* for whom, ngx_sf_listen_channel.c
+                                             has how */
+    const char                 *asked_for;    /* by the last statement */
+    ngx_msec_t                  wait_at;  /* when they are looked at again */
+    ngx_msec_t                  warned;   /* of what cannot be read, 0: never */
+
     const char                 *nspname;  /* schema of the tables */
     ngx_msec_t                  creators_at;  /* the next look at them */
     ngx_uint_t                  creators; /* as logged */
@@ -92,6 +126,13 @@ struct ngx_sf_listen_s {
     unsigned                    heal:1;   /* LISTEN failed: something else
                                              first */
     unsigned                    digesting:1;  /* the look under way does */
+    unsigned                    opened:1; /* the open channel is listened to */
+    unsigned                    leaving:1;    /* a name that has gone, too */
+    unsigned                    trim:1;   /* UNLISTEN is to be said */
+    unsigned                    full:1;   /* the queue is, or has been and some
+                                             may have been silent */
+    unsigned                    silent:1; /* it is */
+    unsigned                    garbled:1;    /* the epoch is to be moved */
 };
 
 
@@ -116,6 +157,9 @@ void ngx_sf_listen_hold(ngx_sf_listen_t *l);
  */
 ngx_int_t ngx_sf_listen_confirm(ngx_sf_listen_t *l);
 
+/* the same, of what cannot be relied on now, whatever the last answer proves */
+void ngx_sf_listen_doubt(ngx_sf_listen_t *l);
+
 
 /* --- ngx_sf_listen_talk.c: the connection --- */
 
@@ -125,6 +169,31 @@ ngx_int_t ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
 
 /* sends what is due, one statement at a time */
 void ngx_sf_listen_next(ngx_sf_listen_t *l);
+
+
+/* --- ngx_sf_listen_channel.c: whether all is heard --- */
+
+extern const ngx_sf_pg_statement_t  ngx_sf_listen_say_statement;
+extern const ngx_sf_pg_statement_t  ngx_sf_listen_open_statement;
+extern const ngx_sf_pg_statement_t  ngx_sf_listen_channel_statement;
+extern const ngx_sf_pg_statement_t  ngx_sf_listen_trim_statement;
+
+/* once; another session begins */
+void ngx_sf_listen_channel_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l);
+void ngx_sf_listen_channel_reset(ngx_sf_listen_t *l);
+
+/* LISTEN is in force: what comes next */
+void ngx_sf_listen_channel_said(ngx_sf_listen_t *l);
+
+/* whether it is time to ask, between looks; the answer */
+ngx_uint_t ngx_sf_listen_channel_due(const ngx_sf_listen_t *l);
+void ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res);
+
+/* how full the queue is, ppm */
+void ngx_sf_listen_channel_used(ngx_sf_listen_t *l, ngx_uint_t usage);
+
+/* a server process has told what cannot be read */
+void ngx_sf_listen_channel_garbled(ngx_sf_listen_t *l, int pid);
 
 
 /* --- ngx_sf_listen_look.c: what the catalogue says --- */

@@ -180,6 +180,8 @@ typedef enum {
     NGX_SF_LACK_SUBSCRIPTION,   /* logical replication writes past them */
     NGX_SF_LACK_SHAPE,          /* it is no plain table, or a part of one that
                                    has no triggers of ours */
+    NGX_SF_LACK_CHANNEL,        /* its triggers, or the listener, cannot read
+                                   the channel's name */
     NGX_SF_LACKS
 } ngx_sf_lack_e;
 
@@ -209,7 +211,8 @@ typedef struct {
     ngx_atomic_t                confirmed;    /* (o) when the last heartbeat
                                                  that was answered was sent */
     ngx_atomic_t                covered;  /* (o) mask of tables whose changes
-                                             are told: schema.covered */
+                                             are told: schema.covered, none
+                                             while doubted */
     ngx_atomic_t                era;      /* (a) moves before the counters do
                                              when a relation may have become
                                              something else */
@@ -228,6 +231,13 @@ typedef struct {
     ngx_atomic_t                epochs;   /* (a) times that all was dropped */
     ngx_atomic_t                queue_usage;  /* (o) of the server's
                                                  notification queue, ppm */
+    ngx_atomic_t                doubted;  /* (o) something goes unheard, or has
+                                             not been understood */
+    ngx_atomic_t                names;    /* (o) of the channel */
+    ngx_atomic_t                open;     /* (o) mask of tables that tell on the
+                                             open channel; the bits behind them
+                                             are the listener's */
+    ngx_atomic_t                unreadable;   /* (a) notifications */
     ngx_sf_schema_t             schema;   /* (m) as the last look found it */
     ngx_atomic_t                blind;    /* (o) the looks fail */
     ngx_atomic_t                changes;  /* (a) of the schema, that were
@@ -385,14 +395,17 @@ typedef struct {
 void ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts);
 
 /*
- * Whether a listener has been heard of within the lease; *age is for how long
- * it has not, in ms, -1: never.
+ * Whether a listener has been heard of within the lease, and hears all; *age is
+ * for how long it has not been heard of, in ms, -1: never.
  */
 ngx_uint_t ngx_sf_zone_coherent(const ngx_sf_source_t *source,
     ngx_msec_t lease, ngx_msec_int_t *age);
 
 /* mask of the tables whose changes would not be told */
 ngx_uint_t ngx_sf_zone_uncovered(const ngx_sf_source_t *source);
+
+/* mask of those that are told on the open channel */
+ngx_uint_t ngx_sf_zone_open(const ngx_sf_source_t *source);
 
 /* for ngx_sf_cache_hash(); 0 for a zone that is not there */
 
@@ -471,6 +484,13 @@ ngx_uint_t ngx_sf_stamp_current(ngx_sf_zone_t *zone,
  */
 ngx_uint_t ngx_sf_tags_move(ngx_sf_zone_t *zone, ngx_uint_t source,
     const u_char *payload, size_t len);
+
+/*
+ * The same, but NGX_DECLINED when it cannot be read and the epoch has yet to be
+ * moved; *moved grows by the counters that were.
+ */
+ngx_int_t ngx_sf_tags_try(ngx_sf_zone_t *zone, ngx_uint_t source,
+    const u_char *payload, size_t len, ngx_uint_t *moved);
 
 /* drops all that was read from a table of a source, by whatever tag */
 void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,

@@ -223,8 +223,9 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
 
     coherent = ngx_sf_zone_coherent(source, smcf->lease, &age);
 
-    return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:o,"
-                     " s:s%}",
+    return json_pack("{s:I, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:o,"
+                     " s:o, s:I, s:s%}",
+                     "channel_names", (json_int_t) source->names,
                      "coherent", (int) coherent,
                      "confirmed_ms_ago",
                      age < 0 ? json_null() : json_integer(age),
@@ -233,10 +234,13 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
                      "listener_pid", (json_int_t) source->owner,
                      "moves", (json_int_t) source->moves,
                      "notifications", (json_int_t) source->notifications,
+                     "open_channel", ngx_sf_status_tables(
+                                            ngx_sf_zone_open(source)),
                      "queue_usage", (double) source->queue_usage / 1000000,
                      "schema", ngx_sf_status_schema(source),
                      "uncovered", ngx_sf_status_tables(
                                             ngx_sf_zone_uncovered(source)),
+                     "unreadable", (json_int_t) source->unreadable,
                      "upstream", origin->primary->name.data,
                      (size_t) origin->primary->name.len);
 }

@@ -221,8 +221,24 @@ ngx_uint_t
 ngx_sf_tags_move(ngx_sf_zone_t *zone, ngx_uint_t source,
     const u_char *payload, size_t len)
 {
+    ngx_uint_t  moved;
+
+    moved = 0;
+
+    if (ngx_sf_tags_try(zone, source, payload, len, &moved) != NGX_OK) {
+        ngx_sf_tags_move_all(zone, source);
+        moved++;
+    }
+
+    return moved;
+}
+
+
+ngx_int_t
+ngx_sf_tags_try(ngx_sf_zone_t *zone, ngx_uint_t source,
+    const u_char *payload, size_t len, ngx_uint_t *moved)
+{
     ngx_int_t      table;
-    ngx_uint_t     moved;
     const u_char  *p, *end, *last;
 
     last = payload + len;
@@ -232,25 +248,24 @@ ngx_sf_tags_move(ngx_sf_zone_t *zone, ngx_uint_t source,
     /* triggers of a newer version may name tables that nothing here reads */
 
     if (table == NGX_ERROR) {
-        return 0;
+        return NGX_OK;
     }
 
-    moved = 1;
+    (*moved)++;
     ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
                                            NGX_SF_TAG_COUNTER_TABLE, 0));
 
     for (p = end + 1; p < last; p = end + 1) {
         end = ngx_sf_tag_word(p, last);
 
-        if (ngx_sf_tags_move_key(zone, source, table, p, end, &moved)
+        if (ngx_sf_tags_move_key(zone, source, table, p, end, moved)
             != NGX_OK)
         {
-            ngx_sf_tags_move_all(zone, source);
-            return moved + 1;
+            return NGX_DECLINED;
         }
     }
 
-    return moved;
+    return NGX_OK;
 }
 
 

@@ -535,7 +535,7 @@ ngx_sf_zone_coherent(const ngx_sf_source_t *source, ngx_msec_t lease,
     *age = (ngx_msec_int_t) (ngx_current_msec - confirmed);
     *age = ngx_max(*age, 0);
 
-    return *age <= (ngx_msec_int_t) lease;
+    return *age <= (ngx_msec_int_t) lease && !source->doubted;
 }
 
 
@@ -543,4 +543,11 @@ ngx_uint_t
 ngx_sf_zone_uncovered(const ngx_sf_source_t *source)
 {
     return (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1) & ~source->covered;
+}
+
+
+ngx_uint_t
+ngx_sf_zone_open(const ngx_sf_source_t *source)
+{
+    return (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1) & source->open;
 }

@@ -2006,8 +2006,9 @@ my ($cache, $source) = ($doc->{cache}, $doc->{sources}[0]);
 is(join(' ', sort keys %$doc), 'application buckets cache connections '
    . 'endpoints errors links machine module_version node now requests slow '
    . 'sources started upstreams workers', 'its parts');
-is(join(' ', sort keys %$source), 'coherent confirmed_ms_ago creators flushes '
-   . 'listener_pid moves notifications queue_usage schema uncovered '
+is(join(' ', sort keys %$source), 'channel_names coherent confirmed_ms_ago '
+   . 'creators flushes listener_pid moves notifications open_channel '
+   . 'queue_usage schema uncovered unreadable '
    . 'upstream',
    'of a database');
 is($source->{upstream}, 'primary', 'its name');

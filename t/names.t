@@ -118,9 +118,12 @@ super($MOVED, qq{ALTER SCHEMA public RENAME TO "My ""own"" schema";
                  CREATE SCHEMA public});
 
 
-# the block of the manual that begins with the word REVOKE
+# the block of the manual that begins with the word REVOKE, and what it says of
+# the channel
 
 super($GRANTS, grants());
+psql('', dbname => $GRANTS, file => "$ENV{SF_TEST_SQL}/notify.sql",
+     set => "role=$READER");
 
 sub grants {
     open my $in, '<', 'README.md' or die "README.md: $!";

@@ -107,11 +107,12 @@ sub installs {
 }
 
 
-# states($title, $status, $lines, %options): of check=1
+# states($title, $status, $lines, %options): of check=1, and channel
 
 sub states {
     my ($title, $status, $lines, %o) = @_;
 
+    $lines .= 'channel: ' . ($o{channel} // 'ok') . "\n";
     $lines .= "ERROR:  not all triggers are there\n" if $status;
     runs($title, $SQL, $status, $lines, check => 1, %o);
 }
@@ -140,7 +141,8 @@ sub heard {
     my ($out, $in) = @$session;
     my $text = '';
 
-    print {$in} "NOTIFY sf_notify_begin;\n";
+    print {$in} SoftFactory::Live::listen_words(), ";\n",
+                "NOTIFY sf_notify_begin;\n";
     read_until($out, \$text, notification('sf_notify_begin'),
                'psql before the change');
     $text =~ s/.*"sf_notify_begin".*?\n//s;
@@ -153,7 +155,7 @@ sub heard {
 
     my @told;
 
-    while ($text =~ /^(?:Asynchronous\ notification\ "softfactory"
+    while ($text =~ /^(?:Asynchronous\ notification\ "sf_[0-9a-f]{32}"
                      (?:\ with\ payload\ "(.*)")?\ received.*|(?:ERROR:.*))$
                     /xmg)
     {
@@ -180,8 +182,7 @@ sub listener {
         '-p', $o{port} // $ENV{SF_TEST_PG_PORT},
         '-U', 'postgres', '-d', $dbname);
 
-    print {$in} "LISTEN softfactory; LISTEN sf_notify_begin;"
-                . " LISTEN sf_notify_end;\n";
+    print {$in} "LISTEN sf_notify_begin; LISTEN sf_notify_end;\n";
 
     return [$out, $in, $pid];
 }
@@ -260,8 +261,9 @@ __DATA__
 === TEST 1: a statement tells which rows it has changed
 --- check
 states('nothing is there yet', 3,
-       join '', map { "$_->{name}: missing on public.$_->{name}"
-                      . " (insert delete update truncate)\n" } described('tables'));
+       join('', map { "$_->{name}: missing on public.$_->{name}"
+                      . " (insert delete update truncate)\n" }
+                described('tables')), channel => 'missing');
 installs('the file makes what is missing');
 states('all is there', 0, all_states('ok'));
 
@@ -788,6 +790,16 @@ for (['DROP TRIGGER softfactory_notify_delete ON states.users',
      ['CREATE OR REPLACE FUNCTION states.softfactory_notify_users() RETURNS'
       . ' trigger LANGUAGE plpgsql AS \'BEGIN RETURN NULL; END\'',
       "outdated on states.users $all"],
+     ['ALTER FUNCTION states.softfactory_notify_users() SECURITY INVOKER',
+      "unsafe on states.users $all"],
+     ['ALTER FUNCTION states.softfactory_notify_users() RESET search_path',
+      "unsafe on states.users $all"],
+     ['ALTER FUNCTION states.softfactory_notify_users() SET search_path = public',
+      "unsafe on states.users $all"],
+     ['GRANT EXECUTE ON FUNCTION states.softfactory_notify_users() TO PUBLIC',
+      "unsafe on states.users $all"],
+     ['GRANT EXECUTE ON FUNCTION states.softfactory_notify_users()'
+      . ' TO sf_notify_nobody', "unsafe on states.users $all"],
      ['DROP FUNCTION states.softfactory_notify_users() CASCADE',
       "missing on states.users $all"])
 {
@@ -798,9 +810,9 @@ for (['DROP TRIGGER softfactory_notify_delete ON states.users',
     my $before = triggers();
 
     $are->($state, 3, users => $state, campaigns => 'ok');
-    is(triggers(), $before, 'nothing is changed');
-    installs('repaired', @in);
-    $are->('and well again', 0, users => 'ok', campaigns => 'ok');
+    is(triggers(), $before, "nothing is changed: $sql");
+    installs("repaired: $sql", @in);
+    $are->("well again: $sql", 0, users => 'ok', campaigns => 'ok');
 }
 
 psql('DROP TRIGGER softfactory_notify_insert ON states.users', dbname => $::DB);
@@ -946,26 +958,30 @@ is(told("SET ROLE $owner; INSERT INTO again.users (id, email, password_hash,
    'users id=1', 'the new owner writes');
 is(told("SET ROLE app; UPDATE users SET name = 'o'; RESET ROLE"),
    'users id=1', 'the old one too');
+states('but its function is the old one\'s', 3, 'users: unsafe on again.users'
+       . " (insert delete update truncate)\n", @in, tables => 'users');
+like((run_file($::SQL, @in, user => $owner))[1],
+     qr/ERROR:  permission denied for schema softfactory/,
+     'and the new one may not read the channel yet');
+like((run_file($::SQL, @in))[1], qr/ERROR:  must be .*$owner/,
+     'and the old one cannot give away');
+installs('a superuser can', @in, user => 'postgres');
+is($mine->(), $owner, 'and gives it to whom the table belongs');
 installs('there is nothing to do for either', @in, user => $_)
     for $owner, 'app';
+is(told("UPDATE users SET name = 'oo'"), 'users id=1', 'that works');
 
 my $old = "CREATE OR REPLACE FUNCTION again.softfactory_notify_users() RETURNS"
           . " trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'";
 
-psql($old, dbname => $::DB);
+as_super($old, dbname => $::DB);
 like((run_file($::SQL, @in, user => $owner))[1],
      qr/ERROR:  permission denied for schema again\n/,
      'who may make no function here cannot replace one');
 installs('a superuser can', @in, user => 'postgres');
-is($mine->(), 'app', 'and leaves it to whom it belonged');
+is($mine->(), $owner, 'and leaves it to whom it belonged');
 
 as_super("GRANT CREATE ON SCHEMA again TO $owner", dbname => $::DB);
-psql($old, dbname => $::DB);
-like((run_file($::SQL, @in, user => $owner))[1],
-     qr/ERROR:  must be owner of function softfactory_notify_users\n/,
-     'nor can the owner of the table, if it belongs to another');
-installs('a superuser can', @in, user => 'postgres');
-is($mine->(), $owner, 'and gives it to him');
 as_super($old, dbname => $::DB);
 installs('and he makes the next one', @in, user => $owner);
 states('as it should be', 0, "users: ok\npayments: ok\n", @in,
@@ -1059,6 +1075,8 @@ is(psql("SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'softf%'",
         dbname => $::DB), 0, 'no trigger is left');
 is(psql("SELECT count(*) FROM pg_proc WHERE proname LIKE 'softf%'",
         dbname => $::DB), 0, 'no function');
+is(psql("SELECT count(*) FROM pg_namespace WHERE nspname = 'softfactory'",
+        dbname => $::DB), 0, 'no channel');
 
 
 === TEST 11: a commit in two phases is refused by PostgreSQL itself

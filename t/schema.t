@@ -69,6 +69,14 @@ sub privileges {
 }
 
 
+# the channel's name is the reader's to know, too
+
+sub channel {
+    super($_) for 'GRANT USAGE ON SCHEMA softfactory TO sf_reader',
+                  'GRANT SELECT ON softfactory.channel TO sf_reader';
+}
+
+
 our $ROWS = <<'SQL';
 INSERT INTO users (id, email, password_hash, name, role, is_active)
 VALUES (1, 'x@x.test', '!', 'Name', 'user', true);
@@ -85,6 +93,7 @@ super("CREATE ROLE $_") for 'sf_reader LOGIN', 'sf_group', 'sf_stranger';
 super($_) for split /;\n/, $ROWS;
 privileges();
 install_notify($DB);
+channel();
 
 END {
     local ($?, $@);
@@ -545,17 +554,19 @@ kept($::CAMPAIGN);
 
 my $add = 'ALTER TABLE campaigns ADD sf integer';
 my $drop = 'ALTER TABLE campaigns DROP sf';
+my $tell = SoftFactory::Live::tell_words('schema');
 
 super($add);
 sleep 0.6;
 is(x(), 'HIT', 'nobody looks');
-super("NOTIFY softfactory, 'schema'");
+super($tell);
 wait_until { x() ne 'HIT' } 'it is told';
 seen('what is told with it', 'campaigns',
-     "BEGIN; $drop; NOTIFY softfactory, 'schema'; COMMIT");
+     "BEGIN; $drop; $tell; COMMIT");
 is("@{schema()->{dropped}}", 'campaigns', 'that table only');
 seen('what is told by a function', 'campaigns',
-     "BEGIN; $add; SELECT pg_notify('softfactory', 'schema'); COMMIT");
+     "BEGIN; $add; DO \$\$ BEGIN PERFORM pg_notify(name, 'schema')
+      FROM softfactory.channel; END \$\$; COMMIT");
 super($drop);
 kept($::CAMPAIGN);
 
@@ -563,12 +574,12 @@ kept($::CAMPAIGN);
 
 my $changes = schema()->{changes};
 
-super("NOTIFY softfactory, 'schema'");
+super($tell);
 wait_until { schema()->{changes} > $changes } 'the column has gone';
 kept($::CAMPAIGN);
 $changes = schema()->{changes};
 my $n = source()->{notifications};
-super("NOTIFY softfactory, 'schema'") for 1 .. 50;
+super($tell) for 1 .. 50;
 wait_until { source()->{notifications} == $n + 50 } 'all is heard';
 sleep 0.6;
 is(x() . ' ' . (schema()->{changes} - $changes), 'HIT 0', 'nothing is dropped');
@@ -580,14 +591,15 @@ is(x() . ' ' . (schema()->{changes} - $changes), 'HIT 0', 'nothing is dropped');
 wait_coherent();
 kept($::CAMPAIGN);
 super('ALTER TABLE campaigns ADD sf integer');
-super("NOTIFY softfactory, 'triggers'");
+super(SoftFactory::Live::tell_words('triggers'));
 wait_until { x() ne 'HIT' } 'triggers came or went';
 is(schema()->{changes}, 0, 'no change is seen');
 kept($::CAMPAIGN);
 super('ALTER TABLE campaigns DROP sf');
 sleep 0.6;
 is(x(), 'HIT', 'nobody looks');
-seen('what is told', 'everything', "NOTIFY softfactory, 'schema'");
+seen('what is told', 'everything',
+     SoftFactory::Live::tell_words('schema'));
 is("@{schema()->{dropped}}", 'everything', 'drops all');
 cmp_ok(lines('the schema has changed (as was told), everything is dropped'),
        '==', 1, 'the log says so');
@@ -822,7 +834,8 @@ for my $db (qw(softfactory source)) {
                dbname => $db);
 }
 
-$::P->psql('', user => 'app', file => "$ENV{SF_TEST_SQL}/notify.sql");
+$::P->psql('', user => 'app', file => "$ENV{SF_TEST_SQL}/notify.sql",
+           set => 'role=sf_reader');
 $::P->psql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO sf_reader');
 $::P->psql("INSERT INTO campaigns (id, creator_id, title, product_name, deadline,
             status, created_at) VALUES (1, 1, 'of 1', 'p', 'tomorrow', 'active',

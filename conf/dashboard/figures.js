@@ -169,6 +169,7 @@ function readSource(source) {
         confirmed: Number.isFinite(source.confirmed_ms_ago)
                    ? source.confirmed_ms_ago / 1000 : null,
         uncovered: list(source.uncovered).map(string),
+        open: list(source.open_channel).map(string),
         ...numbers(['flushes', 'moves', 'notifications', 'listener_pid',
                     'queue_usage', 'creators'], source),
     };
@@ -619,12 +620,21 @@ function upstreamProblems({ name, up, queue, queueMax, servers }, add) {
 }
 
 
+// part of the queue from which on the listener trusts nothing
+
+const FULL = 0.4;
+
+
 function sourceProblems(source, add) {
-    const { upstream, coherent, uncovered, creators } = source;
+    const { upstream, coherent, uncovered, open, creators } = source;
 
     if (!coherent) {
         add(`incoherent ${upstream}`, 'warning',
-            source.listener_pid
+            source.queue_usage >= FULL
+            ? `What is told to the listener of “${upstream}” may get lost, as `
+              + 'the notification queue is too full: answers are kept for a '
+              + 'short time only.'
+            : source.listener_pid
             ? `The listener of “${upstream}” has had no confirmation for `
               + 'longer than its lease: answers are kept for a short time '
               + 'only.'
@@ -639,6 +649,13 @@ function sourceProblems(source, add) {
             `${uncovered.length === 1 ? 'A table' : 'Tables'} of `
             + `“${upstream}” without current triggers: `
             + `${uncovered.join(', ')}.`, true);
+    }
+
+    if (open.length > 0) {
+        add(`open ${upstream}`, 'warning',
+            `Every role may listen to the changes of “${upstream}”, and have `
+            + `everything dropped: run notify.sql again for ${open.join(', ')}`
+            + '.', true);
     }
 
     if (creators > 0) {

@@ -4,7 +4,7 @@
 --     psql -X -v ON_ERROR_STOP=1 -v schema=ours -f event-trigger.sql
 --
 -- By a superuser: PostgreSQL lets nobody else make them.  Whoever listens to
--- softfactory is sent the word "schema" after DDL of any kind, and looks what
+-- the channel of notify.sql is sent the word "schema" after DDL, and looks what
 -- has changed.  Without them the listener looks every few seconds
 -- (softfactory_listen_schema), and with them too: roles belong to the whole
 -- server, and no event trigger sees them.
@@ -32,8 +32,9 @@ BEGIN;
 SET LOCAL client_min_messages = warning;
 
 CREATE OR REPLACE FUNCTION :"schema".softfactory_schema_changed()
-RETURNS pg_catalog.event_trigger LANGUAGE plpgsql
+RETURNS pg_catalog.event_trigger LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel
 BEGIN
     IF TG_EVENT = 'ddl_command_end' THEN
         PERFORM FROM pg_event_trigger_ddl_commands()
@@ -43,14 +44,19 @@ BEGIN
           WHERE NOT is_temporary;
     END IF;
 
-    IF FOUND AND pg_notification_queue_usage() < 0.5 THEN
-        PERFORM pg_notify('softfactory', 'schema');
+    IF FOUND THEN
+        PERFORM pg_notify(c.name, 'schema') FROM softfactory.channel c
+          WHERE pg_notification_queue_usage() < 0.5;
     END IF;
 
 EXCEPTION WHEN OTHERS THEN
     NULL;
 END
 $$;
+
+-- it can be called by nothing else, and nobody else needs to name it
+
+REVOKE ALL ON FUNCTION :"schema".softfactory_schema_changed() FROM PUBLIC;
 
 DROP EVENT TRIGGER IF EXISTS softfactory_schema_command;
 DROP EVENT TRIGGER IF EXISTS softfactory_schema_drop;

@@ -5,7 +5,8 @@
 --
 -- Safe to repeat, by the tables' owner or a superuser.  One transaction; it
 -- waits for whoever reads or writes the tables, ten seconds for each.  The
--- module then keeps what it reads there for a shorter time.
+-- module then keeps what it reads there for a shorter time.  With the last
+-- function the channel goes, and its schema if nothing else is in it.
 --
 -- The list between the "generated" lines is made by t/tools/notify.c from
 -- src/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
@@ -97,6 +98,35 @@ SELECT format('DROP FUNCTION %s()', f::oid::regproc)
 
 -- generated: farewell
 NOTIFY softfactory, 'triggers';
+
+SELECT format('DO %L', 'BEGIN PERFORM pg_notify(name, ''triggers'')'
+              ' FROM softfactory.channel; END')
 -- generated, end
+ WHERE EXISTS (SELECT FROM pg_class c
+                 JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE n.nspname = 'softfactory' AND c.relname = 'channel'
+                  AND has_schema_privilege(n.oid, 'USAGE')
+                  AND has_table_privilege(c.oid, 'SELECT'))
+\gexec
+
+
+-- The channel, when nobody is left that tells on it.
+
+SELECT 'DROP TABLE softfactory.channel'
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname = 'softfactory' AND c.relname = 'channel'
+   AND pg_has_role(c.relowner, 'USAGE')
+   AND NOT EXISTS (SELECT FROM pg_proc
+                    WHERE proname LIKE 'softfactory\_%'
+                      AND position('-- softfactory channel ' IN prosrc) > 0)
+\gexec
+
+SELECT 'DROP SCHEMA softfactory'
+  FROM pg_namespace n
+ WHERE nspname = 'softfactory' AND pg_has_role(nspowner, 'USAGE')
+   AND NOT EXISTS (SELECT FROM pg_depend d
+                    WHERE d.refclassid = 'pg_namespace'::regclass
+                      AND d.refobjid = n.oid)
+\gexec
 
 COMMIT;

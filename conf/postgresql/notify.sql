@@ -2,13 +2,14 @@
 --
 --     psql -X -v ON_ERROR_STOP=1 -f notify.sql
 --     psql -X -v ON_ERROR_STOP=1 -v tables=campaigns,users -f notify.sql
+--     psql -X -v ON_ERROR_STOP=1 -v role=app -f notify.sql
 --     psql -X -v ON_ERROR_STOP=1 -v check=1 -f notify.sql
 --
 -- Each table of the list below that search_path finds gets a function
 -- softfactory_notify_TABLE, in the table's own schema, and four triggers that
 -- run after a statement.  So do its partitions and children: a statement that
 -- names one of them runs only the triggers of that one.  When the transaction
--- commits, whoever listens to softfactory is sent
+-- commits, whoever listens to the channel is sent
 --
 --     campaigns id=5,6 creator_id=42
 --
@@ -18,16 +19,31 @@
 -- changed.  One for each statement; none when the statement has changed no
 -- row, or in an UPDATE none of the columns that the module reads.
 --
+-- The name of the channel is a secret, as everybody may listen to a channel
+-- whose name he knows, and speak on it.  It stands in the table
+-- softfactory.channel, in a schema that is made for it, which the owners of the
+-- tables may read, and the module's role, given by role=.  Where there is a
+-- name, it stays.  To have another one, insert a row and later delete the old
+-- one; the triggers tell on all there are.  README.md has the steps.
+--
+-- The functions run with the rights of the table's owner, with a search_path of
+-- their own, belong to him, and can be called by nobody else.  They never make
+-- a statement fail for the channel's sake: they are silent when it cannot be
+-- read or the server's notification queue is half full, and the listener,
+-- which sees that, does not count on them then.
+--
 -- tables=a,b leaves the others as they are.  The module can do without the
 -- triggers of a table, but keeps what it reads there for a shorter time.
 --
--- check=1 changes nothing, tells the state of each table, and each column whose
--- type the module does not take, and fails if there is one or a table that
--- exists (or is named by tables=) is not ok.
+-- check=1 changes nothing, tells the state of each table and of the channel,
+-- and each column whose type the module does not take, and fails if there is
+-- one or a table that exists (or is named by tables=), or the channel, is not
+-- ok.
 --
 -- Safe to repeat, by the tables' owner or a superuser: older triggers are
 -- replaced, partitions that came since get theirs, what is right is not even
--- locked.  One transaction: readers go on, writers wait from when the triggers
+-- locked.  The owner needs CREATE on the database the first time, for the
+-- schema.  One transaction: readers go on, writers wait from when the triggers
 -- of their table are made until all are; among long transactions take a table
 -- at a time (tables=).  notify-remove.sql undoes it.
 --
@@ -37,8 +53,10 @@
 --     has the figures.  Where a table is written too often for that, leave it
 --     out.
 --   * A session that listens and does not end its transaction keeps the server
---     from forgetting what was sent; when 8 GB have come together, commits that
---     notify fail.  The module's sessions are in no transaction.
+--     from forgetting what was sent.  When half of the queue's 8 GB have come
+--     together the triggers fall silent; a transaction that had notified before
+--     and commits when all of it is full still fails.  README.md says what to do
+--     about such sessions.
 --   * A transaction that has notified cannot be prepared for a commit in two
 --     phases: PREPARE TRANSACTION says so.
 --   * The apply worker of a logical subscription runs no such triggers; the
@@ -65,6 +83,11 @@
     \set tables ''
 \endif
 
+\if :{?role}
+\else
+    \set role ''
+\endif
+
 \if :{?check}
 \else
     \set check off
@@ -89,60 +112,60 @@ SELECT pg_catalog.json_agg(t) AS list
   FROM (SELECT v.*, pg_catalog.to_regclass(v.name)::pg_catalog.oid AS relid
           FROM (VALUES
 -- generated: tables
-    ('users', '9f5655e6', 'f5b0250b',
+    ('users', '9f5655e6', '3ab6cd3e',
      '{id}',
      '{id, is_active, created_at, name, email}',
      'nbtss'),
-    ('products', 'aec90d72', '2dad2a42',
+    ('products', 'aec90d72', '7aec0413',
      '{}',
      '{id, slug}',
      'ns'),
-    ('subscriptions', 'e50ce0d7', '52fc92e8',
+    ('subscriptions', 'e50ce0d7', '75ec8644',
      '{user_id}',
      '{id, user_id, product_id, status}',
      'nnns'),
-    ('payments', 'fe973d60', '46607e85',
+    ('payments', 'fe973d60', '52de28ba',
      '{}',
      '{id, amount, status, created_at}',
      'nnst'),
-    ('campaigns', 'ba82cacc', '605849b8',
+    ('campaigns', 'ba82cacc', '1974074f',
      '{id, creator_id}',
      '{id, creator_id, title, product_name, category, reward_type, reward_value,
        max_reviewers, deadline, status, created_at, description}',
      'nnsssssntsts'),
-    ('campaign_applications', 'c8bd57e8', 'a09f6b0c',
+    ('campaign_applications', 'c8bd57e8', 'c4806b08',
      '{campaign_id, user_id}',
      '{id, campaign_id, user_id, message, sns_link, follower_count, status,
        created_at}',
      'nnnssnst'),
-    ('review_listings', '09ca2fa4', '3c1ec88e',
+    ('review_listings', '09ca2fa4', 'ae9ce7c5',
      '{id}',
      '{id, source_platform, external_id, title, brand, category, reward_type,
        reward_value, deadline, max_applicants, current_applicants, url,
        image_url, status, scraped_at}',
      'nssssssntnnssst'),
-    ('review_accounts', '3a7d05b3', 'dbab3273',
+    ('review_accounts', '3a7d05b3', '69c32d9a',
      '{user_id}',
      '{id, user_id}',
      'nn'),
-    ('review_applications', '0bfcbd64', 'ebc6eb8a',
+    ('review_applications', '0bfcbd64', '886671c6',
      '{listing_id}',
      '{id, listing_id, account_id, applied_at, status}',
      'nnnts'),
-    ('review_bookmarks', '5f16d70d', 'bbe05682',
+    ('review_bookmarks', '5f16d70d', '47db63de',
      '{user_id}',
      '{id, user_id, listing_id, created_at}',
      'nnnt'),
-    ('sns_accounts', 'a8a5c5ff', '5d942d8f',
+    ('sns_accounts', 'a8a5c5ff', '638898e4',
      '{user_id}',
      '{id, user_id, platform, account_name, is_active, created_at}',
      'nnssbt'),
-    ('sns_posts', 'f2d1f168', '6f690789',
+    ('sns_posts', 'f2d1f168', '38071f98',
      '{user_id}',
      '{id, user_id, account_id, content, platform, status, template_type,
        scheduled_at, created_at}',
      'nnnsssstt'),
-    ('sns_analytics', '7aa97a49', '352f374e',
+    ('sns_analytics', '7aa97a49', '4673d910',
      '{user_id}',
      '{id, user_id, account_id, date, followers, total_engagement, total_reach,
        total_impressions}',
@@ -217,6 +240,89 @@ SELECT format('DO %L', format('BEGIN RAISE USING MESSAGE = %L; END', message))
 \else
 SELECT pg_advisory_xact_lock(hashtext('softfactory notify')) AS locked
 \gset
+
+
+-- The channel.  Who owns it, or its schema, knows the name and could replace
+-- the table by something else, so it is nobody but an owner of what it tells.
+
+SELECT format('DO %L', format('BEGIN RAISE USING MESSAGE = %L; END',
+           format('%s belongs to %s, who is no owner of the tables', what,
+                  owner::regrole)))
+  FROM (SELECT 'schema softfactory', nspowner FROM pg_namespace
+         WHERE nspname = 'softfactory'
+         UNION ALL
+        SELECT 'table softfactory.channel', relowner
+          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'softfactory' AND c.relname = 'channel')
+       AS made (what, owner)
+ WHERE NOT EXISTS (SELECT FROM pg_roles r
+                    WHERE r.oid = owner AND r.rolsuper)
+   AND owner <> (SELECT datdba FROM pg_database
+                  WHERE datname = current_database())
+   AND owner <> current_user::regrole
+   AND NOT EXISTS (SELECT FROM json_to_recordset(:'list')
+                            AS l (relowner oid) WHERE relowner = owner)
+ LIMIT 1
+\gexec
+
+SELECT CASE WHEN has_database_privilege(current_database(), 'CREATE')
+            THEN 'CREATE SCHEMA softfactory'
+            ELSE format('DO %L', 'BEGIN RAISE ''there is no schema softfactory,'
+                 ' and this role may create none: CREATE SCHEMA softfactory'
+                 ' AUTHORIZATION the owner of the tables''; END')
+       END
+ WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'softfactory')
+\gexec
+
+SELECT NOT EXISTS (SELECT FROM pg_class c
+                     JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE n.nspname = 'softfactory'
+                      AND c.relname = 'channel') AS unmade
+\gset
+
+\if :unmade
+CREATE TABLE softfactory.channel (
+    name   text PRIMARY KEY
+           DEFAULT 'sf_' || replace(gen_random_uuid()::text, '-', '')
+           CHECK (name ~ '^sf_[0-9a-f]{32}$'),
+    since  timestamp with time zone NOT NULL DEFAULT now()
+);
+\endif
+
+SELECT 'INSERT INTO softfactory.channel DEFAULT VALUES'
+ WHERE NOT EXISTS (SELECT FROM softfactory.channel)
+\gexec
+
+SELECT grants.text
+  FROM (SELECT DISTINCT relowner::regrole::text
+          FROM json_to_recordset(:'list') AS l (relid oid, relowner oid)
+         WHERE relid IS NOT NULL
+         UNION
+        SELECT quote_ident(:'role') WHERE :'role' <> '') AS reader (name)
+ CROSS JOIN LATERAL (
+        SELECT format('GRANT USAGE ON SCHEMA softfactory TO %s', name)
+         WHERE NOT has_schema_privilege(name::regrole, 'softfactory', 'USAGE')
+         UNION ALL
+        SELECT format('GRANT SELECT ON softfactory.channel TO %s', name)
+         WHERE NOT has_table_privilege(name::regrole, 'softfactory.channel',
+                                       'SELECT')) AS grants (text)
+\gexec
+
+
+-- Who has changed something by an older function, and told it on the open
+-- channel, has committed before the new functions are there: while one is old
+-- the module listens to that channel, too.
+
+SELECT format('LOCK TABLE ONLY %s IN SHARE ROW EXCLUSIVE MODE',
+              g.tgrelid::regclass)
+  FROM json_to_recordset(:'list') AS l (name text, relnamespace oid)
+  JOIN pg_proc p ON p.pronamespace = l.relnamespace AND p.pronargs = 0
+                    AND p.proname = 'softfactory_notify_' || l.name
+                    AND position('-- softfactory channel ' IN p.prosrc) = 0
+  JOIN pg_trigger g ON g.tgfoid = p.oid
+ GROUP BY g.tgrelid
+ ORDER BY g.tgrelid
+\gexec
 \endif
 
 -- generated: variables
@@ -241,55 +347,67 @@ SELECT max(nspname) FILTER (WHERE name = 'users') AS users,
                     WHERE p.proname = 'softfactory_notify_' || l.name
                       AND p.pronamespace = l.relnamespace
                       AND p.pronargs = 0
-                      AND position(' ' || l.stamp IN p.prosrc) > 0)
+                      AND position(' channel ' || l.stamp IN p.prosrc) > 0
+                      AND p.prosecdef AND p.proconfig
+                          = ARRAY['search_path=pg_catalog, pg_temp'])
 \gset
 
 -- generated: functions
 \if :{?users}
 CREATE OR REPLACE FUNCTION :"users".softfactory_notify_users()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory f5b0250b
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 3ab6cd3e
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'users id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.id)
-                   FILTER (WHERE c.id IS NOT NULL) AS id
-          INTO told
-          FROM (SELECT k.id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.id),
-                                            (n.id)) AS k (id)
-                 WHERE ROW(o.id, o.is_active, o.created_at, o.name, o.email)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.is_active, n.created_at, n.name, n.email)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'users id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.id)
-                   FILTER (WHERE c.id IS NOT NULL) AS id
-          INTO told
-          FROM (SELECT k.id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.id)
+                       FILTER (WHERE c.id IS NOT NULL) AS id
+              INTO told
+              FROM (SELECT k.id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.id),
+                                                (n.id)) AS k (id)
+                     WHERE ROW(o.id, o.is_active, o.created_at, o.name, o.email)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.is_active, n.created_at, n.name, n.email)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.id)
+                       FILTER (WHERE c.id IS NOT NULL) AS id
+              INTO told
+              FROM (SELECT k.id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'users',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('users',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.id) OPERATOR(pg_catalog.>) 100
                  THEN ' id=*'
                  ELSE ' id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -298,37 +416,47 @@ $$;
 
 \if :{?products}
 CREATE OR REPLACE FUNCTION :"products".softfactory_notify_products()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 2dad2a42
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 7aec0413
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'products');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n
-          INTO told
-          FROM (SELECT
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 WHERE ROW(o.id, o.slug)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.slug)::pg_catalog.record
-                 LIMIT 1) c;
-
+        payload := 'products';
     ELSE
-        SELECT pg_catalog.count(*) AS n
-          INTO told
-          FROM (SELECT FROM changed k LIMIT 1) c;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n
+              INTO told
+              FROM (SELECT
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     WHERE ROW(o.id, o.slug)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.slug)::pg_catalog.record
+                     LIMIT 1) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n
+              INTO told
+              FROM (SELECT FROM changed k LIMIT 1) c;
+        END IF;
+
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('products');
     END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'products'));
-    END IF;
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -337,49 +465,59 @@ $$;
 
 \if :{?subscriptions}
 CREATE OR REPLACE FUNCTION :"subscriptions".softfactory_notify_subscriptions()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 52fc92e8
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 75ec8644
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'subscriptions user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.user_id),
-                                            (n.user_id)) AS k (user_id)
-                 WHERE ROW(o.id, o.user_id, o.product_id, o.status)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.user_id, n.product_id, n.status)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'subscriptions user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.user_id),
+                                                (n.user_id)) AS k (user_id)
+                     WHERE ROW(o.id, o.user_id, o.product_id, o.status)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.user_id, n.product_id, n.status)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'subscriptions',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('subscriptions',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -388,37 +526,47 @@ $$;
 
 \if :{?payments}
 CREATE OR REPLACE FUNCTION :"payments".softfactory_notify_payments()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 46607e85
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 52de28ba
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'payments');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n
-          INTO told
-          FROM (SELECT
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 WHERE ROW(o.id, o.amount, o.status, o.created_at)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.amount, n.status, n.created_at)::pg_catalog.record
-                 LIMIT 1) c;
-
+        payload := 'payments';
     ELSE
-        SELECT pg_catalog.count(*) AS n
-          INTO told
-          FROM (SELECT FROM changed k LIMIT 1) c;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n
+              INTO told
+              FROM (SELECT
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     WHERE ROW(o.id, o.amount, o.status, o.created_at)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.amount, n.status, n.created_at)::pg_catalog.record
+                     LIMIT 1) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n
+              INTO told
+              FROM (SELECT FROM changed k LIMIT 1) c;
+        END IF;
+
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('payments');
     END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'payments'));
-    END IF;
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -427,52 +575,53 @@ $$;
 
 \if :{?campaigns}
 CREATE OR REPLACE FUNCTION :"campaigns".softfactory_notify_campaigns()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 605849b8
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 1974074f
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'campaigns id=* creator_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.id)
-                   FILTER (WHERE c.id IS NOT NULL) AS id,
-               pg_catalog.array_agg(DISTINCT c.creator_id)
-                   FILTER (WHERE c.creator_id IS NOT NULL) AS creator_id
-          INTO told
-          FROM (SELECT k.id, k.creator_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.id, o.creator_id),
-                                            (n.id, n.creator_id)) AS k (id, creator_id)
-                 WHERE ROW(o.id, o.creator_id, o.title, o.product_name,
-                           o.category, o.reward_type, o.reward_value,
-                           o.max_reviewers, o.deadline, o.status, o.created_at,
-                           o.description)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.creator_id, n.title, n.product_name,
-                           n.category, n.reward_type, n.reward_value,
-                           n.max_reviewers, n.deadline, n.status, n.created_at,
-                           n.description)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'campaigns id=* creator_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.id)
-                   FILTER (WHERE c.id IS NOT NULL) AS id,
-               pg_catalog.array_agg(DISTINCT c.creator_id)
-                   FILTER (WHERE c.creator_id IS NOT NULL) AS creator_id
-          INTO told
-          FROM (SELECT k.id, k.creator_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.id)
+                       FILTER (WHERE c.id IS NOT NULL) AS id,
+                   pg_catalog.array_agg(DISTINCT c.creator_id)
+                       FILTER (WHERE c.creator_id IS NOT NULL) AS creator_id
+              INTO told
+              FROM (SELECT k.id, k.creator_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.id, o.creator_id),
+                                                (n.id, n.creator_id)) AS k (id, creator_id)
+                     WHERE ROW(o.id, o.creator_id, o.title, o.product_name,
+                               o.category, o.reward_type, o.reward_value,
+                               o.max_reviewers, o.deadline, o.status,
+                               o.created_at, o.description)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.creator_id, n.title, n.product_name,
+                               n.category, n.reward_type, n.reward_value,
+                               n.max_reviewers, n.deadline, n.status,
+                               n.created_at, n.description)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.id)
+                       FILTER (WHERE c.id IS NOT NULL) AS id,
+                   pg_catalog.array_agg(DISTINCT c.creator_id)
+                       FILTER (WHERE c.creator_id IS NOT NULL) AS creator_id
+              INTO told
+              FROM (SELECT k.id, k.creator_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'campaigns',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('campaigns',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.id) OPERATOR(pg_catalog.>) 100
                  THEN ' id=*'
@@ -484,8 +633,17 @@ BEGIN
                  THEN ' creator_id=*'
                  ELSE ' creator_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.creator_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -494,48 +652,51 @@ $$;
 
 \if :{?campaign_applications}
 CREATE OR REPLACE FUNCTION :"campaign_applications".softfactory_notify_campaign_applications()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory a09f6b0c
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel c4806b08
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'campaign_applications campaign_id=* user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.campaign_id)
-                   FILTER (WHERE c.campaign_id IS NOT NULL) AS campaign_id,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.campaign_id, k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.campaign_id, o.user_id),
-                                            (n.campaign_id, n.user_id)) AS k (campaign_id, user_id)
-                 WHERE ROW(o.id, o.campaign_id, o.user_id, o.message,
-                           o.sns_link, o.follower_count, o.status, o.created_at)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.campaign_id, n.user_id, n.message,
-                           n.sns_link, n.follower_count, n.status, n.created_at)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'campaign_applications campaign_id=* user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.campaign_id)
-                   FILTER (WHERE c.campaign_id IS NOT NULL) AS campaign_id,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.campaign_id, k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.campaign_id)
+                       FILTER (WHERE c.campaign_id IS NOT NULL) AS campaign_id,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.campaign_id, k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.campaign_id, o.user_id),
+                                                (n.campaign_id, n.user_id)) AS k (campaign_id, user_id)
+                     WHERE ROW(o.id, o.campaign_id, o.user_id, o.message,
+                               o.sns_link, o.follower_count, o.status,
+                               o.created_at)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.campaign_id, n.user_id, n.message,
+                               n.sns_link, n.follower_count, n.status,
+                               n.created_at)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.campaign_id)
+                       FILTER (WHERE c.campaign_id IS NOT NULL) AS campaign_id,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.campaign_id, k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'campaign_applications',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('campaign_applications',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.campaign_id) OPERATOR(pg_catalog.>) 100
                  THEN ' campaign_id=*'
@@ -547,8 +708,17 @@ BEGIN
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -557,55 +727,67 @@ $$;
 
 \if :{?review_listings}
 CREATE OR REPLACE FUNCTION :"review_listings".softfactory_notify_review_listings()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 3c1ec88e
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel ae9ce7c5
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'review_listings id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.id)
-                   FILTER (WHERE c.id IS NOT NULL) AS id
-          INTO told
-          FROM (SELECT k.id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.id),
-                                            (n.id)) AS k (id)
-                 WHERE ROW(o.id, o.source_platform, o.external_id, o.title,
-                           o.brand, o.category, o.reward_type, o.reward_value,
-                           o.deadline, o.max_applicants, o.current_applicants,
-                           o.url, o.image_url, o.status, o.scraped_at)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.source_platform, n.external_id, n.title,
-                           n.brand, n.category, n.reward_type, n.reward_value,
-                           n.deadline, n.max_applicants, n.current_applicants,
-                           n.url, n.image_url, n.status, n.scraped_at)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'review_listings id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.id)
-                   FILTER (WHERE c.id IS NOT NULL) AS id
-          INTO told
-          FROM (SELECT k.id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.id)
+                       FILTER (WHERE c.id IS NOT NULL) AS id
+              INTO told
+              FROM (SELECT k.id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.id),
+                                                (n.id)) AS k (id)
+                     WHERE ROW(o.id, o.source_platform, o.external_id, o.title,
+                               o.brand, o.category, o.reward_type,
+                               o.reward_value, o.deadline, o.max_applicants,
+                               o.current_applicants, o.url, o.image_url,
+                               o.status, o.scraped_at)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.source_platform, n.external_id, n.title,
+                               n.brand, n.category, n.reward_type,
+                               n.reward_value, n.deadline, n.max_applicants,
+                               n.current_applicants, n.url, n.image_url,
+                               n.status, n.scraped_at)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.id)
+                       FILTER (WHERE c.id IS NOT NULL) AS id
+              INTO told
+              FROM (SELECT k.id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'review_listings',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('review_listings',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.id) OPERATOR(pg_catalog.>) 100
                  THEN ' id=*'
                  ELSE ' id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -614,49 +796,59 @@ $$;
 
 \if :{?review_accounts}
 CREATE OR REPLACE FUNCTION :"review_accounts".softfactory_notify_review_accounts()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory dbab3273
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 69c32d9a
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'review_accounts user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.user_id),
-                                            (n.user_id)) AS k (user_id)
-                 WHERE ROW(o.id, o.user_id)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.user_id)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'review_accounts user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.user_id),
+                                                (n.user_id)) AS k (user_id)
+                     WHERE ROW(o.id, o.user_id)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.user_id)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'review_accounts',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('review_accounts',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -665,51 +857,61 @@ $$;
 
 \if :{?review_applications}
 CREATE OR REPLACE FUNCTION :"review_applications".softfactory_notify_review_applications()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory ebc6eb8a
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 886671c6
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'review_applications listing_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.listing_id)
-                   FILTER (WHERE c.listing_id IS NOT NULL) AS listing_id
-          INTO told
-          FROM (SELECT k.listing_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.listing_id),
-                                            (n.listing_id)) AS k (listing_id)
-                 WHERE ROW(o.id, o.listing_id, o.account_id, o.applied_at,
-                           o.status)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.listing_id, n.account_id, n.applied_at,
-                           n.status)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'review_applications listing_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.listing_id)
-                   FILTER (WHERE c.listing_id IS NOT NULL) AS listing_id
-          INTO told
-          FROM (SELECT k.listing_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.listing_id)
+                       FILTER (WHERE c.listing_id IS NOT NULL) AS listing_id
+              INTO told
+              FROM (SELECT k.listing_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.listing_id),
+                                                (n.listing_id)) AS k (listing_id)
+                     WHERE ROW(o.id, o.listing_id, o.account_id, o.applied_at,
+                               o.status)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.listing_id, n.account_id, n.applied_at,
+                               n.status)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.listing_id)
+                       FILTER (WHERE c.listing_id IS NOT NULL) AS listing_id
+              INTO told
+              FROM (SELECT k.listing_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'review_applications',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('review_applications',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.listing_id) OPERATOR(pg_catalog.>) 100
                  THEN ' listing_id=*'
                  ELSE ' listing_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.listing_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -718,49 +920,59 @@ $$;
 
 \if :{?review_bookmarks}
 CREATE OR REPLACE FUNCTION :"review_bookmarks".softfactory_notify_review_bookmarks()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory bbe05682
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 47db63de
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'review_bookmarks user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.user_id),
-                                            (n.user_id)) AS k (user_id)
-                 WHERE ROW(o.id, o.user_id, o.listing_id, o.created_at)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.user_id, n.listing_id, n.created_at)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'review_bookmarks user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.user_id),
+                                                (n.user_id)) AS k (user_id)
+                     WHERE ROW(o.id, o.user_id, o.listing_id, o.created_at)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.user_id, n.listing_id, n.created_at)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'review_bookmarks',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('review_bookmarks',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -769,51 +981,61 @@ $$;
 
 \if :{?sns_accounts}
 CREATE OR REPLACE FUNCTION :"sns_accounts".softfactory_notify_sns_accounts()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 5d942d8f
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 638898e4
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'sns_accounts user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.user_id),
-                                            (n.user_id)) AS k (user_id)
-                 WHERE ROW(o.id, o.user_id, o.platform, o.account_name,
-                           o.is_active, o.created_at)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.user_id, n.platform, n.account_name,
-                           n.is_active, n.created_at)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'sns_accounts user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.user_id),
+                                                (n.user_id)) AS k (user_id)
+                     WHERE ROW(o.id, o.user_id, o.platform, o.account_name,
+                               o.is_active, o.created_at)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.user_id, n.platform, n.account_name,
+                               n.is_active, n.created_at)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'sns_accounts',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('sns_accounts',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -822,53 +1044,63 @@ $$;
 
 \if :{?sns_posts}
 CREATE OR REPLACE FUNCTION :"sns_posts".softfactory_notify_sns_posts()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 6f690789
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 38071f98
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'sns_posts user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.user_id),
-                                            (n.user_id)) AS k (user_id)
-                 WHERE ROW(o.id, o.user_id, o.account_id, o.content, o.platform,
-                           o.status, o.template_type, o.scheduled_at,
-                           o.created_at)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.user_id, n.account_id, n.content, n.platform,
-                           n.status, n.template_type, n.scheduled_at,
-                           n.created_at)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'sns_posts user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.user_id),
+                                                (n.user_id)) AS k (user_id)
+                     WHERE ROW(o.id, o.user_id, o.account_id, o.content,
+                               o.platform, o.status, o.template_type,
+                               o.scheduled_at, o.created_at)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.user_id, n.account_id, n.content,
+                               n.platform, n.status, n.template_type,
+                               n.scheduled_at, n.created_at)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'sns_posts',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('sns_posts',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -877,53 +1109,63 @@ $$;
 
 \if :{?sns_analytics}
 CREATE OR REPLACE FUNCTION :"sns_analytics".softfactory_notify_sns_analytics()
-RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$
--- softfactory 352f374e
+RETURNS pg_catalog.trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+-- softfactory channel 4673d910
 DECLARE
     told pg_catalog.record;
+    payload pg_catalog.text;
 BEGIN
     IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-        PERFORM pg_catalog.pg_notify('softfactory',
-            'sns_analytics user_id=*');
-        RETURN NULL;
-
-    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id
-                  FROM old_rows o
-                  FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
-                 CROSS JOIN LATERAL (VALUES (o.user_id),
-                                            (n.user_id)) AS k (user_id)
-                 WHERE ROW(o.id, o.user_id, o.account_id, o.date, o.followers,
-                           o.total_engagement, o.total_reach,
-                           o.total_impressions)::pg_catalog.record
-                       OPERATOR(pg_catalog.*<>)
-                       ROW(n.id, n.user_id, n.account_id, n.date, n.followers,
-                           n.total_engagement, n.total_reach,
-                           n.total_impressions)::pg_catalog.record
-                 LIMIT 1000001) c;
-
+        payload := 'sns_analytics user_id=*';
     ELSE
-        SELECT pg_catalog.count(*) AS n,
-               pg_catalog.array_agg(DISTINCT c.user_id)
-                   FILTER (WHERE c.user_id IS NOT NULL) AS user_id
-          INTO told
-          FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
-    END IF;
+        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id
+                      FROM old_rows o
+                      FULL JOIN new_rows n ON n.id OPERATOR(pg_catalog.=) o.id
+                     CROSS JOIN LATERAL (VALUES (o.user_id),
+                                                (n.user_id)) AS k (user_id)
+                     WHERE ROW(o.id, o.user_id, o.account_id, o.date,
+                               o.followers, o.total_engagement, o.total_reach,
+                               o.total_impressions)::pg_catalog.record
+                           OPERATOR(pg_catalog.*<>)
+                           ROW(n.id, n.user_id, n.account_id, n.date,
+                               n.followers, n.total_engagement, n.total_reach,
+                               n.total_impressions)::pg_catalog.record
+                     LIMIT 1000001) c;
+        ELSE
+            SELECT pg_catalog.count(*) AS n,
+                   pg_catalog.array_agg(DISTINCT c.user_id)
+                       FILTER (WHERE c.user_id IS NOT NULL) AS user_id
+              INTO told
+              FROM (SELECT k.user_id FROM changed k LIMIT 1000001) c;
+        END IF;
 
-    IF told.n OPERATOR(pg_catalog.>) 0 THEN
-        PERFORM pg_catalog.pg_notify('softfactory', pg_catalog.concat(
-            'sns_analytics',
+        IF told.n OPERATOR(pg_catalog.=) 0 THEN
+            RETURN NULL;
+        END IF;
+
+        payload := pg_catalog.concat('sns_analytics',
             CASE WHEN told.n OPERATOR(pg_catalog.>) 1000000
                       OR pg_catalog.cardinality(told.user_id) OPERATOR(pg_catalog.>) 100
                  THEN ' user_id=*'
                  ELSE ' user_id=' OPERATOR(pg_catalog.||)
                       pg_catalog.array_to_string(told.user_id, ',')
-            END));
+            END);
     END IF;
+
+    BEGIN
+        PERFORM pg_catalog.pg_notify(c.name, payload)
+           FROM softfactory.channel c
+          WHERE pg_catalog.pg_notification_queue_usage()
+                OPERATOR(pg_catalog.<) 0.5;
+    EXCEPTION WHEN OTHERS THEN
+        NULL;
+    END;
 
     RETURN NULL;
 END
@@ -931,13 +1173,41 @@ $$;
 \endif
 -- generated, end
 
+-- A function belongs to the table's owner, and nobody else may attach it to a
+-- table of his own, to tell what he likes.
+
+\if :check
+\else
+
+SELECT format('ALTER FUNCTION %s() OWNER TO %s', p.oid::regproc,
+              l.relowner::regrole)
+  FROM json_to_recordset(:'list') AS l (name text, relnamespace oid,
+           relowner oid)
+  JOIN pg_proc p ON p.pronamespace = l.relnamespace AND p.pronargs = 0
+                    AND p.proname = 'softfactory_notify_' || l.name
+ WHERE p.proowner <> l.relowner
+\gexec
+
+SELECT DISTINCT format('REVOKE ALL ON FUNCTION %s() FROM %s CASCADE',
+              p.oid::regproc, CASE a.grantee WHEN 0 THEN 'PUBLIC'
+                              ELSE a.grantee::regrole::text END)
+  FROM json_to_recordset(:'list') AS l (name text, relnamespace oid)
+  JOIN pg_proc p ON p.pronamespace = l.relnamespace AND p.pronargs = 0
+                    AND p.proname = 'softfactory_notify_' || l.name
+ CROSS JOIN aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+ WHERE a.grantee <> p.proowner
+\gexec
+
+\endif
+
 
 -- The triggers: one for each table, partition and kind of statement.
 
 WITH RECURSIVE list AS (
     SELECT *
       FROM json_to_recordset(:'list') AS l (name text, version text,
-               stamp text, relid oid, relnamespace oid, lacks text, n int)
+               stamp text, relid oid, relnamespace oid, relowner oid,
+               lacks text, n int)
      WHERE relid IS NOT NULL
 
 ), member (name, relid) AS (
@@ -966,6 +1236,13 @@ WITH RECURSIVE list AS (
                 THEN 'outdated'
                 WHEN g.tgenabled <> 'A'
                 THEN 'disabled'
+                WHEN NOT p.prosecdef OR p.proconfig IS DISTINCT FROM
+                         ARRAY['search_path=pg_catalog, pg_temp']
+                     OR p.proowner <> l.relowner
+                     OR EXISTS (SELECT FROM aclexplode(coalesce(p.proacl,
+                                           acldefault('f', p.proowner))) a
+                                 WHERE a.grantee <> p.proowner)
+                THEN 'unsafe'
                 ELSE 'ok'
            END AS state
       FROM list l
@@ -977,7 +1254,7 @@ WITH RECURSIVE list AS (
       LEFT JOIN pg_proc p
         ON p.oid = g.tgfoid AND p.pronamespace = l.relnamespace
            AND p.proname = 'softfactory_notify_' || l.name
-           AND position(' ' || l.stamp IN p.prosrc) > 0
+           AND position(' channel ' || l.stamp IN p.prosrc) > 0
      ORDER BY l.n, m.relid, k.tgtype
 )
 
@@ -1007,6 +1284,46 @@ SELECT l.name || ': ' || CASE WHEN l.relid IS NULL THEN 'table does not exist'
                  GROUP BY name, state) s
          GROUP BY name) f ON f.name = l.name
  ORDER BY l.n;
+
+-- The channel: whether it is there, and who may read it or write to it.  What
+-- is in it, only who may see that can tell.
+
+SELECT coalesce(c.oid IS NOT NULL
+                AND has_schema_privilege(n.oid, 'USAGE')
+                AND has_table_privilege(c.oid, 'SELECT'), false) AS readable,
+       CASE WHEN c.oid IS NULL
+            THEN 'missing'
+            WHEN c.relkind <> 'r' OR EXISTS (
+                     SELECT FROM aclexplode(coalesce(c.relacl,
+                                      acldefault('r', c.relowner))) a
+                      WHERE a.grantee <> c.relowner
+                        AND (a.grantee = 0 OR a.privilege_type <> 'SELECT'))
+            THEN 'unsafe'
+            WHEN (SELECT string_agg(DISTINCT p.proowner::regrole::text, ', ')
+                    FROM json_to_recordset(:'list') AS l (name text,
+                             relnamespace oid)
+                    JOIN pg_proc p
+                      ON p.pronamespace = l.relnamespace AND p.pronargs = 0
+                         AND p.proname = 'softfactory_notify_' || l.name
+                   WHERE NOT has_schema_privilege(p.proowner, n.oid, 'USAGE')
+                      OR NOT has_table_privilege(p.proowner, c.oid, 'SELECT'))
+                 IS NOT NULL
+            THEN 'not readable by the owner of a function'
+            ELSE 'ok'
+       END AS channel
+  FROM (VALUES ('softfactory', 'channel')) AS v (nspname, relname)
+  LEFT JOIN pg_namespace n ON n.nspname = v.nspname
+  LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = v.relname
+\gset
+
+\if :readable
+SELECT CASE WHEN :'channel' = 'ok' AND NOT EXISTS (
+                     SELECT FROM softfactory.channel)
+            THEN 'empty' ELSE :'channel' END AS channel
+\gset
+\endif
+
+SELECT 'channel: ' || :'channel';
 
 -- The types of columns: a domain counts as what it is of, and what a database
 -- has made itself is a string, unless it has parts.
@@ -1062,6 +1379,14 @@ SELECT format('DO %L', 'BEGIN RAISE ''not all triggers are there''; END')
                     WHERE relid IS NULL)
 \gexec
 
+SELECT format('DO %L', 'BEGIN RAISE ''the channel is not as it must be''; END')
+ WHERE :'channel' <> 'ok'
+\gexec
+
+SELECT format('DO %L', 'BEGIN RAISE ''the channel is not as it must be''; END')
+ WHERE :'channel' <> 'ok'
+\gexec
+
 SELECT format('DO %L', 'BEGIN RAISE ''not all columns are of a type that the'
               ' module takes''; END')
  WHERE :'misfits' <> '[]'
@@ -1085,21 +1410,13 @@ SELECT format('CREATE OR REPLACE TRIGGER softfactory_notify_%s'
  WHERE state <> 'ok'
 \gexec
 
--- a later version will be made by the table's owner
-
-SELECT format('ALTER FUNCTION %s() OWNER TO %s', p.oid::regproc,
-              l.relowner::regrole)
-  FROM json_to_recordset(:'list') AS l (name text, relnamespace oid,
-           relowner oid)
-  JOIN pg_proc p ON p.pronamespace = l.relnamespace AND p.pronargs = 0
-                    AND p.proname = 'softfactory_notify_' || l.name
- WHERE p.proowner <> l.relowner
-   AND has_schema_privilege(l.relowner, l.relnamespace, 'CREATE')
-\gexec
-
 -- generated: farewell
 NOTIFY softfactory, 'triggers';
+
+SELECT format('DO %L', 'BEGIN PERFORM pg_notify(name, ''triggers'')'
+              ' FROM softfactory.channel; END')
 -- generated, end
+\gexec
 
 \endif
 

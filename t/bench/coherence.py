@@ -415,9 +415,9 @@ def storm_loop(stop, session):
 
     while not stop.wait(max(0, due - time.monotonic())):
         while due <= time.monotonic():
-            session.send("SELECT count(pg_notify('softfactory', 'campaign_"
-                         "applications campaign_id=' || i || ' user_id=' ||"
-                         f" i)) FROM generate_series({key + 1},"
+            session.send("SELECT count(pg_notify(name, 'campaign_applications"
+                         " campaign_id=' || i || ' user_id=' || i))"
+                         f" FROM softfactory.channel, generate_series({key + 1},"
                          f" {key + STORM_BATCH}) i;")
             key = (key + STORM_BATCH) % STORM_KEYS
             due += tick

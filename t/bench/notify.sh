@@ -137,7 +137,9 @@ SQL
 
 # psql reads notifications when it has something to say
 
-(echo 'LISTEN softfactory;'
+CHANNEL=$(sql told -c 'SELECT name FROM softfactory.channel')
+
+(echo "LISTEN $CHANNEL;"
  while sleep 0.1; do echo 'SELECT 1;'; done) 2> /dev/null |
     sql told > /dev/null 2>&1 &
 LISTENER=$!

@@ -108,8 +108,8 @@ def storm(t, pg, ng):
     while now() - start < (3 if lib.SHORT else 12):
         end = now() + random.uniform(0.1, 0.3)
         while now() < end:
-            session.run("SELECT pg_notify('softfactory', 'campaigns id=%d')"
-                        % random.randrange(1, 150))
+            session.run("SELECT pg_notify(name, 'campaigns id=%d')"
+                        " FROM softfactory.channel" % random.randrange(1, 150))
             lib.time.sleep(0.01)
         live = ng.live()
         if live:

@@ -334,7 +334,8 @@ class Postgres:
 
     def notify(self, *payloads):
         """In one transaction, so equal ones count once."""
-        self.sql("".join("SELECT pg_notify('softfactory', '%s') IS NULL;\n"
+        self.sql("".join("SELECT pg_notify(name, '%s') IS NULL"
+                         " FROM softfactory.channel;\n"
                          % p.replace("'", "''") for p in payloads))
 
     def mark(self):

@@ -206,6 +206,13 @@ const ids = (...words) => problems(...words).map(
                                    uncovered: ['users'] }] }), null),
        'warning uncovered db', 'a table without triggers');
     is(ids(status(1, { sources: [{ upstream: 'db', coherent: true,
+                                   open_channel: ['users'] }] }), null),
+       'warning open db', 'triggers that all can hear');
+    const full = { upstream: 'db', coherent: false, queue_usage: 0.45 };
+    ok(problems(status(1, { sources: [full] }), null)
+           .some((one) => one.text.includes('queue is too full')),
+       'a full queue is the reason');
+    is(ids(status(1, { sources: [{ upstream: 'db', coherent: true,
                                    creators: 1 }] }), null),
        'warning creators db', 'others may create in the schema');
     is(ids(status(1, { machine: { cpu_percent: 91, memory_percent: 85 } }),

@@ -206,7 +206,13 @@ def readme(t):
 
 
 def readme_sql(t):
-    """Its SQL, in transactions that end without a trace."""
+    """Its SQL, in transactions that end without a trace; the channel is
+    there."""
+    status, said = lib.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U",
+                           "postgres", "-d", "softfactory", "-f",
+                           "conf/postgresql/notify.sql", cwd=lib.TOP,
+                           env=dict(os.environ, **database()))
+    t.ok(status == 0, "notify.sql", said)
     found = [block for block in blocks.read("README.md")[0]
              if block.language == "sql"]
     for block in found:

@@ -14,13 +14,16 @@
  * "-- generated: NAME" and "-- generated, end", and is made anew; the rest is
  * printed as it is.  Run at the top of the checkout, by .ci/check-notify.sh.
  *
- * The text of a trigger's function has to be read with three things in mind.
- * It runs in the session of whoever writes, under any search_path: so every
- * name and operator has its schema, and rows are compared by *<> rather than
- * by IS DISTINCT FROM, which would look for an operator "=".  It runs at each
- * statement of the application: so one pass over the rows gives everything,
- * and ends where the values would fill the memory.  And the names that it
- * gives must not meet those of the table's columns.
+ * The text of a trigger's function has to be read with four things in mind.
+ * It runs in the session of whoever writes, with the rights of the table's
+ * owner, who may read the channel's name: so its search_path is fixed, every
+ * name and operator has its schema all the same, and rows are compared by *<>
+ * rather than by IS DISTINCT FROM, which would look for an operator "=".  It
+ * runs at each statement of the application: so one pass over the rows gives
+ * everything, and ends where the values would fill the memory.  It must not
+ * make that statement fail: what can go wrong with the channel is nobody's
+ * business but the listener's, who looks at it.  And the names that it gives
+ * must not meet those of the table's columns.
  */
 
 
@@ -30,6 +33,7 @@
 
 #define NOTIFY_VALUES  100      /* of a key; more are told as * */
 #define NOTIFY_ROWS    1000000  /* before and after; of more, all keys are */
+#define NOTIFY_FULL    "0.5"    /* of the queue: silence, not a failed write */
 #define NOTIFY_WIDTH   80
 #define NOTIFY_LINE    1024
 
@@ -130,19 +134,19 @@ notify_gather(FILE *out, const ngx_sf_table_t *t)
 {
     ngx_uint_t  i;
 
-    fprintf(out, "        SELECT pg_catalog.count(*) AS n");
+    fprintf(out, "            SELECT pg_catalog.count(*) AS n");
 
     for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
         fprintf(out, ",\n"
-                     "               pg_catalog.array_agg(DISTINCT c.%s)\n"
-                     "                   FILTER (WHERE c.%s IS NOT NULL)"
+                     "                   pg_catalog.array_agg(DISTINCT c.%s)\n"
+                     "                       FILTER (WHERE c.%s IS NOT NULL)"
                      " AS %s",
                 t->keys[i], t->keys[i], t->keys[i]);
     }
 
     fprintf(out, "\n"
-                 "          INTO told\n"
-                 "          FROM (SELECT%s", t->keys[0] ? " " : "");
+                 "              INTO told\n"
+                 "              FROM (SELECT%s", t->keys[0] ? " " : "");
     notify_keys(out, t, "k.");
 }
 
@@ -161,16 +165,13 @@ notify_truncated(FILE *out, const ngx_sf_table_t *t)
 {
     ngx_uint_t  i;
 
-    fprintf(out, "        PERFORM pg_catalog.pg_notify('%s',\n"
-                 "            '%s",
-            NGX_SF_TABLE_CHANNEL, t->name);
+    fprintf(out, "        payload := '%s", t->name);
 
     for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
         fprintf(out, " %s=*", t->keys[i]);
     }
 
-    fprintf(out, "');\n"
-                 "        RETURN NULL;\n");
+    fprintf(out, "';\n");
 }
 
 
@@ -179,7 +180,7 @@ notify_row(FILE *out, const ngx_sf_table_t *t, const char *before,
     const char *prefix)
 {
     fprintf(out, "%s ROW(", before);
-    notify_columns(out, t, prefix, 27);
+    notify_columns(out, t, prefix, 31);
     fprintf(out, ")::pg_catalog.record");
 }
 
@@ -192,26 +193,26 @@ notify_updated(FILE *out, const ngx_sf_table_t *t)
     notify_gather(out, t);
 
     fprintf(out, "\n"
-                 "                  FROM old_rows o\n"
-                 "                  FULL JOIN new_rows n"
+                 "                      FROM old_rows o\n"
+                 "                      FULL JOIN new_rows n"
                  " ON n.id OPERATOR(pg_catalog.=) o.id\n");
 
     if (t->keys[0]) {
-        fprintf(out, "                 CROSS JOIN LATERAL (VALUES (");
+        fprintf(out, "                     CROSS JOIN LATERAL (VALUES (");
         notify_keys(out, t, "o.");
-        fprintf(out, "),\n%44s(", "");
+        fprintf(out, "),\n%48s(", "");
         notify_keys(out, t, "n.");
         fprintf(out, ")) AS k (");
         notify_keys(out, t, "");
         fprintf(out, ")\n");
     }
 
-    notify_row(out, t, "                 WHERE", "o.");
+    notify_row(out, t, "                     WHERE", "o.");
     notify_row(out, t, "\n"
-                       "                       OPERATOR(pg_catalog.*<>)\n"
-                       "                      ", "n.");
+                       "                           OPERATOR(pg_catalog.*<>)\n"
+                       "                          ", "n.");
 
-    fprintf(out, "\n                ");
+    fprintf(out, "\n                    ");
     notify_limit(out, t);
 }
 
@@ -228,15 +229,12 @@ notify_changed(FILE *out, const ngx_sf_table_t *t)
 /* a key without a value makes its word NULL, which concat() leaves out */
 
 static void
-notify_send(FILE *out, const ngx_sf_table_t *t)
+notify_payload(FILE *out, const ngx_sf_table_t *t)
 {
     ngx_uint_t   i;
     const char  *key;
 
-    fprintf(out, "        PERFORM pg_catalog.pg_notify('%s',"
-                 " pg_catalog.concat(\n"
-                 "            '%s'",
-            NGX_SF_TABLE_CHANNEL, t->name);
+    fprintf(out, "        payload := pg_catalog.concat('%s'", t->name);
 
     for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
         key = t->keys[i];
@@ -253,7 +251,27 @@ notify_send(FILE *out, const ngx_sf_table_t *t)
             NOTIFY_ROWS, key, NOTIFY_VALUES, key, key, key);
     }
 
-    fprintf(out, "));\n");
+    fprintf(out, ");\n");
+}
+
+
+/*
+ * On every name that there is.  The channel is locked until the transaction
+ * ends, also where the queue is too full: so the listener knows whom to wait
+ * for.  A part that fails takes nothing else with it.
+ */
+
+static void
+notify_send(FILE *out)
+{
+    fprintf(out, "    BEGIN\n"
+                 "        PERFORM pg_catalog.pg_notify(c.name, payload)\n"
+                 "           FROM " NGX_SF_TABLE_SECRET " c\n"
+                 "          WHERE pg_catalog.pg_notification_queue_usage()\n"
+                 "                OPERATOR(pg_catalog.<) " NOTIFY_FULL ";\n"
+                 "    EXCEPTION WHEN OTHERS THEN\n"
+                 "        NULL;\n"
+                 "    END;\n");
 }
 
 
@@ -267,25 +285,31 @@ notify_body(FILE *out, const ngx_sf_table_t *t)
 {
     fprintf(out, "DECLARE\n"
                  "    told pg_catalog.record;\n"
+                 "    payload pg_catalog.text;\n"
                  "BEGIN\n"
                  "    IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN\n");
     notify_truncated(out, t);
 
-    fprintf(out, "\n"
-                 "    ELSIF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n");
+    fprintf(out, "    ELSE\n"
+                 "        IF TG_OP OPERATOR(pg_catalog.=) 'UPDATE' THEN\n");
     notify_updated(out, t);
 
-    fprintf(out, "\n"
-                 "    ELSE\n");
+    fprintf(out, "        ELSE\n");
     notify_changed(out, t);
 
-    fprintf(out, "    END IF;\n"
+    fprintf(out, "        END IF;\n"
                  "\n"
-                 "    IF told.n OPERATOR(pg_catalog.>) 0 THEN\n");
-    notify_send(out, t);
+                 "        IF told.n OPERATOR(pg_catalog.=) 0 THEN\n"
+                 "            RETURN NULL;\n"
+                 "        END IF;\n"
+                 "\n");
+    notify_payload(out, t);
 
     fprintf(out, "    END IF;\n"
-                 "\n"
+                 "\n");
+    notify_send(out);
+
+    fprintf(out, "\n"
                  "    RETURN NULL;\n"
                  "END\n");
 }
@@ -414,8 +438,10 @@ notify_functions(FILE *out)
                      "\\if :{?%s}\n"
                      "CREATE OR REPLACE FUNCTION"
                      " :\"%s\".softfactory_notify_%s()\n"
-                     "RETURNS pg_catalog.trigger LANGUAGE plpgsql AS $$\n"
-                     "-- softfactory %08x\n"
+                     "RETURNS pg_catalog.trigger LANGUAGE plpgsql"
+                     " SECURITY DEFINER\n"
+                     "SET search_path = pg_catalog, pg_temp AS $$\n"
+                     "-- " NGX_SF_TABLE_STAMP " %08x\n"
                      "%s"
                      "$$;\n"
                      "\\endif\n",
@@ -432,8 +458,13 @@ notify_functions(FILE *out)
 static void
 notify_farewell(FILE *out)
 {
-    fprintf(out, "NOTIFY %s, '%s';\n", NGX_SF_TABLE_CHANNEL,
-            NGX_SF_TABLE_TRIGGERS);
+    fprintf(out, "NOTIFY %s, '%s';\n"
+                 "\n"
+                 "SELECT format('DO %%L', 'BEGIN PERFORM pg_notify(name,"
+                 " ''%s'')'\n"
+                 "              ' FROM %s; END')\n",
+            NGX_SF_TABLE_CHANNEL, NGX_SF_TABLE_TRIGGERS,
+            NGX_SF_TABLE_TRIGGERS, NGX_SF_TABLE_SECRET);
 }
 
 

@@ -621,6 +621,31 @@ sub change {
 }
 
 
+# listen_words(): what makes a session listen to the channel, by its names of
+# now, if there are any
+
+sub listen_words {
+    return <<'SQL';
+DO $$
+DECLARE c text;
+BEGIN
+    FOR c IN SELECT name FROM softfactory.channel LOOP
+        EXECUTE format('LISTEN %I', c);
+    END LOOP;
+EXCEPTION WHEN undefined_table THEN NULL;
+END
+$$
+SQL
+}
+
+
+# tell_words($payload): what tells that on the channel
+
+sub tell_words {
+    return "SELECT pg_notify(name, '$_[0]') FROM softfactory.channel";
+}
+
+
 # told: a session that listens itself runs them; a notification of its own
 # shows that there are no more
 
@@ -636,13 +661,13 @@ sub told {
             dbname => $o{dbname}));
         my $pid = '';
 
-        print $in "LISTEN softfactory;\nLISTEN sf_told;\n"
-                  . "SELECT pg_backend_pid();\n";
+        print $in "LISTEN sf_told;\nSELECT pg_backend_pid();\n";
         read_until($out, \$pid, qr/\n/, 'psql to listen');
         { in => $in, out => $out, pid => 0 + $pid };
     };
 
-    print { $session->{in} } statement($sql), "NOTIFY sf_told;\n";
+    print { $session->{in} } statement(listen_words()), statement($sql),
+                             "NOTIFY sf_told;\n";
 
     my $text = '';
 
@@ -653,8 +678,8 @@ sub told {
 
     read_until($session->{out}, \$text, $told->('sf_told'), "psql: $sql");
 
-    my $softfactory = $told->('softfactory');
-    my $n = () = $text =~ /$softfactory/g;
+    my $channel = $told->('sf_[0-9a-f]{32}');
+    my $n = () = $text =~ /$channel/g;
 
     return $n;
 }
