@@ -188,17 +188,54 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
                            "pg_trigger WHERE tgrelid = relid"                 \
                            " AND NOT tgisinternal") ")"
 
+/*
+ * What all tables may use.  A function or an enum of somebody who owns none of
+ * them, in a schema of his own, counts only when a table uses it: else whoever
+ * may make one could have everything dropped all the time.
+ */
+
+#define NGX_SF_LISTEN_OWNERS                                                  \
+    "SELECT oid FROM pg_catalog.pg_roles WHERE rolsuper UNION ALL"            \
+    " SELECT datdba FROM pg_catalog.pg_database"                              \
+    " WHERE datname = pg_catalog.current_database() UNION ALL"                \
+    " SELECT nspowner FROM pg_catalog.pg_namespace"                           \
+    " WHERE nspname = $3::text UNION ALL"                                     \
+    " SELECT relowner FROM pg_catalog.pg_class JOIN part ON oid = relid"
+
+#define NGX_SF_LISTEN_USERS                                                   \
+    "SELECT 'pg_catalog.pg_policy'::pg_catalog.regclass, oid"                 \
+    " FROM pg_catalog.pg_policy JOIN part ON polrelid = relid UNION ALL"      \
+    " SELECT 'pg_catalog.pg_rewrite'::pg_catalog.regclass, oid"               \
+    " FROM pg_catalog.pg_rewrite JOIN part ON ev_class = relid UNION ALL"     \
+    " SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass, oid"               \
+    " FROM pg_catalog.pg_attrdef JOIN part ON adrelid = relid"
+
+#define NGX_SF_LISTEN_IS_OURS(owner, schema)                                  \
+    " (" owner " IN (" NGX_SF_LISTEN_OWNERS ") OR " schema " IN"              \
+    " (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = $3::text)"
+
 #define NGX_SF_LISTEN_OF_ALL                                                  \
     "pg_catalog.concat_ws('/',"                                               \
     NGX_SF_LISTEN_ROWS("'f', oid, xmin", "oid",                               \
                        "pg_proc WHERE oid >= 16384 AND NOT"                   \
-                       " pg_catalog.pg_is_other_temp_schema(pronamespace)")   \
+                       " pg_catalog.pg_is_other_temp_schema(pronamespace)"    \
+                       " AND" NGX_SF_LISTEN_IS_OURS("proowner",               \
+                                                    "pronamespace")           \
+                       " OR oid IN (SELECT refobjid"                          \
+                       " FROM pg_catalog.pg_depend WHERE refclassid"          \
+                       " = 'pg_catalog.pg_proc'::pg_catalog.regclass"         \
+                       " AND (classid, objid) IN (" NGX_SF_LISTEN_USERS ")))")\
     "," NGX_SF_LISTEN_ROWS("'e', oid, xmin", "oid",                           \
-                           "pg_enum WHERE oid >= 16384 AND NOT EXISTS"        \
+                           "pg_enum WHERE oid >= 16384 AND EXISTS"            \
                            " (SELECT FROM pg_catalog.pg_type t"               \
-                           " WHERE t.oid = enumtypid AND"                     \
+                           " WHERE t.oid = enumtypid AND NOT"                 \
                            " pg_catalog.pg_is_other_temp_schema("             \
-                           "t.typnamespace))")                                \
+                           "t.typnamespace) AND"                              \
+                           NGX_SF_LISTEN_IS_OURS("t.typowner",                \
+                                                 "t.typnamespace")            \
+                           " OR t.oid IN (SELECT atttypid"                    \
+                           " FROM pg_catalog.pg_attribute"                    \
+                           " JOIN part ON attrelid = relid)))")               \
     "," NGX_SF_LISTEN_ROWS("'m', roleid, member", "roleid, member",           \
                            "pg_auth_members")                                 \
     "," NGX_SF_LISTEN_ROWS("'u', oid, rolsuper, rolbypassrls, rolinherit",    \

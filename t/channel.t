@@ -318,6 +318,79 @@ like(as('sf_maker', 'SELECT public.softfactory_notify_campaigns()'),
      qr/permission denied for function/, 'nor by a call');
 
 
+=== TEST 2: what a role does in a schema of its own drops nothing
+--- check
+wait_coherent();
+psql('', dbname => $::DB, user => 'postgres', file => "$::EVENTS.sql");
+wait_until { x() ne 'HIT' } 'a function of the superuser is a change';
+kept();
+
+my $before = source();
+
+for my $i (1 .. 8) {
+    as('sf_maker', "CREATE OR REPLACE FUNCTION sf_maker.f() RETURNS integer
+        LANGUAGE sql AS 'SELECT $i'; CREATE TYPE sf_maker.e$i AS ENUM ('a')");
+    as('sf_maker', "CREATE OR REPLACE FUNCTION sf_maker.softfactory_notify_x()
+        RETURNS trigger LANGUAGE plpgsql AS '-- softfactory channel $i
+        BEGIN RETURN NULL; END'; DROP TABLE IF EXISTS sf_maker.t;
+        CREATE TABLE sf_maker.t (id int); CREATE TRIGGER
+        softfactory_notify_insert AFTER INSERT ON sf_maker.t EXECUTE FUNCTION
+        sf_maker.softfactory_notify_x()");
+    sleep 0.1;
+}
+
+is(as('sf_maker', 'SELECT sf_maker.f()'), "8\n", 'he has made them');
+is(x(), 'HIT', 'the answer is still there');
+sleep 0.6;
+is(x(), 'HIT', 'after the next look, too');
+
+my $after = source();
+
+is($after->{schema}{changes}, $before->{schema}{changes}, 'no change is seen');
+is($after->{notifications}, $before->{notifications}, 'none is told');
+is($after->{flushes}, $before->{flushes}, 'nothing is dropped');
+
+# what a table uses counts, whoever has made it
+
+owner("ALTER TABLE campaigns ENABLE ROW LEVEL SECURITY");
+super('GRANT USAGE ON SCHEMA sf_maker TO app');
+owner('CREATE POLICY sf ON campaigns USING (sf_maker.f() > 0)');
+kept();
+
+my $changes = source()->{schema}{changes};
+
+as('sf_maker', "CREATE OR REPLACE FUNCTION sf_maker.f() RETURNS integer
+    LANGUAGE sql AS 'SELECT 9'");
+wait_until { source()->{schema}{changes} > $changes } 'a look finds it';
+pass('a function that a policy calls');
+owner('DROP POLICY sf ON campaigns;
+       ALTER TABLE campaigns DISABLE ROW LEVEL SECURITY');
+psql('', dbname => $::DB, user => 'postgres', file => "$::EVENTS-remove.sql");
+
+
+=== TEST 3: what is told by the event triggers, on the channel
+--- http_config eval: main::http('1h')
+--- check
+wait_coherent();
+psql('', dbname => $::DB, user => 'postgres', file => "$::EVENTS.sql");
+
+is(change('CREATE TABLE public.sf_t (id integer)', dbname => $::DB), 1,
+   'a table in the schema');
+is(change('DROP TABLE public.sf_t', dbname => $::DB), 1, 'and its end');
+
+my $before = source()->{notifications};
+
+as('sf_maker', 'CREATE TABLE sf_maker.u (id integer); DROP TABLE sf_maker.u');
+sleep 0.3;
+is(source()->{notifications}, $before, 'not one of a stranger');
+super('GRANT CREATE ON SCHEMA public TO sf_maker');
+as('sf_maker', 'CREATE TABLE public.sf_u (id integer)');
+wait_until { source()->{notifications} > $before } 'it is told';
+pass('unless he may make objects where the tables are');
+super('DROP TABLE public.sf_u; REVOKE CREATE ON SCHEMA public FROM sf_maker');
+psql('', dbname => $::DB, user => 'postgres', file => "$::EVENTS-remove.sql");
+
+
 === TEST 4: a channel without a name, or one that cannot be read
 --- check
 wait_coherent();

@@ -9,10 +9,13 @@
 -- (softfactory_listen_schema), and with them too: roles belong to the whole
 -- server, and no event trigger sees them.
 --
--- Nothing is sent for temporary tables, and what they have; a transaction
--- sends at most one word.  The function never makes a statement fail: it is
--- silent when the notification queue is half full, and when anything is wrong
--- with it.  Like every transaction that has notified, one with DDL cannot be
+-- Nothing is sent for temporary tables, and what they have; nor for what is
+-- done in the session of somebody who is no member of the owner of a table
+-- with our triggers and may create nothing in its schema: he cannot change what
+-- is read, but could have everything dropped all the time.  A transaction sends
+-- at most one word.  The function never makes a statement fail: it is silent
+-- when the notification queue is half full, and when anything is wrong with
+-- it.  Like every transaction that has notified, one with DDL cannot be
 -- prepared for a commit in two phases then.
 --
 -- The function stands in the schema public, or in the one that is named.  Safe
@@ -44,6 +47,19 @@ BEGIN
           WHERE NOT is_temporary;
     END IF;
 
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+
+    -- ours are the tables whose owner may read the channel
+
+    PERFORM FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+      WHERE g.tgname = 'softfactory_notify_insert'
+        AND has_schema_privilege(c.relowner, 'softfactory', 'USAGE')
+        AND has_table_privilege(c.relowner, 'softfactory.channel', 'SELECT')
+        AND (pg_has_role(session_user, c.relowner, 'MEMBER')
+             OR has_schema_privilege(session_user, c.relnamespace, 'CREATE'));
+
     IF FOUND THEN
         PERFORM pg_notify(c.name, 'schema') FROM softfactory.channel c
           WHERE pg_notification_queue_usage() < 0.5;
@@ -54,7 +70,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- it can be called by nothing else, and nobody else needs to name it
+-- nobody else needs it
 
 REVOKE ALL ON FUNCTION :"schema".softfactory_schema_changed() FROM PUBLIC;
 
