@@ -233,6 +233,13 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       offsetof(ngx_sf_main_conf_t, max_bodies),
       NULL },
 
+    { ngx_string("softfactory_fair_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_sf_loc_conf_t, fair_key),
+      NULL },
+
     { ngx_string("softfactory_fallback"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_sf_conf_fallback,
@@ -733,6 +740,7 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     slcf->max_page_size = NGX_CONF_UNSET;
     slcf->max_offset = NGX_CONF_UNSET;
     slcf->min_search = NGX_CONF_UNSET;
+    slcf->fair_key = NGX_CONF_UNSET_PTR;
     slcf->ttls = NGX_CONF_UNSET_PTR;
     slcf->bypass = NGX_CONF_UNSET_PTR;
     slcf->incoherent_ttl = NGX_CONF_UNSET_MSEC;
@@ -783,6 +791,7 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->max_page_size, prev->max_page_size, 500);
     ngx_conf_merge_value(conf->max_offset, prev->max_offset, 100000);
     ngx_conf_merge_value(conf->min_search, prev->min_search, 2);
+    ngx_conf_merge_ptr_value(conf->fair_key, prev->fair_key, NULL);
     ngx_conf_merge_str_value(conf->fallback, prev->fallback, "");
     ngx_conf_merge_str_value(conf->version, prev->version, "1.0.0");
 

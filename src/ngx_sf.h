@@ -37,6 +37,7 @@ typedef struct ngx_sf_worker_s     ngx_sf_worker_t;
 typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
 typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
 typedef struct ngx_sf_item_s       ngx_sf_item_t;
+typedef struct ngx_sf_order_s      ngx_sf_order_t;
 typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
 typedef struct ngx_sf_memos_s      ngx_sf_memos_t;
@@ -281,8 +282,11 @@ ngx_int_t ngx_sf_auth_token(ngx_sf_ctx_t *ctx);
 ngx_int_t ngx_sf_auth_principal(ngx_sf_ctx_t *ctx);
 ngx_int_t ngx_sf_auth_gate(ngx_sf_ctx_t *ctx);
 
-/* the owner of what is made for a request: its user, or its address */
-uint32_t ngx_sf_auth_owner(const ngx_sf_ctx_t *ctx);
+/*
+ * Sets the owner of what is made for a request, its user or its address, and
+ * who takes his turn at the database for it: softfactory_fair_key.
+ */
+ngx_int_t ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_order_t *order);
 
 /* user id of the request's token, or NGX_DECLINED; no I/O */
 ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
@@ -381,17 +385,18 @@ struct ngx_sf_item_s {
 
 /* an item for one request */
 
-typedef struct {
+struct ngx_sf_order_s {
     const ngx_sf_item_t        *item;
     ngx_sf_loc_conf_t          *slcf;
     const ngx_sf_params_t      *params;   /* NULL: it has none */
     const ngx_sf_key_t         *key;      /* for user 0; NULL: not known */
     int64_t                     user;
     uint32_t                    owner;    /* of what is made: who asks */
+    uint32_t                    principal;    /* who takes his turn, or 0 */
     unsigned                    bypass:1; /* neither read nor stored */
     unsigned                    fenced:1; /* nor is the total that it shows */
     ngx_msec_t                  fence;    /* it is read after that time */
-} ngx_sf_order_t;
+};
 
 /* compiles the items of an endpoint, or that of principals */
 ngx_int_t ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
@@ -1016,6 +1021,7 @@ struct ngx_sf_loc_conf_s {
     ngx_int_t                   max_page_size;
     ngx_int_t                   max_offset;   /* rows that pages skip */
     ngx_int_t                   min_search;   /* characters, of ASCII alone */
+    ngx_http_complex_value_t   *fair_key; /* NULL: the user, or the address */
 
     ngx_str_t                   cache;    /* name of its zone, or "off" */
     ngx_sf_zone_t              *zone;     /* NULL: no cache */

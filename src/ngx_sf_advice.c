@@ -37,6 +37,8 @@ static u_char *ngx_sf_advice_broken(u_char *buf, u_char *last,
     const ngx_sf_advice_server_t *server);
 static u_char *ngx_sf_advice_busy(u_char *buf, u_char *last,
     const ngx_sf_advice_server_t *server);
+static u_char *ngx_sf_advice_quota(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server);
 static u_char *ngx_sf_advice_queue(u_char *buf, u_char *last,
     const ngx_sf_advice_server_t *server);
 static u_char *ngx_sf_advice_timeout(u_char *buf, u_char *last,
@@ -64,6 +66,7 @@ const ngx_sf_advice_server_pt  ngx_sf_advice_server_rules[] = {
     ngx_sf_advice_triggers,
     ngx_sf_advice_broken,
     ngx_sf_advice_busy,
+    ngx_sf_advice_quota,
     ngx_sf_advice_queue,
     ngx_sf_advice_timeout,
     ngx_sf_advice_cpu,
@@ -259,6 +262,24 @@ ngx_sf_advice_busy(u_char *buf, u_char *last,
                         "room, else a longer queue= and wait=, or fewer "
                         "requests (limit_req).", server->busy,
                         ngx_sf_advice_s(server->busy), server->expired);
+}
+
+
+static u_char *
+ngx_sf_advice_quota(u_char *buf, u_char *last,
+    const ngx_sf_advice_server_t *server)
+{
+    if (server->quota == 0) {
+        return NULL;
+    }
+
+    return ngx_slprintf(buf, last,
+                        "%ui statement%s of users or addresses that filled a "
+                        "quarter of the queue %s refused (429): where many "
+                        "share one address, set_real_ip_from, or "
+                        "softfactory_fair_key.", server->quota,
+                        ngx_sf_advice_s(server->quota),
+                        server->quota == 1 ? "was" : "were");
 }
 
 

@@ -36,6 +36,7 @@ typedef struct {
     double                      memory;
     double                      queue_p95;    /* ms */
     ngx_uint_t                  busy;     /* refused by a full queue */
+    ngx_uint_t                  quota;    /* by one who fills his part */
     ngx_uint_t                  expired;  /* waited too long */
     ngx_uint_t                  unavailable;
     ngx_uint_t                  bridged;  /* error= holds everywhere */

@@ -31,6 +31,7 @@
 static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
 static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *token);
+static uint64_t ngx_sf_auth_who(const ngx_sf_ctx_t *ctx);
 static void ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order);
 static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx,
     const ngx_sf_order_t *order);
@@ -184,10 +185,47 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
 }
 
 
+ngx_int_t
+ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
+{
+    uint64_t      seed, who;
+    ngx_str_t     value;
+    ngx_sf_key_t  key;
+
+    seed = ngx_sf_zone_seed(ctx->slcf->zone);
+    who = ngx_sf_auth_who(ctx);
+
+    order->owner = ngx_sf_admit_owner(seed, who);
+    order->principal = 0;
+
+    value.data = (u_char *) &who;
+    value.len = sizeof(who);
+
+    if (ctx->slcf->fair_key
+        && ngx_http_complex_value(ctx->request, ctx->slcf->fair_key, &value)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    /* probes wait for nobody, whoever sends them */
+
+    if (value.len && !ctx->endpoint->row->document) {
+        key.data = value.data;
+        key.len = value.len;
+        ngx_sf_cache_hash(&key, seed);
+
+        order->principal = ngx_max((uint32_t) (key.hash >> 32), 1);
+    }
+
+    return NGX_OK;
+}
+
+
 /* IPv6 addresses below one prefix of 64 bits are one client's to choose */
 
-uint32_t
-ngx_sf_auth_owner(const ngx_sf_ctx_t *ctx)
+static uint64_t
+ngx_sf_auth_who(const ngx_sf_ctx_t *ctx)
 {
     uint32_t              address;
     uint64_t              who;
@@ -222,8 +260,7 @@ ngx_sf_auth_owner(const ngx_sf_ctx_t *ctx)
 
     /* no user has a number like that */
 
-    return ngx_sf_admit_owner(ngx_sf_zone_seed(ctx->slcf->zone),
-                              who ? who : (uint64_t) 1 << 63 | address);
+    return who ? who : (uint64_t) 1 << 63 | address;
 }
 
 
@@ -251,6 +288,10 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
             ctx->auth_time = ngx_sf_pg_now() - ctx->started;
             ctx->step = NGX_SF_STEP_GATE;
             return NGX_OK;
+        }
+
+        if (ngx_sf_auth_asks(ctx, &order) != NGX_OK) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
         rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
@@ -295,7 +336,8 @@ ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
     order->params = NULL;
     order->key = NULL;
     order->user = ctx->user;
-    order->owner = ngx_sf_auth_owner(ctx);
+    order->owner = 0;
+    order->principal = 0;
     order->bypass = ctx->fence != 0;
     order->fenced = ctx->fence != 0;
     order->fence = ctx->fence;

@@ -510,6 +510,7 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
                                                      &source);
     flight->query.lane = ngx_sf_flight_lane(order);
     flight->query.wanted = ngx_sf_flight_wanted;
+    flight->query.principal = order->principal;
     flight->query.handler = ngx_sf_flight_handler;
     flight->query.data = flight;
 
@@ -1116,6 +1117,7 @@ ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
     ngx_sf_pg_pool_t  *primary;
 
     if (flight->outcome != NGX_SF_PG_BUSY
+        && flight->outcome != NGX_SF_PG_QUOTA_FULL
         && flight->outcome != NGX_SF_PG_EXPIRED
         && flight->outcome != NGX_SF_PG_UNAVAILABLE)
     {

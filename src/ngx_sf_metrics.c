@@ -46,7 +46,7 @@ const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS] = {
 
 const ngx_uint_t  ngx_sf_metrics_statuses[NGX_SF_METRICS_STATUSES] = {
     200, 304, 400, 401, 403, 404, 405, 499, 500, 503, 504,
-    201, 202, 204, 206, 408, 409, 412, 416, 0
+    201, 202, 204, 206, 408, 409, 412, 416, 429, 0
 };
 
 /* a client that has left before it got anything is a class of its own */
@@ -61,7 +61,7 @@ const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES] = {
 
 const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES] = {
     "ok", "busy", "expired", "unavailable", "timeout", "denied", "invalid",
-    "conflict", "broken", "failed"
+    "conflict", "broken", "failed", "quota"
 };
 
 const char *const  ngx_sf_metrics_cache[NGX_SF_CACHE_STATUSES] = {

@@ -36,7 +36,7 @@
 #define NGX_SF_METRICS_SERVERS    64
 #define NGX_SF_METRICS_NAME       96      /* bytes of a name, with its NUL */
 #define NGX_SF_METRICS_METHODS    4
-#define NGX_SF_METRICS_STATUSES   20
+#define NGX_SF_METRICS_STATUSES   21
 #define NGX_SF_METRICS_CLASSES    6       /* of a status, and 499 */
 #define NGX_SF_METRICS_KINDS      4       /* ngx_sf_item_e */
 #define NGX_SF_METRICS_INTERVAL   5       /* seconds between two pasts */

@@ -33,6 +33,7 @@ typedef struct ngx_sf_pg_query_s   ngx_sf_pg_query_t;
 typedef struct ngx_sf_pg_slot_s    ngx_sf_pg_slot_t;
 typedef struct ngx_sf_pg_line_s    ngx_sf_pg_line_t;
 typedef struct ngx_sf_pg_subscriber_s  ngx_sf_pg_subscriber_t;
+typedef struct ngx_sf_pg_principal_s   ngx_sf_pg_principal_t;
 
 
 typedef enum {
@@ -155,6 +156,7 @@ typedef enum {
     NGX_SF_PG_BROKEN,           /* the statement does not fit the schema, or
                                    its result not what it is read as */
     NGX_SF_PG_FAILED,           /* any other error of the server */
+    NGX_SF_PG_QUOTA_FULL,       /* a principal's part of the queue is full */
     NGX_SF_PG_OUTCOMES
 } ngx_sf_pg_outcome_e;
 
@@ -176,7 +178,7 @@ typedef ngx_uint_t (*ngx_sf_pg_wanted_pt)(ngx_sf_pg_query_t *q);
 
 
 struct ngx_sf_pg_query_s {
-    ngx_queue_t                 queue;    /* line->waiting */
+    ngx_queue_t                 queue;    /* line->waiting, lane->parked */
     ngx_sf_pg_statement_t      *statement;
     const char                **values;   /* text format, NULL is NULL; may
                                              be written to, not lengthened */
@@ -184,11 +186,15 @@ struct ngx_sf_pg_query_s {
     ngx_sf_pg_handler_pt        handler;
     ngx_sf_pg_wanted_pt         wanted;   /* NULL: it always is */
     void                       *data;
+    uint32_t                    principal;    /* who asks, 0: nobody who has
+                                                 to take his turn */
     unsigned                    outside:1;    /* a value is a client's */
 
     /* the pool's own */
     ngx_sf_pg_pool_t           *pool;
     ngx_sf_pg_line_t           *line;     /* of its endpoint in its lane */
+    ngx_queue_t                 place;    /* turn->parked */
+    ngx_sf_pg_principal_t      *turn;     /* whose turn it has or waits for */
     ngx_sf_pg_conn_t           *conn;     /* while in a FIFO */
     ngx_msec_t                  expires;  /* of waiting, ngx_current_msec */
     uint64_t                    submitted;  /* microseconds, monotonic */
@@ -203,6 +209,7 @@ struct ngx_sf_pg_query_s {
                                              has met */
 
     unsigned                    waiting:1;
+    unsigned                    parked:1; /* until it has a turn */
     unsigned                    probe:1;  /* for others of its line, which wait
                                              for what becomes of it */
     unsigned                    alone:1;  /* under a Sync of its own */
@@ -284,6 +291,7 @@ struct ngx_sf_pg_slot_s {
                                              Sync says it is committed */
     uint32_t                    prepared; /* version of the text that it ran
                                              by name, 0: it had none */
+    ngx_sf_pg_principal_t      *turn;     /* EXECUTE: that it takes, or NULL */
     ngx_sf_pg_outcome_e         prepare;  /* of its own prepare, if it failed */
     ngx_sf_pg_slot_t           *execute;  /* PREPARE: what it is for */
     ngx_sf_pg_slot_t           *sync;     /* that ends its unit, once sent */
@@ -375,7 +383,10 @@ struct ngx_sf_pg_lane_s {
     ngx_queue_t                 conns[NGX_SF_PG_CONN_STATES];
     ngx_uint_t                  nconns[NGX_SF_PG_CONN_STATES];
     ngx_queue_t                 lines;    /* in which queries wait */
-    ngx_uint_t                  nwaiting;
+    ngx_queue_t                 parked;   /* those that wait for a turn */
+    ngx_uint_t                  nwaiting; /* both */
+    ngx_queue_t                *principals;   /* buckets: ngx_sf_pg_turn.c */
+    ngx_queue_t                 idle;     /* of ngx_sf_pg_principal_t */
     ngx_sf_pg_line_t          **line;     /* by statement->line, made at first
                                              use */
     ngx_msec_t                  stuck_at; /* next close of a stuck connection
@@ -478,6 +489,36 @@ ngx_uint_t ngx_sf_pg_retry_after(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool);
 
+
+/* --- ngx_sf_pg_turn.c: who may have how many under way, for the lane --- */
+
+ngx_int_t ngx_sf_pg_turns_init(ngx_pool_t *pool, ngx_sf_pg_lane_t *lane);
+
+/* queries of a principal that wait */
+ngx_uint_t ngx_sf_pg_turn_waiting(const ngx_sf_pg_lane_t *lane, uint32_t id,
+    ngx_uint_t *under_way);
+
+/* a query begins to wait; share: turns of one.  0: it is parked */
+ngx_uint_t ngx_sf_pg_turn_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q,
+    ngx_uint_t share);
+
+/* it waits no more; one that was not parked has its turn, in q->turn */
+void ngx_sf_pg_turn_take(ngx_sf_pg_query_t *q);
+
+/* it is sent: its turn is the connection's until the answer is here */
+ngx_sf_pg_principal_t *ngx_sf_pg_turn_sent(ngx_sf_pg_query_t *q);
+
+/* statements of its principal that are under way */
+ngx_uint_t ngx_sf_pg_turn_under_way(const ngx_sf_pg_query_t *q);
+
+/*
+ * A turn comes back; sent: of a statement that was.  The one that was parked
+ * and has it now, or NULL.
+ */
+ngx_sf_pg_query_t *ngx_sf_pg_turn_over(ngx_sf_pg_principal_t *p,
+    ngx_uint_t sent, ngx_uint_t share);
+
+
 /* --- ngx_sf_pg_lane.c: the lists that queries and connections stand in --- */
 
 ngx_int_t ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane,
@@ -517,6 +558,14 @@ ngx_sf_pg_query_t *ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane);
 /* puts a query in its line, takes it out */
 void ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 void ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q);
+
+/* turns that one principal may have there */
+ngx_uint_t ngx_sf_pg_lane_share(const ngx_sf_pg_lane_t *lane);
+
+/* a turn comes back, of a connection or of a query that is not sent */
+void ngx_sf_pg_lane_over(ngx_sf_pg_lane_t *lane, ngx_sf_pg_principal_t *turn,
+    ngx_uint_t sent);
+void ngx_sf_pg_query_over(ngx_sf_pg_query_t *q);
 
 /*
  * A query that was sent waits again.  The second counts how often, by the

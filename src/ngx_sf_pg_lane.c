@@ -17,7 +17,7 @@
  *
  * The files of the pool know only those before them:
  *
- *     result, lane, head, text, server, pipeline, conn, notify, pool
+ *     result, turn, lane, head, text, server, pipeline, conn, notify, pool
  */
 
 
@@ -30,8 +30,9 @@
 
 
 static void ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev);
+static void ngx_sf_pg_line_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 static ngx_sf_pg_query_t *ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane);
-static ngx_sf_pg_query_t *ngx_sf_pg_line_first(ngx_sf_pg_line_t *line,
+static ngx_sf_pg_query_t *ngx_sf_pg_line_first(ngx_queue_t *waiting,
     ngx_sf_pg_query_t *first);
 static void ngx_sf_pg_lane_arm(ngx_sf_pg_lane_t *lane);
 
@@ -62,7 +63,7 @@ ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
     lane->timer.log = pool->log;
     lane->timer.cancelable = kind == NGX_SF_PG_LISTEN;
 
-    return NGX_OK;
+    return ngx_sf_pg_turns_init(pool->memory, lane);
 }
 
 
@@ -176,6 +177,7 @@ ngx_sf_pg_lane_forget(ngx_sf_pg_lane_t *lane)
         line->nwaiting = 0;
     }
 
+    ngx_queue_init(&lane->parked);
     lane->nwaiting = 0;
 
     if (lane->timer.timer_set) {
@@ -190,7 +192,9 @@ ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane)
     ngx_sf_pg_line_t  *line;
 
     if (ngx_queue_empty(&lane->lines)) {
-        return NULL;
+        return ngx_queue_empty(&lane->parked) ? NULL
+               : ngx_queue_data(ngx_queue_head(&lane->parked),
+                                ngx_sf_pg_query_t, queue);
     }
 
     line = ngx_queue_data(ngx_queue_head(&lane->lines), ngx_sf_pg_line_t,
@@ -201,13 +205,35 @@ ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane)
 }
 
 
+void
+ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
+{
+    if (ngx_sf_pg_turn_wait(lane, q, ngx_sf_pg_lane_share(lane))) {
+        ngx_sf_pg_line_add(lane, q);
+
+    } else {
+        ngx_queue_insert_tail(&lane->parked, &q->queue);
+    }
+
+    q->waiting = 1;
+    q->expires = ngx_current_msec + lane->pool->conf->wait;
+    lane->nwaiting++;
+
+    if (!lane->timer.timer_set) {
+        ngx_sf_pg_lane_arm(lane);
+    }
+
+    ngx_sf_pg_pool_post_dispatch(lane->pool);
+}
+
+
 /*
  * In the order of submission: what was sent already stands in front of what
  * was not, so the walk is short.
  */
 
-void
-ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
+static void
+ngx_sf_pg_line_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 {
     ngx_queue_t        *next;
     ngx_sf_pg_line_t   *line;
@@ -229,19 +255,9 @@ ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 
     ngx_queue_insert_tail(next, &q->queue);
 
-    q->waiting = 1;
-    q->expires = ngx_current_msec + lane->pool->conf->wait;
-    lane->nwaiting++;
-
     if (line->nwaiting++ == 0) {
         ngx_queue_insert_tail(&lane->lines, &line->queue);
     }
-
-    if (!lane->timer.timer_set) {
-        ngx_sf_pg_lane_arm(lane);
-    }
-
-    ngx_sf_pg_pool_post_dispatch(lane->pool);
 }
 
 
@@ -256,12 +272,48 @@ ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
     q->waiting = 0;
     lane->nwaiting--;
 
-    if (--q->line->nwaiting == 0) {
+    if (!q->parked && --q->line->nwaiting == 0) {
         ngx_queue_remove(&q->line->queue);
     }
 
+    ngx_sf_pg_turn_take(q);
+
     if (lane->nwaiting == 0 && lane->timer.timer_set) {
         ngx_del_timer(&lane->timer);
+    }
+}
+
+
+/* turns of one principal: he leaves a connection to the others */
+
+ngx_uint_t
+ngx_sf_pg_lane_share(const ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t               conns;
+    const ngx_sf_pg_pool_t  *pool;
+
+    pool = lane->pool;
+    conns = pool->conf->size[lane->kind]
+            * (pool->conf->replicas ? pool->nservers : 1);
+
+    return conns < 2 ? NGX_MAX_UINT32_VALUE
+           : ngx_sf_pg_lane_depth(lane, &pool->servers[0]) * (conns - 1);
+}
+
+
+void
+ngx_sf_pg_lane_over(ngx_sf_pg_lane_t *lane, ngx_sf_pg_principal_t *turn,
+    ngx_uint_t sent)
+{
+    ngx_sf_pg_query_t  *q;
+
+    q = turn ? ngx_sf_pg_turn_over(turn, sent, ngx_sf_pg_lane_share(lane))
+             : NULL;
+
+    if (q) {
+        ngx_queue_remove(&q->queue);
+        ngx_sf_pg_line_add(lane, q);
+        ngx_sf_pg_pool_post_dispatch(lane->pool);
     }
 }
 
@@ -282,10 +334,10 @@ ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane)
          node = ngx_queue_next(node))
     {
         line = ngx_queue_data(node, ngx_sf_pg_line_t, queue);
-        first = ngx_sf_pg_line_first(line, first);
+        first = ngx_sf_pg_line_first(&line->waiting, first);
     }
 
-    return first;
+    return ngx_sf_pg_line_first(&lane->parked, first);
 }
 
 
@@ -295,13 +347,13 @@ ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane)
  */
 
 static ngx_sf_pg_query_t *
-ngx_sf_pg_line_first(ngx_sf_pg_line_t *line, ngx_sf_pg_query_t *first)
+ngx_sf_pg_line_first(ngx_queue_t *waiting, ngx_sf_pg_query_t *first)
 {
     ngx_queue_t        *node;
     ngx_sf_pg_query_t  *q;
 
-    for (node = ngx_queue_head(&line->waiting);
-         node != ngx_queue_sentinel(&line->waiting);
+    for (node = ngx_queue_head(waiting);
+         node != ngx_queue_sentinel(waiting);
          node = ngx_queue_next(node))
     {
         q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
@@ -421,11 +473,27 @@ ngx_sf_pg_query_resend(ngx_sf_pg_query_t *q, ngx_sf_pg_close_e reason)
 
 
 void
+ngx_sf_pg_query_over(ngx_sf_pg_query_t *q)
+{
+    ngx_sf_pg_principal_t  *turn;
+
+    turn = q->turn;
+    q->turn = NULL;
+
+    if (turn) {
+        ngx_sf_pg_lane_over(&q->pool->lanes[q->lane], turn, 0);
+    }
+}
+
+
+void
 ngx_sf_pg_query_finish(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
     PGresult *res)
 {
     q->conn = NULL;
     q->done = ngx_sf_pg_now();
+
+    ngx_sf_pg_query_over(q);
 
     q->handler(q, outcome, res);
 }

@@ -267,6 +267,7 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
     slot->sent = q->sent;
     slot->prepared = text ? text->version : 0;
     slot->probe = q->probe;
+    slot->turn = ngx_sf_pg_turn_sent(q);
 
     q->line->probes += q->probe;
 
@@ -501,7 +502,13 @@ static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
 {
+    ngx_sf_pg_principal_t  *turn;
+
     pgc->outstanding--;
+
+    turn = slot->turn;
+    slot->turn = NULL;
+    ngx_sf_pg_lane_over(pgc->lane, turn, 1);
 
     switch (PQresultStatus(res)) {
 
@@ -1115,7 +1122,13 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
         q = slot->query;
 
-        if (q == NULL || reason == NGX_SF_PG_CLOSE_EXIT) {
+        if (reason == NGX_SF_PG_CLOSE_EXIT) {
+            continue;
+        }
+
+        ngx_sf_pg_lane_over(pgc->lane, slot->turn, 1);
+
+        if (q == NULL) {
             continue;
         }
 

@@ -36,7 +36,8 @@
 
 #define NGX_SF_PG_SPARES          2
 
-/* of the queue, what a line may fill that has to wait: one in so many */
+/* of the queue, what a line may fill that has to wait, and what anybody may:
+   one in so many */
 
 #define NGX_SF_PG_LINE_SHARE      4
 
@@ -58,9 +59,15 @@ static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane);
 static ngx_sf_pg_query_t *ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_server_t *server);
+static ngx_sf_pg_query_t *ngx_sf_pg_line_next(const ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_line_t *line);
+static ngx_uint_t ngx_sf_pg_lane_before(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_query_t *q, const ngx_sf_pg_query_t *other);
 static ngx_uint_t ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_full(ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_line_t *line);
+static ngx_uint_t ngx_sf_pg_lane_quota(ngx_sf_pg_lane_t *lane,
+    uint32_t principal);
 static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare);
 static ngx_sf_pg_conn_t *ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane);
@@ -258,9 +265,15 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
         return NGX_SF_PG_BUSY;
     }
 
+    if (q->principal && ngx_sf_pg_lane_quota(lane, q->principal)) {
+        return NGX_SF_PG_QUOTA_FULL;
+    }
+
     q->pool = pool;
     q->line = line;
     q->conn = NULL;
+    q->turn = NULL;
+    q->parked = 0;
     q->clashes = 0;
     q->retries = 0;
     q->moved = 0;
@@ -317,6 +330,29 @@ ngx_sf_pg_lane_full(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_line_t *line)
 }
 
 
+/* whether the part of the queue that one principal may fill is full */
+
+static ngx_uint_t
+ngx_sf_pg_lane_quota(ngx_sf_pg_lane_t *lane, uint32_t principal)
+{
+    ngx_uint_t  n, under_way, quota, share;
+
+    n = ngx_sf_pg_turn_waiting(lane, principal, &under_way);
+    quota = ngx_max(lane->pool->conf->queue / NGX_SF_PG_LINE_SHARE, 1);
+
+    if (n < quota) {
+        return 0;
+    }
+
+    /* nor is what can be sent waiting here */
+
+    share = ngx_sf_pg_lane_share(lane);
+
+    return n >= quota + ngx_min(share - ngx_min(under_way, share),
+                                ngx_sf_pg_lane_free(lane));
+}
+
+
 void
 ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
 {
@@ -326,8 +362,9 @@ ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
 
     if (q->waiting) {
         ngx_sf_pg_lane_take(q);
-        return;
     }
+
+    ngx_sf_pg_query_over(q);
 
     pgc = q->conn;
 
@@ -402,7 +439,7 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 
     ngx_sf_pg_lane_sync(lane);
 
-    if (lane->nwaiting || spare) {
+    if (!ngx_queue_empty(&lane->lines) || spare) {
         ngx_sf_pg_lane_grow(lane, spare);
     }
 
@@ -415,7 +452,9 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
         return;
     }
 
-    if ((ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0) {
+    if (ngx_queue_empty(&lane->lines)
+        || (ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0)
+    {
         return;
     }
 
@@ -487,7 +526,10 @@ ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
 }
 
 
-/* the oldest of those that may be sent to a server */
+/*
+ * Of those that may be sent to a server the oldest; in a heavy lane, of whoever
+ * has the fewest under way.
+ */
 
 static ngx_sf_pg_query_t *
 ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
@@ -504,10 +546,9 @@ ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
          node = ngx_queue_next(node))
     {
         line = ngx_queue_data(node, ngx_sf_pg_line_t, queue);
-        q = ngx_queue_data(ngx_queue_head(&line->waiting), ngx_sf_pg_query_t,
-                           queue);
+        q = ngx_sf_pg_line_next(lane, line);
 
-        if (oldest && q->submitted >= oldest->submitted) {
+        if (oldest && !ngx_sf_pg_lane_before(lane, q, oldest)) {
             continue;
         }
 
@@ -520,6 +561,60 @@ ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
     }
 
     return oldest;
+}
+
+
+/*
+ * The one of a line whose turn it is.  The walk is short: it ends at the first
+ * one whose principal has nothing under way, and of those who have there are no
+ * more than connections.
+ */
+
+static ngx_sf_pg_query_t *
+ngx_sf_pg_line_next(const ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line)
+{
+    ngx_queue_t        *node;
+    ngx_sf_pg_query_t  *q, *best;
+
+    node = ngx_queue_head(&line->waiting);
+    best = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
+
+    while (ngx_sf_pg_heavy(lane) && best->sent == 0
+           && ngx_sf_pg_turn_under_way(best))
+    {
+        node = ngx_queue_next(node);
+
+        if (node == ngx_queue_sentinel(&line->waiting)) {
+            break;
+        }
+
+        q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
+
+        if (ngx_sf_pg_turn_under_way(q) < ngx_sf_pg_turn_under_way(best)) {
+            best = q;
+        }
+    }
+
+    return best;
+}
+
+
+static ngx_uint_t
+ngx_sf_pg_lane_before(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_query_t *q, const ngx_sf_pg_query_t *other)
+{
+    ngx_uint_t  n, m;
+
+    if (ngx_sf_pg_heavy(lane)) {
+        n = ngx_sf_pg_turn_under_way(q);
+        m = ngx_sf_pg_turn_under_way(other);
+
+        if (n != m) {
+            return n < m;
+        }
+    }
+
+    return q->submitted < other->submitted;
 }
 
 

@@ -611,6 +611,7 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
     server->memory = report->load.average.memory;
     server->queue_p95 = report->queue_p95;
     server->busy = errors[NGX_SF_PG_BUSY];
+    server->quota = errors[NGX_SF_PG_QUOTA_FULL];
     server->expired = errors[NGX_SF_PG_EXPIRED];
     server->unavailable = errors[NGX_SF_PG_UNAVAILABLE];
     server->bridged = ngx_sf_cache_conf_bridged(report->smcf);

@@ -565,10 +565,13 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     order.params = &ctx->params;
     order.key = ctx->memo ? &ctx->memo->key : NULL;
     order.user = ctx->principal ? ctx->principal->id : 0;
-    order.owner = ngx_sf_auth_owner(ctx);
     order.bypass = ctx->fence != 0;
     order.fenced = ctx->fence != 0;
     order.fence = ctx->fence;
+
+    if (ngx_sf_auth_asks(ctx, &order) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (ctx->slcf->bypass
         && ngx_http_test_predicates(ctx->request, ctx->slcf->bypass)

@@ -93,7 +93,8 @@ static const ngx_sf_answer_t  ngx_sf_response_outcomes[] = {
     /* BROKEN */      { NGX_HTTP_SERVICE_UNAVAILABLE,
                         "Endpoint unavailable" },
     /* FAILED */      { NGX_HTTP_INTERNAL_SERVER_ERROR,
-                        "Internal server error" }
+                        "Internal server error" },
+    /* QUOTA_FULL */  { NGX_HTTP_TOO_MANY_REQUESTS, "Too many requests" }
 };
 
 
@@ -580,7 +581,9 @@ ngx_sf_response_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
 
     answer = &ngx_sf_response_outcomes[outcome];
 
-    if (answer->status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+    if (answer->status == NGX_HTTP_SERVICE_UNAVAILABLE
+        || answer->status == NGX_HTTP_TOO_MANY_REQUESTS)
+    {
         ctx->retry_after = outcome == NGX_SF_PG_UNAVAILABLE
                    ? ngx_sf_pg_retry_after(
                            ctx->worker->pools[ctx->slcf->primary_pg->index])

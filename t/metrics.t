@@ -136,7 +136,7 @@ our $POOL = ['connections=1 heavy=1 depth=2', 'queue=2',
              'wait=2s timeout=4s'];
 our $HTTP = conf(dbname => $DB, zone => 'api 8m');
 our $CONFIG = api(operators('api'), 'location = /metrics '
-                  . '{ softfactory_metrics; }');
+                  . '{ softfactory_metrics; } softfactory_fair_key "";');
 
 defaults(http_config => $HTTP, config => $CONFIG);
 

@@ -302,7 +302,7 @@ is(cell('/own?v=standard_conforming_strings'), 'on',
 main::conf(dbname => $::A, pool =>
            'connections=3 totals=2 depth=4 timeout=60s heavy_timeout=60s '
            . 'wait=60s connect_timeout=10s')
---- config eval: SoftFactory::api()
+--- config eval: SoftFactory::api('softfactory_fair_key "";')
 --- check
 wait_until { sessions('softfactory/read') == 3 } 'the read lane is warm';
 is(sessions('softfactory/totals'), 0, 'the others connect when asked');
@@ -543,8 +543,7 @@ is(log_count(qr/\[(?:warn|error)\]/), 0, 'the log has nothing');
 --- http_config eval
 main::conf(dbname => $::A, pool => 'connections=1 depth=1 queue=8 wait=700ms '
            . 'timeout=30s')
---- config eval
-SoftFactory::api()
+--- config eval: SoftFactory::api('softfactory_fair_key "";')
 --- check
 get("$::CAMPAIGN/1");
 
@@ -579,7 +578,7 @@ is(title(get("$::CAMPAIGN/2")), "200 of 2 in $::A", 'so has the next');
 --- http_config eval
 main::conf(dbname => $::A, pool => 'connections=1 depth=1 queue=2 wait=30s '
            . 'timeout=30s')
---- config eval: SoftFactory::api()
+--- config eval: SoftFactory::api('softfactory_fair_key "";')
 --- check
 my $lock = hold($::LOCK, dbname => $::A);
 my $first = start("$::CAMPAIGN/1");

@@ -572,6 +572,7 @@ export class Database {
 
 const REASONS = {
     busy: 'the waiting list of a lane was full',
+    quota: 'one user had a quarter of the waiting list',
     expired: 'waited too long for a connection',
     unavailable: 'no connection, or it was lost',
     timeout: 'cancelled by statement_timeout',

@@ -218,8 +218,10 @@ http {{
 
 
 def upstream(socket_path):
+    """All clients have one address, and each stands for another one."""
     return f"""
     softfactory_zone bench 256m;
+    softfactory_fair_key $connection;
 
     upstream primary {{
         server unix:{socket_path};

@@ -487,6 +487,7 @@ http {{
     log_format f '$msec $status $request_time $pid $request_uri';
     access_log logs/access.log f;
     keepalive_requests 1000000;
+    softfactory_fair_key $connection;
     {http}
 
     upstream primary {{

@@ -29,6 +29,9 @@ def module_conf(port, ttl):
     return f"""
     softfactory_zone load 256m;
 
+    # the clients stand for many, and have one address
+    softfactory_fair_key $connection;
+
     upstream primary {{
         server unix:{SOCKET};
         softfactory_pg "dbname=softfactory user=app";

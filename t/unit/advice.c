@@ -122,6 +122,11 @@ static const test_server_t  test_servers[] = {
 
     { "a full queue, for one", { .busy = 1 }, { "1 statement and 0 " } },
 
+    { "one who asks for too much", { .quota = 15 },
+      { "15 statements of", "were refused", "softfactory_fair_key" } },
+
+    { "just so", { .quota = 1 }, { "1 statement of", "was refused" } },
+
     { "waited too long", { .expired = 6, .queue_p95 = 2000 },
       { "6 waited too long", "wait=" } },
 

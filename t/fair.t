@@ -1,0 +1,277 @@
+# Fairness: who may spend what of a pool.  Statements are held by locks on
+# tables; whose wait is looked up in pg_stat_activity, by the lanes' names.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::Nginx::Socket;
+use SoftFactory;
+use SoftFactory::Live;
+
+no_shuffle();
+no_root_location();
+master_on();
+worker_connections(512);
+log_level('info');
+plan('no_plan');
+
+our $DB = scratch('sf_fair');
+our $LISTINGS = '/api/review/listings';
+our $CAMPAIGN = '/api/review/campaigns';
+our $LOCK = 'LOCK TABLE review_listings IN ACCESS EXCLUSIVE MODE';
+our $LOCKS = 'LOCK TABLE review_listings, payments, sns_accounts
+              IN ACCESS EXCLUSIVE MODE';
+
+psql($_, dbname => $DB) for split /;\n/, <<'SQL';
+INSERT INTO users (id, email, password_hash, name, role, is_active)
+SELECT n, n || '@x.test', '!', 'Name', 'user', true
+  FROM generate_series(1, 9) n;
+INSERT INTO campaigns (id, creator_id, title, product_name, category,
+                       deadline, status, created_at)
+SELECT n, 1, 'of ' || n, 'p', 'c', 'tomorrow', 'active', 'yesterday'
+  FROM generate_series(1, 20) n
+SQL
+
+log_statements($DB);
+
+our %TOKEN = map { $_ => jwt(user_id => $_) } 1 .. 9;
+
+
+# of($user, $path): a request on its way.  The token of user 1 needs no look at
+# him
+
+sub of {
+    my ($user, $path, @o) = @_;
+
+    return start($path, token => !$user ? undef
+                                 : $user == 1 ? 'demo_token' : $TOKEN{$user},
+                 @o);
+}
+
+
+# searches($user, $n): so many, each another one; they are heavy, and each has
+# a total
+
+my $words = 'aaa';
+
+sub searches {
+    my ($user, $n) = @_;
+
+    return map { of($user, "$LISTINGS/search?q=" . $words++) } 1 .. $n;
+}
+
+
+# held($lane): sessions of a lane that wait for a lock
+
+sub held {
+    my ($lane) = @_;
+
+    return backends("datname = '$DB' AND wait_event_type = 'Lock' AND "
+                    . "application_name = 'softfactory/$lane'");
+}
+
+
+# wait_held($lane => $n, ...)
+
+sub wait_held {
+    my %n = @_;
+
+    for my $lane (sort keys %n) {
+        wait_until { held($lane) == $n{$lane} } "$n{$lane} of $lane are held";
+    }
+}
+
+
+# queued($lane): statements that wait, as the worker says once a second
+
+sub queued {
+    my ($lane) = @_;
+
+    return get('/metrics', token => undef)->{body}
+           =~ /^softfactory_db_queue_length\{.*lane="$lane"\} (\d+)/m
+           && $1;
+}
+
+
+sub statuses {
+    return join ' ', map { $_->finish->{status} } @_;
+}
+
+
+our $POOL = 'queue=16 wait=20s timeout=20s heavy_timeout=20s';
+our $METRICS = 'location = /metrics { softfactory_metrics; }';
+
+defaults(http_config => conf(dbname => $DB, pool => $POOL),
+         config => api($METRICS));
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: one who asks for much leaves a connection to the others
+--- check
+statuses(searches(1, 1));
+
+my $lock = hold($::LOCK, dbname => $::DB);
+my @mine = searches(1, 20);
+
+wait_held(heavy => 1, totals => 1);
+
+# one is under way, and a quarter of the queue is his
+
+my @refused = grep { !$_->pending } @mine;
+
+wait_until { @refused = grep { !$_->pending } @mine; @refused == 15 }
+           'all but five are answered';
+
+my @res = map { $_->finish } @refused;
+
+is(join(' ', map { $_->{status} } @res), join(' ', (429) x 15),
+   'those beyond his part of the queue are refused');
+is($res[0]{body}, qq({"error":"Too many requests"}\n), 'as JSON');
+is($res[0]{headers}{'retry-after'}, 1, 'with Retry-After');
+
+is(statuses(of(2, '/api/dashboard/kpis'), of(3, "$::CAMPAIGN?category=c"),
+            of(4, '/api/dashboard/summary')),
+   '200 200 200', 'others have their figures and their totals meanwhile');
+wait_held(heavy => 1, totals => 1);
+
+my ($other) = searches(2, 1);
+
+wait_until { queued('heavy') == 5 } 'also another waits for the lock';
+$lock->release;
+is(statuses($other), '200', 'he is answered');
+
+my %refused = map { $_ => 1 } @refused;
+
+is(statuses(grep { !$refused{$_} } @mine), '200 200 200 200 200',
+   'and so are those that waited');
+is(get('/metrics', token => undef)->{body}
+   =~ /^softfactory_db_errors_total\{reason="quota"\} (\d+)/m && $1, 15,
+   'it is counted');
+
+
+=== TEST 2: they go by turns
+--- http_config eval
+main::conf(dbname => $::DB, pool => $::POOL . ' heavy=2')
+--- check
+# both connections are held, by two who wait for different tables
+
+my $mine = hold($::LOCK, dbname => $::DB);
+my $his = hold('LOCK TABLE payments IN ACCESS EXCLUSIVE MODE',
+               dbname => $::DB);
+my @first = (searches(1, 4), of(9, '/api/dashboard/kpis'));
+
+wait_held(heavy => 2);
+
+my @other = map { of($_, "/api/analytics/cohort") } 2, 3;
+
+wait_until { queued('heavy') == 5 } 'five wait';
+$his->release;
+
+# user 1 has one under way: the connection that is free is for the others
+
+is(statuses(@other, $first[-1]), '200 200 200', 'all the others are served');
+wait_held(heavy => 1);
+is(scalar(grep { $_->pending } @first[0 .. 3]), 4, 'while the one waits');
+$mine->release;
+is(statuses(@first[0 .. 3]), '200 200 200 200', 'who comes then');
+
+
+=== TEST 3: whoever has left before his answer has had his turn
+--- check
+my $lock = hold($::LOCK, dbname => $::DB);
+
+for (1 .. 3) {
+    my ($c) = searches(1, 1);
+    wait_held(heavy => 1);
+    $c->close;
+}
+
+my ($c) = searches(1, 1);
+
+is(statuses(of(2, '/api/dashboard/kpis')), '200', 'another is served');
+wait_held(heavy => 1);
+ok($c->pending, 'his next one waits');
+$lock->release;
+is(statuses($c), '200', 'until the first is over');
+
+
+=== TEST 4: in the read lane it is a connection as well
+--- http_config eval
+main::conf(dbname => $::DB, pool => $::POOL . ' connections=3 depth=1')
+--- check
+my $lock = hold($::LOCKS, dbname => $::DB);
+my @mine = map { of(1, $_) } "$::LISTINGS/1", '/api/sns/accounts',
+           "$::LISTINGS/2", '/api/review/my-campaigns';
+
+wait_held(read => 2);
+wait_until { queued('read') == 2 } 'the others wait, of any endpoint';
+is(statuses(of($_, '/api/review/my-applications')), '200',
+   "user $_ is answered") for 2 .. 5;
+is(scalar(grep { $_->pending } @mine), 4, 'his own are held');
+$lock->release;
+is(statuses(@mine), '404 200 404 200', 'until they can be answered');
+
+
+=== TEST 5: whose turn it is may be said by the configuration
+--- config eval
+SoftFactory::api($::METRICS, 'softfactory_fair_key $arg_who;')
+. 'location /by/ { rewrite ^/by(/.*)$ $1 break; softfactory_pass primary; '
+. 'softfactory_fair_key "$http_x_tenant-tenant"; }'
+--- check
+my $lock = hold($::LOCKS, dbname => $::DB);
+my $search = "$::LISTINGS/search?q=word";
+my $sums = '/api/dashboard/kpis';
+
+my @one = (of(1, "${search}1&who=one"), of(2, "$sums?who=one"));
+
+wait_held(heavy => 1);
+wait_until { queued('heavy') == 1 } 'two users are one';
+
+my ($two) = of(1, "$sums?who=two");
+
+wait_held(heavy => 2);
+pass('and one user is two');
+$lock->release;
+is(statuses(@one, $two), '200 200 200', 'all are answered');
+
+# nobody
+
+$lock = hold($::LOCKS, dbname => $::DB);
+
+my @nobody = map { of(1, $_) } "${search}1", $sums;
+
+wait_held(heavy => 2);
+$lock->release;
+is(statuses(@nobody), '200 200', 'without a name: no limit');
+
+# a location has its own
+
+$lock = hold($::LOCKS, dbname => $::DB);
+
+my @tenant = (of(1, "/by${search}1&who=1", headers => ['X-Tenant: t']),
+              of(2, "/by$sums?who=2", headers => ['X-Tenant: t']));
+
+wait_held(heavy => 1);
+wait_until { queued('heavy') == 1 } 'a tenant is one';
+$lock->release;
+is(statuses(@tenant), '200 200', 'of a location');
+
+
+=== TEST 6: without a user it is the address
+--- http_config eval
+main::conf(dbname => $::DB, pool => $::POOL . ' connections=2 depth=1')
+--- check
+my $lock = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
+                dbname => $::DB);
+my @mine = map { of(undef, "$::CAMPAIGN?category=$_") } 1 .. 3;
+
+wait_held(totals => 1);
+wait_until { queued('totals') == 2 } 'two wait';
+
+my $other = of(2, "$::LISTINGS?category=a");
+
+is(statuses($other), '200', 'others are served');
+$lock->release;
+is(statuses(@mine), '200 200 200', 'all are');
