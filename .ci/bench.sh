@@ -11,6 +11,8 @@
 #                  requests reach the database; storms of notifications
 #     neighbours   who waits while a table is locked; how many statements a slow
 #                  load makes
+#     fair         what one user who searches a lot costs the lists of others;
+#                  by BENCH_ONLY alone
 #     notify       what the triggers cost a writer; by BENCH_ONLY alone
 #
 #     BENCH_ONLY=hits  one part
@@ -45,11 +47,11 @@ short)
 esac
 
 case ${BENCH_ONLY:=uncached hits coherence neighbours} in
-uncached | hits | coherence | neighbours | notify | \
+uncached | hits | coherence | neighbours | fair | notify | \
 "uncached hits coherence neighbours")
     ;;
 *)
-    die "BENCH_ONLY is uncached, hits, coherence, neighbours or notify"
+    die "BENCH_ONLY is uncached, hits, coherence, neighbours, fair or notify"
     ;;
 esac
 
@@ -110,6 +112,17 @@ database() {
 }
 
 
+# as much of it as the form asks for
+
+database_plain() {
+    if [ "$LARGE" = large ]; then
+        PRELOAD='' database pg large
+    else
+        PRELOAD='' database "pg-$LARGE" "$LARGE"
+    fi
+}
+
+
 # the same for the cache: with triggers, statements that can be counted, and
 # users beside the demo's
 
@@ -153,13 +166,14 @@ uncached() {
     .ci/install.sh asan unit
     tools
 
-    if [ "$LARGE" = large ]; then
-        PRELOAD='' database pg large
-    else
-        PRELOAD='' database "pg-$LARGE" "$LARGE"
-    fi
-
+    database_plain
     part bench.py 8>&- || FAILED+=" uncached"
+}
+
+
+fair() {
+    database_plain
+    part fair.py 8>&- || FAILED+=" fair"
 }
 
 
