@@ -485,9 +485,13 @@ ngx_sf_pg_conn_asked(ngx_sf_pg_conn_t *pgc)
 
     c = pgc->c;
 
-    /* worker_shutdown_timeout is over: clients are closed the same way */
+    /*
+     * worker_shutdown_timeout is over: clients are closed the same way, and the
+     * worker does not stay for what waits to be sent
+     */
 
     if (c->close && c->error) {
+        pgc->lane->timer.cancelable = 1;
         return NGX_SF_PG_CLOSE_EXIT;
     }
 
