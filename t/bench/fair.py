@@ -23,7 +23,7 @@ from common import (BUILD, OUT, figures_json, machine, percentile, progress,
                     save, show_figures, show_machine, show_short)
 
 USERS = range(2, 10)
-LISTS = 20                  # a second, of all users
+LISTS = 6                   # a second, of all users
 SEARCHER = 1
 SEARCHES = 20               # a second
 CONNECTIONS = 60            # of the searcher: each waits for its answer
