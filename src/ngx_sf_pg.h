@@ -300,7 +300,14 @@ struct ngx_sf_pg_slot_s {
 };
 
 
-/* how long a spare connection stays without need, in ms */
+/*
+ * Connections of the read lane that are opened when heads of others are old,
+ * and how many are left whose heads are not
+ */
+
+#define NGX_SF_PG_SPARES          2
+
+/* how long one of them stays without need, in ms */
 
 #define NGX_SF_PG_SPARE_IDLE  60000
 

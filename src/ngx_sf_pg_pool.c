@@ -29,13 +29,6 @@
 #include "ngx_sf_pg.h"
 
 
-/*
- * Connections of the read lane that are opened when heads of others are old,
- * and how many are left whose heads are not
- */
-
-#define NGX_SF_PG_SPARES          2
-
 /* of the queue, what a line may fill that has to wait, and what anybody may:
    one in so many */
 
