@@ -97,14 +97,19 @@ sub limited {
     my ($worker) = worker_pids();
     my $peak = peak($worker);
 
-    for my $path ("$CAMPAIGN/1011", "$CAMPAIGN/1030", "$CAMPAIGN/1500",
-                  '/api/review/my-campaigns')
+    # the last is one row of 50 MB, which libpq reads as long as more is there
+
+    for my $path ('/api/review/my-campaigns', "$CAMPAIGN/1011",
+                  "$CAMPAIGN/1030", "$CAMPAIGN/1500")
     {
         my $res = get($path);
 
         is("$res->{status} $res->{body}",
            qq[500 {"error":"Internal server error"}\n], "$path is too large");
         is(get("$CAMPAIGN/33")->{status}, 200, 'others are answered');
+
+        cmp_ok(peak($worker) - $peak, '<', 20000, "$path: most is not read")
+            if !sanitized() && $path ne "$CAMPAIGN/1500";
     }
 
     my $lines = qr/\[error\].*\ review_(?:my_campaigns|campaign):\ its\ response
@@ -113,8 +118,6 @@ sub limited {
     wait_until { get("$CAMPAIGN/1500"); log_count($lines) }
                'the log has a line of it';
     wait_until { $pids->() ne $before } 'a connection has been closed';
-    cmp_ok(peak($worker) - $peak, '<', 20000, 'most of it is not read')
-        if !sanitized();
 
     # what stands behind it in the pipeline is sent again
 

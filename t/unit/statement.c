@@ -455,9 +455,16 @@ test_text(ngx_sf_pg_statement_t *variant, ngx_uint_t first)
         }
     }
 
-    /* a page is cut by a literal on the first page only */
+    /*
+     * A page is cut by a literal on the first page only; a list without pages has
+     * an end of its own
+     */
 
     p = strstr(variant->text, "LIMIT ");
+
+    if (p && strncmp(p, "LIMIT 10000", sizeof("LIMIT 10000") - 1) == 0) {
+        p = strstr(p + 1, "LIMIT ");
+    }
 
     if (p == NULL) {
         return 1;
