@@ -47,6 +47,12 @@ ngx_sf_pg_scram_refused(ngx_sf_pg_conn_t *pgc)
     size_t    n;
     uint32_t  len, code;
 
+    /* why a connect has failed is told once, and libpq has to hear it */
+
+    if (PQstatus(pgc->pg) == CONNECTION_STARTED) {
+        return 0;
+    }
+
     n = ngx_sf_pg_scram_peek(pgc, buf, sizeof(buf));
 
     if (n == 0 || buf[0] != 'R') {
