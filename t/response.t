@@ -66,7 +66,8 @@ sub tls {
 
 our $HTTP = conf(dbname => $DB, pool => 'connections=1 heavy=1 wait=20s '
                                         . 'timeout=20s heavy_timeout=20s')
-            . conf(name => 'nowhere', server => 'unix:/nowhere/.s.PGSQL.1');
+            . conf(name => 'nowhere', server => 'unix:/nowhere/.s.PGSQL.1')
+            . "softfactory_max_response 64m;\n";
 
 add_block_preprocessor(sub {
     my ($block) = @_;

@@ -456,8 +456,8 @@ test_text(ngx_sf_pg_statement_t *variant, ngx_uint_t first)
     }
 
     /*
-     * A page is cut by a literal on the first page only; a list without pages has
-     * an end of its own
+     * A page is cut by a literal on the first page only; a list without pages
+     * has an end of its own
      */
 
     p = strstr(variant->text, "LIMIT ");
