@@ -1383,10 +1383,6 @@ SELECT format('DO %L', 'BEGIN RAISE ''the channel is not as it must be''; END')
  WHERE :'channel' <> 'ok'
 \gexec
 
-SELECT format('DO %L', 'BEGIN RAISE ''the channel is not as it must be''; END')
- WHERE :'channel' <> 'ok'
-\gexec
-
 SELECT format('DO %L', 'BEGIN RAISE ''not all columns are of a type that the'
               ' module takes''; END')
  WHERE :'misfits' <> '[]'
