@@ -651,8 +651,10 @@ ngx_int_t ngx_sf_pg_servers_create(ngx_cycle_t *cycle,
     ngx_sf_pg_pool_t *pool);
 void ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool);
 
-/* the server that a new connection of this lane goes to, NULL: none now */
-ngx_sf_pg_server_t *ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane);
+/* the server that a new connection of this lane, or a spare one, goes to; NULL:
+   none now */
+ngx_sf_pg_server_t *ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane,
+    ngx_uint_t spare);
 
 /* the server, with a ready connection, that the next read goes to */
 ngx_sf_pg_server_t *ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane);

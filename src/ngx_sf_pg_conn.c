@@ -614,7 +614,8 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
     /* a server that lets us in and dies of the first statement */
 
-    if ((reason >= NGX_SF_PG_CLOSE_LOST && pgc->count && !pgc->proved)
+    if ((reason >= NGX_SF_PG_CLOSE_LOST && reason != NGX_SF_PG_CLOSE_STUCK
+         && pgc->count && !pgc->proved)
         || reason == NGX_SF_PG_CLOSE_UNASKED)
     {
         ngx_sf_pg_server_failed(pgc->server);

@@ -166,7 +166,9 @@ ngx_sf_pg_inflow_read_unix(ngx_socket_t s)
 
     len = sizeof(offset);
 
-    if (getsockopt(s, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) == -1) {
+    if (getsockopt(s, SOL_SOCKET, SO_PEEK_OFF, &offset, &len) == -1
+        || offset < 0)
+    {
         return 0;
     }
 

@@ -1077,7 +1077,17 @@ ngx_sf_pg_pipeline_set_timer(ngx_sf_pg_conn_t *pgc, ngx_msec_t age)
         due = ngx_min(due, late);
     }
 
-    ngx_add_timer(&pgc->timer, due > age ? due - age : 1);
+    due = due > age ? due - age : 1;
+
+    /* nginx leaves a timer that is set where it is, if it is not far off */
+
+    if (pgc->timer.timer_set
+        && (ngx_msec_int_t) (pgc->timer.timer.key - ngx_current_msec - due) > 0)
+    {
+        ngx_del_timer(&pgc->timer);
+    }
+
+    ngx_add_timer(&pgc->timer, due);
 }
 
 
@@ -1158,6 +1168,10 @@ ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
     if (!pgc->late && age > ngx_sf_pg_head_late(pgc)) {
         pgc->late = 1;
         ngx_sf_pg_pipeline_send_again(pgc);
+
+        /* what waits may need a spare connection now */
+
+        ngx_sf_pg_pool_post_dispatch(pgc->lane->pool);
     }
 
     if (age / 1000 >= ngx_sf_pg_pipeline_due(pgc)) {
@@ -1182,9 +1196,10 @@ ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
 static void
 ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc)
 {
-    ngx_uint_t          i;
-    ngx_sf_pg_slot_t   *slot, *head;
-    ngx_sf_pg_query_t  *q;
+    ngx_uint_t              i;
+    ngx_sf_pg_slot_t       *slot, *head;
+    ngx_sf_pg_query_t      *q;
+    ngx_sf_pg_principal_t  *turn;
 
     if (ngx_sf_pg_exclusive(pgc->lane)) {
         return;
@@ -1204,6 +1219,14 @@ ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc)
         }
 
         slot->query = NULL;
+
+        /* the server is at the head alone: the others hold nothing up */
+
+        if (slot != head) {
+            turn = slot->turn;
+            slot->turn = NULL;
+            ngx_sf_pg_lane_over(pgc->lane, turn, 1);
+        }
 
         q->moved++;
         q->alone = 1;

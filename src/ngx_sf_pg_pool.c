@@ -680,7 +680,7 @@ ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane)
     ngx_sf_pg_conn_t    *pgc;
     ngx_sf_pg_server_t  *server;
 
-    server = ngx_sf_pg_server_pick(lane);
+    server = ngx_sf_pg_server_pick(lane, 0);
     head = &lane->conns[NGX_SF_PG_CONN_CLOSED];
     n = lane->nconns[NGX_SF_PG_CONN_CLOSED];
 
@@ -717,7 +717,7 @@ ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
         return;
     }
 
-    server = ngx_sf_pg_server_pick(lane);
+    server = ngx_sf_pg_server_pick(lane, spare);
 
     if (server == NULL) {
         return;
@@ -794,7 +794,7 @@ ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
     return lane->nconns[NGX_SF_PG_CONN_READY] == 0
            && lane->nconns[NGX_SF_PG_CONN_CONNECTING] == 0
            && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0
-           && ngx_sf_pg_server_pick(lane) == NULL
+           && ngx_sf_pg_server_pick(lane, 1) == NULL
            && !ngx_sf_pg_servers_hopeful(lane->pool);
 }
 

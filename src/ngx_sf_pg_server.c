@@ -30,6 +30,8 @@
 
 
 static ngx_uint_t ngx_sf_pg_server_usable(ngx_sf_pg_server_t *server);
+static ngx_uint_t ngx_sf_pg_server_opens(const ngx_sf_pg_server_t *server,
+    ngx_sf_pg_lane_t *lane, ngx_uint_t spare);
 static ngx_uint_t ngx_sf_pg_server_connections(ngx_sf_pg_server_t *server);
 static ngx_uint_t ngx_sf_pg_server_in_lane(ngx_sf_pg_server_t *server,
     ngx_sf_pg_lane_t *lane, ngx_sf_pg_conn_state_e state, ngx_uint_t room);
@@ -121,7 +123,7 @@ ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool)
 
 
 ngx_sf_pg_server_t *
-ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
+ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
 {
     ngx_uint_t           i, n, least, main;
     ngx_sf_pg_pool_t    *pool;
@@ -154,8 +156,7 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
 
         main |= !server->conf->backup;
 
-        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_CLOSED, 0))
-        {
+        if (!ngx_sf_pg_server_opens(server, lane, spare)) {
             continue;
         }
 
@@ -168,6 +169,29 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane)
     }
 
     return best;
+}
+
+
+/* whether it has a connection to open, which may be a spare one */
+
+static ngx_uint_t
+ngx_sf_pg_server_opens(const ngx_sf_pg_server_t *server,
+    ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
+{
+    ngx_queue_t       *q, *head;
+    ngx_sf_pg_conn_t  *pgc;
+
+    head = &lane->conns[NGX_SF_PG_CONN_CLOSED];
+
+    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
+
+        if (pgc->server == server && (spare || !pgc->spare)) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
