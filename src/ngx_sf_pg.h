@@ -309,7 +309,11 @@ struct ngx_sf_pg_slot_s {
 
 /* how long one of them stays without need, in ms */
 
-#define NGX_SF_PG_SPARE_IDLE  60000
+#define NGX_SF_PG_SPARE_IDLE      60000
+
+/* between two closes of connections in a lane that are held up, in ms */
+
+#define NGX_SF_PG_STUCK_INTERVAL  1000
 
 
 #define NGX_SF_PG_FAREWELL  256           /* bytes, with NUL */
@@ -525,6 +529,12 @@ ngx_uint_t ngx_sf_pg_turn_under_way(const ngx_sf_pg_query_t *q);
 ngx_sf_pg_query_t *ngx_sf_pg_turn_over(ngx_sf_pg_principal_t *p,
     ngx_uint_t sent, ngx_uint_t share);
 
+/*
+ * The turn of a query that may not be sent now goes to another of its principal
+ * and of another line, and the query is parked.  NULL: nothing has changed.
+ */
+ngx_sf_pg_query_t *ngx_sf_pg_turn_yield(ngx_sf_pg_query_t *q);
+
 
 /* --- ngx_sf_pg_lane.c: the lists that queries and connections stand in --- */
 
@@ -565,6 +575,9 @@ ngx_sf_pg_query_t *ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane);
 /* puts a query in its line, takes it out */
 void ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 void ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q);
+
+/* those in a line that may not be sent now yield their turns */
+void ngx_sf_pg_lane_yield(ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line);
 
 /* turns that one principal may have there */
 ngx_uint_t ngx_sf_pg_lane_share(const ngx_sf_pg_lane_t *lane);

@@ -30,6 +30,7 @@
 
 
 static void ngx_sf_pg_lane_timeout_handler(ngx_event_t *ev);
+static void ngx_sf_pg_lane_park(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 static void ngx_sf_pg_line_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 static ngx_sf_pg_query_t *ngx_sf_pg_lane_first(ngx_sf_pg_lane_t *lane);
 static ngx_sf_pg_query_t *ngx_sf_pg_line_first(ngx_queue_t *waiting,
@@ -228,32 +229,35 @@ ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 
 
 /*
- * In the order of submission: what was sent already stands in front of what
- * was not, so the walk is short.
+ * In the order of submission, and what was sent already in front of what was
+ * not.  The walk is short: what was sent is little, and what was not is as a
+ * rule the last to come, unless it was parked.
  */
 
 static void
 ngx_sf_pg_line_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 {
-    ngx_queue_t        *next;
+    ngx_queue_t        *prev;
     ngx_sf_pg_line_t   *line;
     ngx_sf_pg_query_t  *other;
 
     line = q->line;
-    next = q->sent ? ngx_queue_head(&line->waiting)
-                   : ngx_queue_sentinel(&line->waiting);
 
-    while (next != ngx_queue_sentinel(&line->waiting)) {
-        other = ngx_queue_data(next, ngx_sf_pg_query_t, queue);
+    for (prev = ngx_queue_last(&line->waiting);
+         prev != ngx_queue_sentinel(&line->waiting);
+         prev = ngx_queue_prev(prev))
+    {
+        other = ngx_queue_data(prev, ngx_sf_pg_query_t, queue);
 
-        if (other->sent == 0 || other->submitted > q->submitted) {
+        if ((q->sent == 0 && other->sent)
+            || ((q->sent == 0) == (other->sent == 0)
+                && other->submitted <= q->submitted))
+        {
             break;
         }
-
-        next = ngx_queue_next(next);
     }
 
-    ngx_queue_insert_tail(next, &q->queue);
+    ngx_queue_insert_after(prev, &q->queue);
 
     if (line->nwaiting++ == 0) {
         ngx_queue_insert_tail(&lane->lines, &line->queue);
@@ -281,6 +285,65 @@ ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
     if (lane->nwaiting == 0 && lane->timer.timer_set) {
         ngx_del_timer(&lane->timer);
     }
+}
+
+
+void
+ngx_sf_pg_lane_yield(ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line)
+{
+    ngx_queue_t        *node, *next;
+    ngx_sf_pg_query_t  *q, *other;
+
+    if (ngx_queue_empty(&lane->parked)) {
+        return;
+    }
+
+    for (node = ngx_queue_head(&line->waiting);
+         node != ngx_queue_sentinel(&line->waiting);
+         node = next)
+    {
+        next = ngx_queue_next(node);
+        q = ngx_queue_data(node, ngx_sf_pg_query_t, queue);
+        other = ngx_sf_pg_turn_yield(q);
+
+        if (other == NULL) {
+            continue;
+        }
+
+        ngx_queue_remove(&q->queue);
+        line->nwaiting--;
+        ngx_sf_pg_lane_park(lane, q);
+
+        ngx_queue_remove(&other->queue);
+        ngx_sf_pg_line_add(lane, other);
+    }
+
+    if (line->nwaiting == 0) {
+        ngx_queue_remove(&line->queue);
+    }
+}
+
+
+/* in the order in which they expire */
+
+static void
+ngx_sf_pg_lane_park(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
+{
+    ngx_queue_t        *next;
+    ngx_sf_pg_query_t  *other;
+
+    for (next = ngx_queue_head(&lane->parked);
+         next != ngx_queue_sentinel(&lane->parked);
+         next = ngx_queue_next(next))
+    {
+        other = ngx_queue_data(next, ngx_sf_pg_query_t, queue);
+
+        if ((ngx_msec_int_t) (other->expires - q->expires) > 0) {
+            break;
+        }
+    }
+
+    ngx_queue_insert_tail(next, &q->queue);
 }
 
 

@@ -129,6 +129,7 @@ static void ngx_sf_pg_pipeline_arm(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_pipeline_set_timer(ngx_sf_pg_conn_t *pgc,
     ngx_msec_t age);
 static ngx_msec_t ngx_sf_pg_pipeline_due(ngx_sf_pg_conn_t *pgc);
+static ngx_uint_t ngx_sf_pg_pipeline_unwanted(ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc);
 static ngx_sf_pg_close_e ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 
@@ -1072,10 +1073,9 @@ ngx_sf_pg_pipeline_set_timer(ngx_sf_pg_conn_t *pgc, ngx_msec_t age)
 
     due = ngx_sf_pg_pipeline_due(pgc);
 
-    if (!pgc->late) {
-        late = ngx_sf_pg_head_late(pgc) / 1000 + 1;
-        due = ngx_min(due, late);
-    }
+    late = pgc->late ? age + NGX_SF_PG_STUCK_INTERVAL
+                     : ngx_sf_pg_head_late(pgc) / 1000 + 1;
+    due = ngx_min(due, late);
 
     due = due > age ? due - age : 1;
 
@@ -1174,6 +1174,10 @@ ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
         ngx_sf_pg_pool_post_dispatch(pgc->lane->pool);
     }
 
+    if (pgc->late && ngx_sf_pg_pipeline_unwanted(pgc)) {
+        return NGX_SF_PG_CLOSE_RETIRED;
+    }
+
     if (age / 1000 >= ngx_sf_pg_pipeline_due(pgc)) {
         reason = ngx_sf_pg_pipeline_overdue(pgc);
 
@@ -1185,6 +1189,42 @@ ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
     ngx_sf_pg_pipeline_set_timer(pgc, age / 1000);
 
     return NGX_SF_PG_CLOSE_NONE;
+}
+
+
+/*
+ * Whether nobody waits for anything that is under way: closing the connection
+ * is how it is cancelled, at most once a second in a lane, or at once when the
+ * worker shuts down and would wait for it.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_unwanted(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_uint_t         i;
+    ngx_sf_pg_lane_t  *lane;
+
+    lane = pgc->lane;
+
+    if (ngx_sf_pg_exclusive(lane)) {
+        return 0;
+    }
+
+    for (i = 0; i < pgc->count; i++) {
+        if (pgc->fifo[(pgc->head + i) % pgc->nfifo].query) {
+            return 0;
+        }
+    }
+
+    if (!ngx_exiting
+        && (ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0)
+    {
+        return 0;
+    }
+
+    lane->stuck_at = ngx_current_msec + NGX_SF_PG_STUCK_INTERVAL;
+
+    return 1;
 }
 
 

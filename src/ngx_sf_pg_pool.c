@@ -34,10 +34,6 @@
 
 #define NGX_SF_PG_LINE_SHARE      4
 
-/* between two closes of connections that are stuck, in a lane, in ms */
-
-#define NGX_SF_PG_STUCK_INTERVAL  1000
-
 
 static ngx_int_t ngx_sf_pg_pool_connections(ngx_cycle_t *cycle,
     ngx_sf_pg_lane_t *lane);
@@ -527,17 +523,20 @@ ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
 static ngx_sf_pg_query_t *
 ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
 {
-    ngx_queue_t        *node;
+    ngx_queue_t        *node, *prev, *next;
     ngx_sf_pg_line_t   *line;
     ngx_sf_pg_pass_e    pass;
     ngx_sf_pg_query_t  *q, *oldest;
 
     oldest = NULL;
 
+    /* a line may go, or come behind the others, when turns are yielded */
+
     for (node = ngx_queue_head(&lane->lines);
          node != ngx_queue_sentinel(&lane->lines);
-         node = ngx_queue_next(node))
+         node = next)
     {
+        next = ngx_queue_next(node);
         line = ngx_queue_data(node, ngx_sf_pg_line_t, queue);
         q = ngx_sf_pg_line_next(lane, line);
 
@@ -547,10 +546,15 @@ ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
 
         pass = ngx_sf_pg_head_passes(lane, line, server);
 
-        if (pass != NGX_SF_PG_PASS_NONE) {
-            q->probe = pass == NGX_SF_PG_PASS_PROBE;
-            oldest = q;
+        if (pass == NGX_SF_PG_PASS_NONE) {
+            prev = ngx_queue_prev(node);
+            ngx_sf_pg_lane_yield(lane, line);
+            next = ngx_queue_next(line->nwaiting ? node : prev);
+            continue;
         }
+
+        q->probe = pass == NGX_SF_PG_PASS_PROBE;
+        oldest = q;
     }
 
     return oldest;

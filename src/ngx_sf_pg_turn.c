@@ -15,6 +15,10 @@
  * order, and each turn that comes back lets one of them into its line.  A user
  * with twenty searches and one with a single one so go by turns.
  *
+ * One whose endpoint has to wait for an old head yields its turn to another of
+ * its principal, once in each turn of the event loop: else a user who wants a
+ * list of a locked table would wait for that with all the others that he wants.
+ *
  * The turn of a statement that was sent comes back with its answer and not
  * before: whoever asked may be gone, but the connection is still at it.
  *
@@ -36,6 +40,7 @@ struct ngx_sf_pg_principal_s {
     ngx_uint_t                  under_way;
     ngx_uint_t                  waiting;  /* in the line or parked */
     ngx_queue_t                 parked;   /* of ngx_sf_pg_query_t.place */
+    uint64_t                    yielded;  /* pool->now of the last time */
 };
 
 
@@ -191,6 +196,44 @@ ngx_sf_pg_turn_over(ngx_sf_pg_principal_t *p, ngx_uint_t sent,
     p->turns++;
 
     return q;
+}
+
+
+ngx_sf_pg_query_t *
+ngx_sf_pg_turn_yield(ngx_sf_pg_query_t *q)
+{
+    ngx_queue_t            *node;
+    ngx_sf_pg_query_t      *other;
+    ngx_sf_pg_principal_t  *p;
+
+    p = q->turn;
+
+    if (p == NULL || q->sent || p->yielded == p->lane->pool->now) {
+        return NULL;
+    }
+
+    for (node = ngx_queue_head(&p->parked);
+         node != ngx_queue_sentinel(&p->parked);
+         node = ngx_queue_next(node))
+    {
+        other = ngx_queue_data(node, ngx_sf_pg_query_t, place);
+
+        if (other->line == q->line) {
+            continue;
+        }
+
+        ngx_queue_remove(node);
+        other->parked = 0;
+
+        q->parked = 1;
+        ngx_queue_insert_tail(&p->parked, &q->place);
+
+        p->yielded = p->lane->pool->now;
+
+        return other;
+    }
+
+    return NULL;
 }
 
 

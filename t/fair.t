@@ -275,3 +275,24 @@ my $other = of(2, "$::LISTINGS?category=a");
 is(statuses($other), '200', 'others are served');
 $lock->release;
 is(statuses(@mine), '200 200 200', 'all are');
+
+
+=== TEST 7: who waits for a locked table goes on with what is not locked
+--- check
+my $lock = hold($::LOCK, dbname => $::DB);
+my $sensor = of(2, "$::LISTINGS?category=a");
+
+wait_held(totals => 1);
+
+# of user 1 one total may be under way; the first has to wait for the lock
+
+my @barred = of(1, "$::LISTINGS?category=b");
+
+wait_until { queued('totals') } 'it waits';
+
+is(statuses(map { of(1, "/api/sns/posts?status=draft&per_page=$_") } 1 .. 3),
+   '200 200 200', 'the others are answered');
+ok($_->pending, 'and those of the table wait') for $sensor, @barred;
+
+$lock->release;
+is(statuses($sensor, @barred), '200 200', 'until the lock goes');
