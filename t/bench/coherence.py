@@ -29,9 +29,9 @@ import sys
 import threading
 import time
 
-import clients
 import servers
-from patience import ended
+import clients
+from patience import Patience, ended
 from common import (BUILD, OUT, figures_json, machine, percentile, progress,
                     run, save, show_figures, show_machine, show_short, wrk)
 
