@@ -135,7 +135,7 @@ check() {
 
 # the files of the pool, each knows those before it only
 
-POOL='result turn lane head text server pipeline conn notify pool'
+POOL='result turn lane head text server inflow pipeline scram conn notify pool'
 
 ordered() {
     local name file above=

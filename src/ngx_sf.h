@@ -478,7 +478,7 @@ typedef struct {
 
 typedef struct {
     ngx_queue_t                *buckets;  /* of ngx_sf_body_t */
-    size_t                      bytes;    /* of these, and of flights */
+    size_t                      bytes;    /* of all of these */
     ngx_uint_t                  refused;  /* since the last line of log */
     time_t                      logged;
 } ngx_sf_bodies_t;

@@ -10,7 +10,8 @@
  * It closes itself, in one of its events: that of its socket, its timer, or
  * the one that ngx_sf_pg_conn_leave() posts for all who find that it has to.
  *
- * Only this file and ngx_sf_pg_pipeline.c do libpq I/O.  Events are level
+ * Only this file and ngx_sf_pg_pipeline.c do libpq I/O; ngx_sf_pg_scram.c and
+ * ngx_sf_pg_inflow.c look at what has come and take nothing.  Events are level
  * triggered: one PQconsumeInput() does not empty the socket.  libpq may close
  * the socket by itself at any call, so an event is deleted before a call that
  * may do so while connecting, and only forgotten after.
@@ -419,7 +420,7 @@ ngx_sf_pg_conn_notice(void *arg, const PGresult *res)
                      || ngx_strcmp(severity, "PANIC") == 0))
     {
         ngx_sf_pg_one_line(pgc->farewell, NGX_SF_PG_FAREWELL,
-                                PQresultErrorMessage(res));
+                           PQresultErrorMessage(res));
         return;
     }
 

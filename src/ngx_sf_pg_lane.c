@@ -9,15 +9,18 @@
  * above does with them.
  *
  * A connection is in the list of its state, a query that is not sent in the
- * line of its endpoint: one endpoint may have to wait while others go on.
- * Nothing here sends, reads or closes: whoever finds
- * that a connection has to go says so, ngx_sf_pg_conn_leave(), and it closes
- * itself in an event of its own.  So no handler of a query is ever called from
- * inside of what sends, and a list that is walked loses nobody on the way.
+ * line of its endpoint, since one endpoint may have to wait while others go on,
+ * or parked, when its principal has no turn left (ngx_sf_pg_turn.c).
+ *
+ * Nothing here sends, reads or closes: whoever finds that a connection has to
+ * go says so, ngx_sf_pg_conn_leave(), and it closes itself in an event of its
+ * own.  So no handler of a query is ever called from inside of what sends, and
+ * a list that is walked loses nobody on the way.
  *
  * The files of the pool know only those before them:
  *
- *     result, turn, lane, head, text, server, pipeline, conn, notify, pool
+ *     result, turn, lane, head, text, server, inflow, pipeline, scram, conn,
+ *     notify, pool
  */
 
 
@@ -493,8 +496,8 @@ ngx_sf_pg_query_requeue(ngx_sf_pg_query_t *q)
 /*
  * The connection of a read was lost.  It is sent once more, and once again if
  * that one is lost too: neighbours die together, but say so one by one.  One
- * that was found dead in sending is not the statement's doing.  Other ends of
- * a connection may be.
+ * that was found dead in sending is not the statement's doing.  For any other
+ * reason it is sent again once: that may be.
  */
 
 void

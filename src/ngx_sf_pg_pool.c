@@ -8,13 +8,13 @@
  * The pool: which connection serves which query, and what a query is told
  * when none can.
  *
- * A query is in one of three places: in the waiting list of its lane, in the
- * FIFO of one connection, or back with its owner.  It is dispatched in a
- * posted event, once a turn of the event loop, so that the statements of a
- * turn can share a Sync and so that no handler is ever called from inside
+ * A query is in one of three places: waiting, in the line of its endpoint or
+ * parked; in the FIFO of one connection; or back with its owner.  It is sent
+ * in a posted event, once a turn of the event loop, so that the statements of
+ * a turn can share a Sync and so that no handler is ever called from inside
  * ngx_sf_pg_submit().
  *
- * Back-pressure: the waiting list is bounded in length and in time.  While
+ * Back-pressure: what waits in a lane is bounded in number and in time.  While
  * every server of a lane without connections is backing off after more than
  * one attempt, its queries are refused at once: waiting would only turn a
  * clear answer into a late one.
@@ -29,8 +29,10 @@
 #include "ngx_sf_pg.h"
 
 
-/* of the queue, what a line may fill that has to wait, and what anybody may:
-   one in so many */
+/*
+ * Of the queue, what an endpoint that is held up may fill, and what one
+ * principal may: one in so many
+ */
 
 #define NGX_SF_PG_LINE_SHARE      4
 
