@@ -74,6 +74,8 @@ static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_needless(const ngx_sf_flight_t *flight);
 static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_fail(ngx_sf_flight_t *flight,
+    ngx_sf_pg_outcome_e outcome);
 static void ngx_sf_flight_take_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_timer_handler(ngx_event_t *ev);
@@ -389,7 +391,7 @@ ngx_sf_flight_limit(const ngx_sf_order_t *order)
     /* one after the other, see ngx_sf_flight_start() */
 
     if (order->item->total) {
-        limit += pgcf->wait + pgcf->timeout[NGX_SF_PG_TOTALS];
+        limit += pgcf->wait + pgcf->timeout[order->item->total->lane];
     }
 
     return limit;
@@ -746,7 +748,21 @@ ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
         ngx_sf_flight_take_total(flight);
 
     } else {
-        flight->outcome = NGX_SF_PG_FAILED;
+        ngx_sf_flight_fail(flight, NGX_SF_PG_FAILED);
+    }
+}
+
+
+/* without its total a page is of no use: it is not sent if it was not yet */
+
+static void
+ngx_sf_flight_fail(ngx_sf_flight_t *flight, ngx_sf_pg_outcome_e outcome)
+{
+    flight->outcome = outcome;
+
+    if (flight->query.waiting) {
+        ngx_sf_pg_cancel(&flight->query);
+        flight->pending--;
     }
 }
 
@@ -775,7 +791,7 @@ ngx_sf_flight_take_total(ngx_sf_flight_t *flight)
     }
 
     if (outcome != NGX_SF_PG_OK) {
-        flight->outcome = outcome;
+        ngx_sf_flight_fail(flight, outcome);
         ngx_sf_flight_leave(&flight->total);
         return;
     }

@@ -155,7 +155,8 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     ngx_sf_statement_set_kinds(endpoint->total->statement,
                                ngx_sf_item_total_kinds);
-    endpoint->total->lane = NGX_SF_PG_TOTALS;
+    endpoint->total->lane = item->lane == NGX_SF_PG_HEAVY ? NGX_SF_PG_HEAVY
+                                                          : NGX_SF_PG_TOTALS;
     item->total = endpoint->total;
     item->personal |= endpoint->total->personal;
 

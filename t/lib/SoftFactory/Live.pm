@@ -559,7 +559,8 @@ sub log_statements {
 
 
 # executed { ... } $pattern: how many statements of the module that match the
-# server has logged meanwhile
+# server has logged meanwhile, each with its values behind it; those of its
+# listener, which name tables, are not counted
 
 sub executed(&$) {
     my ($code, $pattern) = @_;
@@ -572,7 +573,23 @@ sub executed(&$) {
     open my $in, '<', $file or die "$file: $!";
     seek $in, $from, 0;
 
-    return scalar grep { /LOG:  execute [^:]*: (.*)/ && $1 =~ $pattern } <$in>;
+    my (@texts, %last);
+
+    while (<$in>) {
+        my ($pid) = /\[(\d+)\]/ or next;
+
+        next if m{\bsoftfactory/listen\b};
+
+        if (/LOG:  execute [^:]*: (.*)/) {
+            push @texts, $1;
+            $last{$pid} = \$texts[-1];
+
+        } elsif ($last{$pid} && /DETAIL:  parameters: (.*)/) {
+            ${delete $last{$pid}} .= " $1";
+        }
+    }
+
+    return scalar grep { $_ =~ $pattern } @texts;
 }
 
 
