@@ -337,7 +337,7 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       ngx_sf_metrics_conf_handler,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      ngx_sf_health_live_handler },
+      ngx_sf_live_handler },
 
     { ngx_string("softfactory_slow"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE12,

@@ -97,8 +97,13 @@ typedef struct {
 } ngx_sf_param_t;
 
 
-typedef ngx_int_t (*ngx_sf_document_pt)(ngx_sf_ctx_t *ctx, ngx_uint_t up,
-    ngx_str_t *body);
+/* documents that say whether the pool is up: ngx_sf_health.c */
+
+typedef enum {
+    NGX_SF_DOCUMENT_NONE = 0,
+    NGX_SF_DOCUMENT_HEALTH,
+    NGX_SF_DOCUMENT_READY
+} ngx_sf_document_e;
 
 
 /*
@@ -128,7 +133,7 @@ typedef struct {
     const char                 *forbidden;    /* column 0 of row 0 is not
                                                  true: 403 with this error */
     const char                 *body;     /* constant document */
-    ngx_sf_document_pt          document; /* asks whether the pool is up */
+    ngx_sf_document_e           document;
 } ngx_sf_row_t;
 
 
@@ -725,9 +730,8 @@ void ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_sf_gauges_t *sum);
 
 /* --- ngx_sf_health.c: /health and /ready --- */
 
-ngx_int_t ngx_sf_health_document(ngx_sf_ctx_t *ctx, ngx_uint_t up,
-    ngx_str_t *body);
-ngx_int_t ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up,
+/* the document that the endpoint is; up: the pool has answered */
+ngx_int_t ngx_sf_health_body(ngx_sf_ctx_t *ctx, ngx_uint_t up,
     ngx_str_t *body);
 
 
@@ -778,7 +782,7 @@ ngx_uint_t ngx_sf_gzip_accepted(const ngx_str_t *header);
 
 ngx_int_t ngx_sf_purge_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_status_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_health_live_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_live_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
 

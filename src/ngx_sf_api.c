@@ -1132,9 +1132,9 @@ const ngx_sf_row_t  ngx_sf_api[] = {
                         "/api/performance/benchmarks",
                         ngx_sf_benchmarks_body),
 
-    NGX_SF_DOCUMENT_ROW("health", "/health", ngx_sf_health_document),
-    NGX_SF_DOCUMENT_ROW("api_health", "/api/health", ngx_sf_health_document),
-    NGX_SF_DOCUMENT_ROW("ready", "/ready", ngx_sf_health_ready),
+    NGX_SF_DOCUMENT_ROW("health", "/health", NGX_SF_DOCUMENT_HEALTH),
+    NGX_SF_DOCUMENT_ROW("api_health", "/api/health", NGX_SF_DOCUMENT_HEALTH),
+    NGX_SF_DOCUMENT_ROW("ready", "/ready", NGX_SF_DOCUMENT_READY),
 
     { .name = NULL }
 };

@@ -5,8 +5,7 @@
 
 
 /*
- * /health and /ready: what the original tells a probe, about this server; and
- * what a balancer is told, which must not take a node out that can answer.
+ * /health and /ready: what the original tells a probe, about this server.
  *
  * Whether the database is there has been found out by a statement through the
  * pool.  The services and the schedulers belong to the application: they are
@@ -20,7 +19,8 @@
 #include <sys/resource.h>
 
 
-static json_t *ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf);
+static json_t *ngx_sf_health_all(ngx_sf_ctx_t *ctx, ngx_uint_t up);
+static json_t *ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up);
 static json_t *ngx_sf_health_services(void);
 static json_t *ngx_sf_health_timestamp(void);
 static json_t *ngx_sf_health_uptime(int64_t seconds);
@@ -38,14 +38,25 @@ static const char *const  ngx_sf_health_names[] = {
 
 
 ngx_int_t
-ngx_sf_health_document(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
+ngx_sf_health_body(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
 {
-    json_t   *doc;
-    int64_t   uptime;
+    json_t  *doc;
+
+    doc = ctx->endpoint->row->document == NGX_SF_DOCUMENT_READY
+          ? ngx_sf_health_ready(ctx, up) : ngx_sf_health_all(ctx, up);
+
+    return ngx_sf_health_dump(ctx->request->pool, doc, body);
+}
+
+
+static json_t *
+ngx_sf_health_all(ngx_sf_ctx_t *ctx, ngx_uint_t up)
+{
+    int64_t  uptime;
 
     uptime = ngx_time() - ctx->worker->started;
 
-    doc = json_pack("{s:s, s:f, s:s, s:s, s:f, s:s, s:o, s:s, s:o, s:o,"
+    return json_pack("{s:s, s:f, s:s, s:s, s:f, s:s, s:o, s:s, s:o, s:o,"
                     " s:I, s:o}",
                     "ai_service", "unknown",
                     "cpu_percent", ngx_sf_health_cpu(uptime),
@@ -59,111 +70,17 @@ ngx_sf_health_document(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
                     "uptime", ngx_sf_health_uptime(uptime),
                     "uptime_seconds", (json_int_t) uptime,
                     "version", ngx_sf_health_text(&ctx->slcf->version));
-
-    return ngx_sf_health_dump(ctx->request->pool, doc, body);
 }
 
 
-ngx_int_t
-ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
+static json_t *
+ngx_sf_health_ready(ngx_sf_ctx_t *ctx, ngx_uint_t up)
 {
-    json_t  *doc;
-
-    doc = json_pack("{s:b, s:s*, s:o, s:o}",
+    return json_pack("{s:b, s:s*, s:o, s:o}",
                     "ready", (int) up,
                     "reason", up ? NULL : "database unavailable",
                     "timestamp", ngx_sf_health_timestamp(),
                     "version", ngx_sf_health_text(&ctx->slcf->version));
-
-    return ngx_sf_health_dump(ctx->request->pool, doc, body);
-}
-
-
-ngx_int_t
-ngx_sf_health_live_handler(ngx_http_request_t *r)
-{
-    json_t              *reasons;
-    ngx_int_t            rc;
-    const char          *status;
-    ngx_sf_main_conf_t  *smcf;
-
-    if (ngx_sf_status_refused(r, &rc)) {
-        return rc;
-    }
-
-    smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
-
-    reasons = ngx_sf_health_reasons(smcf);
-    status = json_array_size(reasons) ? "degraded" : "ok";
-
-    return ngx_sf_status_send(r, NGX_HTTP_OK, NULL,
-                              json_pack("{s:o, s:s}", "reasons", reasons,
-                                        "status", status));
-}
-
-
-/* as this worker sees it, without asking anybody */
-
-static json_t *
-ngx_sf_health_reasons(ngx_sf_main_conf_t *smcf)
-{
-    json_t             *list;
-    ngx_uint_t          i, down, unheard, blind, open;
-    ngx_msec_int_t      age;
-    ngx_sf_origin_t    *origin;
-    ngx_sf_source_t    *source;
-    ngx_sf_pg_conf_t  **pgcf;
-
-    ngx_sf_sample_fallback_t  minute;
-
-    list = json_array();
-    pgcf = smcf->pools.elts;
-    origin = smcf->origins.elts;
-    down = 0;
-    unheard = 0;
-    blind = 0;
-    open = 0;
-
-    for (i = 0; i < smcf->pools.nelts; i++) {
-        down |= pgcf[i]->primary && !pgcf[i]->listener
-                && ngx_sf_pg_is_down(smcf->worker->pools[i]);
-    }
-
-    for (i = 0; i < smcf->origins.nelts; i++) {
-        source = smcf->worker->sources[i];
-
-        if (source == NULL || origin[i].primary->listen_off) {
-            continue;
-        }
-
-        unheard |= !ngx_sf_zone_coherent(source, smcf->lease, &age);
-        blind |= source->blind != 0;
-        open |= source->creators != 0;
-    }
-
-    if (down) {
-        json_array_append_new(list, json_string("database"));
-    }
-
-    if (unheard) {
-        json_array_append_new(list, json_string("listener"));
-    }
-
-    if (blind) {
-        json_array_append_new(list, json_string("schema"));
-    }
-
-    if (open) {
-        json_array_append_new(list, json_string("privileges"));
-    }
-
-    ngx_sf_sample_fallback(smcf->metrics, &minute);
-
-    if (minute.away) {
-        json_array_append_new(list, json_string("application"));
-    }
-
-    return list;
 }
 
 

@@ -300,7 +300,7 @@ ngx_sf_request_end(ngx_sf_ctx_t *ctx)
     /* where there is no statement, there is nothing to be spared */
 
     cache = ctx->endpoint && ctx->endpoint->answer
-            && ctx->endpoint->row->document == NULL
+            && ctx->endpoint->row->document == NGX_SF_DOCUMENT_NONE
             ? ctx->cache_status : NGX_SF_CACHE_NONE;
 
     ngx_sf_metrics_request(ctx->worker->smcf->metrics,
@@ -735,7 +735,7 @@ ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx)
         ctx->cache_status = NGX_SF_CACHE_BYPASS;
     }
 
-    if (ctx->endpoint->row->document(ctx, up, &ctx->body) != NGX_OK) {
+    if (ngx_sf_health_body(ctx, up, &ctx->body) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 

@@ -186,8 +186,8 @@ ngx_sf_row_check_path(const ngx_sf_row_t *row)
 static const char *
 ngx_sf_row_check_answer(const ngx_sf_row_t *row)
 {
-    if ((row->shape != NULL) + (row->body != NULL) + (row->document != NULL)
-        != 1)
+    if ((row->shape != NULL) + (row->body != NULL)
+        + (row->document != NGX_SF_DOCUMENT_NONE) != 1)
     {
         return "not one of a shape, a body and a document";
     }
