@@ -903,7 +903,8 @@ test_total(const ngx_sf_item_t *item)
                                || item->total->personal),
             "%s: personal if it or its total names the user",
             test_name(item));
-    unit_ok(item->total->lane == NGX_SF_PG_TOTALS
+    unit_ok(item->total->lane == (item->lane == NGX_SF_PG_HEAVY
+                                  ? NGX_SF_PG_HEAVY : NGX_SF_PG_TOTALS)
             && item->total->total == NULL,
             "%s: counted apart", test_name(item));
 }
