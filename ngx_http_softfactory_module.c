@@ -1027,7 +1027,8 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     if (worker->tokens == NULL || worker->memos == NULL
         || worker->principals == NULL || worker->statements == NULL
         || worker->pools == NULL
-        || ngx_sf_flights_init(cycle, &worker->flights) != NGX_OK
+        || ngx_sf_flights_init(cycle, &worker->flights, smcf->pools.nelts)
+           != NGX_OK
         || ngx_sf_bodies_init(cycle, &worker->bodies) != NGX_OK
         || ngx_sf_metrics_enter(smcf->metrics, cycle->log) != NGX_OK)
     {

@@ -515,6 +515,9 @@ struct ngx_sf_wait_s {
 
 typedef struct {
     ngx_queue_t                *buckets;  /* flights that can be joined */
+    ngx_sf_flight_t           **pings;    /* by pool: the one that is under way,
+                                             or NULL */
+    ngx_uint_t                  npings;
 } ngx_sf_flights_t;
 
 struct ngx_sf_flight_s {
@@ -531,6 +534,7 @@ struct ngx_sf_flight_s {
     ngx_sf_fresh_t              fresh;
     ngx_sf_stamp_t              stamp;
     ngx_sf_claim_t              claim;
+    ngx_sf_flight_t           **ping;     /* its place in flights, or NULL */
     ngx_msec_t                  created;
 
     ngx_sf_pg_query_t           query;
@@ -592,7 +596,9 @@ ngx_str_t ngx_sf_flight_body(const ngx_sf_wait_t *wait);
 /* the zone says that something has changed under a hash */
 void ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash);
 
-ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights);
+/* npools: that the worker has */
+ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
+    ngx_uint_t npools);
 void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
 
 

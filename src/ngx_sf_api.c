@@ -897,7 +897,7 @@ static const char  ngx_sf_benchmarks_body[] =
 #define NGX_SF_DOCUMENT_ROW(row_name, row_path, row_document)                 \
     { .name = row_name, .path = row_path, .method = NGX_HTTP_GET,             \
       .access = NGX_SF_ANYONE, .params = ngx_sf_no_params,                    \
-      .document = row_document }
+      .lane = NGX_SF_PG_PING, .document = row_document }
 
 
 const ngx_sf_row_t  ngx_sf_api[] = {

@@ -50,7 +50,10 @@
 #define NGX_SF_FLIGHT_DEEP     2000       /* rows */
 
 
+static void ngx_sf_flight_forget(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
+    ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+static ngx_int_t ngx_sf_flight_ping(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
 static ngx_int_t ngx_sf_flight_pass(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
@@ -72,7 +75,8 @@ static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_total_first(const ngx_sf_flight_t *flight);
 static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_needless(const ngx_sf_flight_t *flight);
-static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_flight_t *flight);
+static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_worker_t *worker,
+    ngx_sf_loc_conf_t *slcf);
 static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_fail(ngx_sf_flight_t *flight,
     ngx_sf_pg_outcome_e outcome);
@@ -100,13 +104,18 @@ static void ngx_sf_flight_destroy(ngx_sf_flight_t *flight);
 
 
 ngx_int_t
-ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights)
+ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
+    ngx_uint_t npools)
 {
     ngx_uint_t  i;
 
     flights->buckets = ngx_palloc(cycle->pool, NGX_SF_FLIGHT_BUCKETS
                                                * sizeof(ngx_queue_t));
-    if (flights->buckets == NULL) {
+    flights->pings = ngx_pcalloc(cycle->pool,
+                                 npools * sizeof(ngx_sf_flight_t *));
+    flights->npings = npools;
+
+    if (flights->buckets == NULL || flights->pings == NULL) {
         return NGX_ERROR;
     }
 
@@ -134,17 +143,30 @@ ngx_sf_flights_destroy(ngx_sf_flights_t *flights)
             flight = ngx_queue_data(ngx_queue_head(bucket), ngx_sf_flight_t,
                                     queue);
 
-            flight->members++;
-            ngx_sf_flight_unlink(flight);
-
-            if (flight->held) {
-                flight->held = 0;
-                flight->members--;
-            }
-
-            ngx_sf_flight_release(flight);
+            ngx_sf_flight_forget(flight);
         }
     }
+
+    for (i = 0; i < flights->npings; i++) {
+        if (flights->pings[i]) {
+            ngx_sf_flight_forget(flights->pings[i]);
+        }
+    }
+}
+
+
+static void
+ngx_sf_flight_forget(ngx_sf_flight_t *flight)
+{
+    flight->members++;
+    ngx_sf_flight_unlink(flight);
+
+    if (flight->held) {
+        flight->held = 0;
+        flight->members--;
+    }
+
+    ngx_sf_flight_release(flight);
 }
 
 
@@ -158,6 +180,10 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     wait->flight = NULL;
     wait->queue.next = NULL;
     wait->zone = order->slcf->zone;
+
+    if (order->item->kind == NGX_SF_ITEM_PING) {
+        return ngx_sf_flight_ping(worker, wait, order);
+    }
 
     if (order->slcf->zone && order->slcf->zone->slot && order->item->cached
         && worker->sources[order->slcf->origin])
@@ -177,6 +203,44 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     }
 
     ngx_sf_flight_start(flight);
+
+    return ngx_sf_flight_enter(flight, wait);
+}
+
+
+/*
+ * One is under way to a pool at a time, and all who come meanwhile join it: its
+ * answer arrives after each of them.  It stays until then, also when they all
+ * have left, so that who asks and goes away does not make another one.
+ */
+
+static ngx_int_t
+ngx_sf_flight_ping(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_order_t *order)
+{
+    ngx_sf_flight_t   *flight, **place;
+    ngx_sf_pg_pool_t  *pool;
+
+    pool = ngx_sf_flight_pool(worker, order->slcf);
+    place = &worker->flights.pings[pool->conf->index];
+
+    if (*place) {
+        return ngx_sf_flight_enter(*place, wait);
+    }
+
+    flight = ngx_sf_flight_create(worker, order);
+    if (flight == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_sf_flight_start(flight);
+
+    if (!flight->landed) {
+        *place = flight;
+        flight->ping = place;
+        flight->held = 1;
+        flight->members++;
+    }
 
     return ngx_sf_flight_enter(flight, wait);
 }
@@ -672,7 +736,8 @@ ngx_sf_flight_send(ngx_sf_flight_t *flight)
     flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
 
     if (flight->outcome == NGX_SF_PG_OK) {
-        flight->outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight),
+        flight->outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight->worker,
+                                                          flight->order.slcf),
                                            &flight->query);
 
         if (flight->outcome != NGX_SF_PG_OK) {
@@ -704,13 +769,11 @@ ngx_sf_flight_needless(const ngx_sf_flight_t *flight)
 /* the primary's pool; while it is away, the replicas' if they are there */
 
 static ngx_sf_pg_pool_t *
-ngx_sf_flight_pool(ngx_sf_flight_t *flight)
+ngx_sf_flight_pool(ngx_sf_worker_t *worker, ngx_sf_loc_conf_t *slcf)
 {
-    ngx_sf_pg_pool_t    *primary, *replicas, **pools;
-    ngx_sf_loc_conf_t   *slcf;
+    ngx_sf_pg_pool_t  *primary, *replicas, **pools;
 
-    slcf = flight->order.slcf;
-    pools = flight->worker->pools;
+    pools = worker->pools;
     primary = pools[slcf->primary_pg->index];
 
     if (slcf->replicas_pg == NULL || !ngx_sf_pg_down(primary)) {
@@ -1188,6 +1251,11 @@ ngx_sf_flight_unlink(ngx_sf_flight_t *flight)
         flight->linked = 0;
         ngx_queue_remove(&flight->queue);
     }
+
+    if (flight->ping) {
+        *flight->ping = NULL;
+        flight->ping = NULL;
+    }
 }
 
 
@@ -1335,12 +1403,12 @@ ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
 }
 
 
-/* a flight that only the zone may wait for loses its own place */
+/* one that only the zone may wait for loses its own place; a ping goes on */
 
 static ngx_uint_t
 ngx_sf_flight_give_up(ngx_sf_flight_t *flight)
 {
-    if (!flight->held || flight->landed || flight->query.sent
+    if (!flight->held || flight->ping || flight->landed || flight->query.sent
         || !ngx_sf_cache_give_up(flight->zone, &flight->claim))
     {
         return 0;

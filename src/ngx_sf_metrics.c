@@ -56,7 +56,7 @@ const char *const  ngx_sf_metrics_classes[NGX_SF_METRICS_CLASSES] = {
 };
 
 const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES] = {
-    "read", "totals", "heavy", "write", "listen"
+    "read", "totals", "heavy", "write", "ping", "listen"
 };
 
 const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES] = {

@@ -41,6 +41,9 @@ typedef enum {
     NGX_SF_PG_TOTALS,           /* how many rows a list has */
     NGX_SF_PG_HEAVY,            /* aggregates, searches, deep pages */
     NGX_SF_PG_WRITE,            /* one transaction at a time */
+    NGX_SF_PG_PING,             /* whether the database is there: it goes
+                                   before all others, by the connections of the
+                                   read lane, or one of its own */
     NGX_SF_PG_LISTEN,           /* one connection, while there is somebody who
                                    listens: ngx_sf_pg_notify.c */
     NGX_SF_PG_LANES
@@ -346,8 +349,9 @@ struct ngx_sf_pg_conn_s {
     u_char                      farewell[NGX_SF_PG_FAREWELL];
                                           /* why the server ends it, a line */
 
-    unsigned                    spare:1;    /* not one of size[]: opened when
-                                               heads of others are old */
+    unsigned                    spare:1;    /* not one of size[], or a ping's:
+                                               opened when heads of others are
+                                               old */
     unsigned                    answered:1; /* head has had its result */
     unsigned                    late:1;     /* what is behind the head was sent
                                                again */

@@ -152,6 +152,7 @@ static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
     { "heavy", " -c default_transaction_read_only=on"
                " -c plan_cache_mode=force_custom_plan" },
     { "write", "" },
+    { "ping", " -c default_transaction_read_only=on" },
     { "listen", " -c default_transaction_read_only=on"
                 " -c plan_cache_mode=force_generic_plan"
                 " -c lock_timeout=500"
@@ -209,6 +210,7 @@ ngx_sf_pg_create_conf(ngx_conf_t *cf)
     pgcf->size[NGX_SF_PG_TOTALS] = 2;
     pgcf->size[NGX_SF_PG_HEAVY] = 2;
     pgcf->size[NGX_SF_PG_WRITE] = 2;
+    pgcf->size[NGX_SF_PG_PING] = 1;
     pgcf->size[NGX_SF_PG_LISTEN] = 1;
 
     pgcf->timeout[NGX_SF_PG_READ] = 5000;
@@ -798,6 +800,7 @@ ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
     }
 
     pgcf->timeout[NGX_SF_PG_TOTALS] = pgcf->timeout[NGX_SF_PG_HEAVY];
+    pgcf->timeout[NGX_SF_PG_PING] = pgcf->timeout[NGX_SF_PG_READ];
 
     for (lane = 0; lane < NGX_SF_PG_LANES; lane++) {
         if (ngx_sf_pg_conf_lane(cf, pgcf, lane) != NGX_OK) {
@@ -828,7 +831,8 @@ ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf)
                              + NGX_SF_PG_SPARES
                              + pgcf->size[NGX_SF_PG_TOTALS]
                              + pgcf->size[NGX_SF_PG_HEAVY]
-                             + pgcf->size[NGX_SF_PG_WRITE];
+                             + pgcf->size[NGX_SF_PG_WRITE]
+                             + pgcf->size[NGX_SF_PG_PING];
 
     return pgcf->replicas ? n * pgcf->servers.nelts
                           : n + pgcf->size[NGX_SF_PG_LISTEN];

@@ -570,13 +570,21 @@ ngx_sf_pg_conn_write_handler(ngx_event_t *wev)
 static void
 ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc)
 {
-    if (pgc->lane->nwaiting) {
+    ngx_uint_t  nwaiting;
+
+    nwaiting = pgc->lane->nwaiting;
+
+    if (pgc->lane->kind == NGX_SF_PG_READ) {
+        nwaiting += pgc->lane->pool->lanes[NGX_SF_PG_PING].nwaiting;
+    }
+
+    if (nwaiting) {
         ngx_sf_pg_pool_post_dispatch(pgc->lane->pool);
     }
 
     if (pgc->count == 0
         && (pgc->state == NGX_SF_PG_CONN_DRAINING
-            || (ngx_exiting && pgc->lane->nwaiting == 0
+            || (ngx_exiting && nwaiting == 0
                 && pgc->lane->kind != NGX_SF_PG_LISTEN)))
     {
         ngx_sf_pg_conn_close(pgc, NGX_SF_PG_CLOSE_RETIRED);

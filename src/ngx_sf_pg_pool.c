@@ -45,6 +45,7 @@ static ngx_int_t ngx_sf_pg_pool_connection(ngx_cycle_t *cycle,
 static void ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_dispatch_handler(ngx_event_t *ev);
 static void ngx_sf_pg_pool_revive(ngx_sf_pg_pool_t *pool);
+static void ngx_sf_pg_pool_ping(ngx_sf_pg_pool_t *pool);
 static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane);
@@ -145,7 +146,8 @@ ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
 
     for (i = 0; i < pool->nservers; i++) {
         for (n = 0; n < size; n++) {
-            pgc->spare = n >= pool->conf->size[lane->kind];
+            pgc->spare = n >= pool->conf->size[lane->kind]
+                         || lane->kind == NGX_SF_PG_PING;
 
             if (ngx_sf_pg_pool_connection(cycle, pgc++, lane,
                                           &pool->servers[i])
@@ -269,7 +271,7 @@ ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
     q->retries = 0;
     q->moved = 0;
     q->probe = 0;
-    q->alone = 0;
+    q->alone = q->lane == NGX_SF_PG_PING;
     q->unnamed = 0;
     q->blame = q->outside;
     q->rewords = 0;
@@ -384,8 +386,12 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
     pool = ev->data;
     pool->now = ngx_sf_pg_now();
 
+    ngx_sf_pg_pool_ping(pool);
+
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
-        ngx_sf_pg_lane_dispatch(&pool->lanes[kind]);
+        if (kind != NGX_SF_PG_PING) {
+            ngx_sf_pg_lane_dispatch(&pool->lanes[kind]);
+        }
     }
 
     ngx_sf_pg_pool_revive(pool);
@@ -410,6 +416,34 @@ ngx_sf_pg_pool_revive(ngx_sf_pg_pool_t *pool)
         && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0)
     {
         ngx_sf_pg_lane_grow(lane, 0);
+    }
+}
+
+
+/*
+ * A ping waits behind nobody: it goes first, under a Sync of its own, and when
+ * all connections of the read lane are held up it has one for itself.  While
+ * there are none it waits for the first, as all do.
+ */
+
+static void
+ngx_sf_pg_pool_ping(ngx_sf_pg_pool_t *pool)
+{
+    ngx_sf_pg_lane_t  *lane, *read;
+
+    lane = &pool->lanes[NGX_SF_PG_PING];
+    read = &pool->lanes[NGX_SF_PG_READ];
+
+    while (ngx_sf_pg_lane_send(lane)) { /* void */ }
+
+    if (lane->nwaiting && (ngx_exiting || read->nconns[NGX_SF_PG_CONN_READY]
+                           || read->nconns[NGX_SF_PG_CONN_DRAINING]))
+    {
+        ngx_sf_pg_lane_grow(lane, 1);
+    }
+
+    if (lane->nwaiting && ngx_sf_pg_lane_unavailable(lane)) {
+        ngx_sf_pg_lane_fail(lane, NGX_SF_PG_UNAVAILABLE);
     }
 }
 
@@ -494,7 +528,7 @@ ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
     }
 
     if (pgc->outstanding) {
-        ngx_sf_pg_lane_grow(lane, 0);
+        ngx_sf_pg_lane_grow(pgc->lane, 0);
     }
 
     q->sent = ngx_sf_pg_now();
@@ -762,6 +796,14 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
     ngx_sf_pg_conn_t    *pgc, *best;
     ngx_sf_pg_server_t  *server;
 
+    if (lane->kind == NGX_SF_PG_PING) {
+        best = ngx_sf_pg_lane_pick(&lane->pool->lanes[NGX_SF_PG_READ]);
+
+        if (best) {
+            return best;
+        }
+    }
+
     best = NULL;
     server = ngx_sf_pg_server_balance(lane);
     head = &lane->conns[NGX_SF_PG_CONN_READY];
@@ -797,6 +839,12 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
 static ngx_uint_t
 ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
 {
+    if (lane->kind == NGX_SF_PG_PING
+        && !ngx_sf_pg_lane_unavailable(&lane->pool->lanes[NGX_SF_PG_READ]))
+    {
+        return 0;
+    }
+
     return lane->nconns[NGX_SF_PG_CONN_READY] == 0
            && lane->nconns[NGX_SF_PG_CONN_CONNECTING] == 0
            && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0

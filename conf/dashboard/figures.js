@@ -9,7 +9,7 @@ export const HOUR = 3600;           // seconds that the server keeps
 export const REFILL = 60;           // seconds from one look at that to the next
 export const SOON = 7;              // after the first: it lags by an interval
 
-export const LANES = ['read', 'totals', 'heavy', 'write', 'listen'];
+export const LANES = ['read', 'totals', 'heavy', 'write', 'ping', 'listen'];
 export const STATES = ['connecting', 'idle', 'active', 'draining'];
 export const RESULTS = ['hit', 'updating', 'stale', 'miss', 'expired',
                         'bypass'];

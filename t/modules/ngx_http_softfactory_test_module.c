@@ -51,7 +51,7 @@ static void ngx_sf_test_cleanup(void *data);
 
 
 const char *const  ngx_sf_test_lanes[] = {
-    "read", "totals", "heavy", "write", "listen"
+    "read", "totals", "heavy", "write", "ping", "listen"
 };
 
 

@@ -27,7 +27,7 @@
 
 
 static const char *const  tool_lanes[NGX_SF_PG_LANES] = {
-    "read", "totals", "heavy", "write", "listen"
+    "read", "totals", "heavy", "write", "ping", "listen"
 };
 
 
