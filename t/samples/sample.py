@@ -298,6 +298,14 @@ def limits(t, s):
                if part.startswith(b"429")][0]
     t.equal(re.findall(rb"^Retry-After: (.*)\r", refused, flags=re.M), [b"1"],
             "these have room in a second")
+    for path in ("/health", "/softfactory/live"):
+        answers = [s.ask(path) for _ in range(100)]
+        t.equal({a.status for a in answers}, {200, 429},
+                "of a hundred probes at once some are refused: " + path)
+        refused = [a for a in answers if a.status == 429][0]
+        t.equal(refused.all("Retry-After"), ["1"], "for a second")
+        time.sleep(3)
+
     with open(s.server.log) as f:
         t.ok("limiting requests" not in f.read(),
              "no line of the error log for each")
