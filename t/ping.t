@@ -200,3 +200,50 @@ is(statuses(map { start('/ready') } 1 .. 20), '200: 20',
 
 $lock->release;
 $_->finish for @held, @waiting;
+
+
+=== TEST 5: what was opened for a lock is closed when it is not needed
+--- http_config eval
+main::conf(dbname => $::DB, pool => "connections=1 $::POOL")
+--- config eval
+SoftFactory::api() . main::reads()
+. 'location = /later { softfactory_test_later primary; }'
+--- check
+fetch("/$_") for @::TABLES, 'free', 'health';
+
+my $need = sub {
+    my $lock = held($::LOCK);
+    my @held = map { start("/$_") } @::TABLES;
+
+    wait_until { sessions('read', "wait_event_type = 'Lock'") == 3 }
+               'all connections are held up';
+    is(fetch('/ready')->{status}, 200, 'a probe is answered');
+
+    $lock->release;
+    is(statuses(@held), '200: 3', 'and the others when the lock goes');
+};
+
+my $open = sub { sessions('read') . ' ' . sessions('ping') };
+
+# a fetch is a turn of the event loop, in which what is due is closed
+
+my $later = sub {
+    fetch("/later?ms=$_[0]");
+    fetch('/live');
+    return $open->();
+};
+
+$need->();
+is($open->(), '3 1', 'two spare connections, and that of the pings');
+is($later->(50000), '3 1', 'they stay for a while');
+
+$need->();
+is($later->(50000), '3 1', 'longer when they have been needed again');
+
+fetch('/later?ms=11000');
+wait_until { $open->() eq '1 0' } 'after a minute they are closed';
+pass('after a minute they are closed');
+
+is(fetch('/free')->{status}, 200, 'the others stay');
+is(fetch('/health')->{status}, 200, 'and serve the probes');
+is($open->(), '1 0', 'which open none');

@@ -17,6 +17,11 @@
  * shown only by statements like these.  $arg_v is bound as $1 when the
  * statement has one.  The answer is a line with the outcome's number and the
  * SQLSTATE, then a line with the cells of each row.
+ *
+ *     location /later { softfactory_test_later primary; }
+ *
+ * /later?ms=60000 lets that time go by for the connections of a pool, and for
+ * nothing else: what waits for a minute can be seen without waiting for it.
  */
 
 
@@ -39,8 +44,12 @@ typedef struct {
 
 static char *ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_sf_test_later_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 static void *ngx_sf_test_create_conf(ngx_conf_t *cf);
 static ngx_int_t ngx_sf_test_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_sf_test_later_handler(ngx_http_request_t *r);
+static void ngx_sf_test_later(ngx_event_t *timer, ngx_msec_t ms);
 static ngx_sf_pg_pool_t *ngx_sf_test_pool(ngx_http_request_t *r,
     ngx_str_t *upstream);
 static void ngx_sf_test_done(ngx_sf_pg_query_t *q,
@@ -60,6 +69,13 @@ static ngx_command_t  ngx_sf_test_commands[] = {
     { ngx_string("softfactory_test_statement"),
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE4|NGX_CONF_TAKE5,
       ngx_sf_test_directive,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_test_later"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_sf_test_later_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -155,6 +171,24 @@ ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+static char *
+ngx_sf_test_later_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_sf_test_conf_t  *tcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    value = cf->args->elts;
+    tcf->upstream = value[1];
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_sf_test_later_handler;
+
+    return NGX_CONF_OK;
+}
+
+
 static ngx_int_t
 ngx_sf_test_handler(ngx_http_request_t *r)
 {
@@ -209,6 +243,64 @@ ngx_sf_test_handler(ngx_http_request_t *r)
     r->read_event_handler = ngx_http_test_reading;
 
     return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_sf_test_later_handler(ngx_http_request_t *r)
+{
+    ngx_int_t            ms;
+    ngx_str_t            v;
+    ngx_uint_t           kind, state;
+    ngx_queue_t         *q, *head;
+    ngx_sf_pg_conn_t    *pgc;
+    ngx_sf_pg_pool_t    *pool;
+    ngx_sf_test_conf_t  *tcf;
+
+    ngx_http_complex_value_t  cv;
+
+    tcf = ngx_http_get_module_loc_conf(r, ngx_http_softfactory_test_module);
+    pool = ngx_sf_test_pool(r, &tcf->upstream);
+
+    if (ngx_http_arg(r, (u_char *) "ms", 2, &v) != NGX_OK) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    ms = ngx_atoi(v.data, v.len);
+    if (ms == NGX_ERROR) {
+        return NGX_HTTP_BAD_REQUEST;
+    }
+
+    for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
+        for (state = 0; state < NGX_SF_PG_CONN_STATES; state++) {
+            head = &pool->lanes[kind].conns[state];
+
+            for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
+                pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
+
+                ngx_sf_test_later(&pgc->timer, ms);
+            }
+        }
+    }
+
+    ngx_memzero(&cv, sizeof(ngx_http_complex_value_t));
+    cv.value = v;
+
+    return ngx_http_send_response(r, NGX_HTTP_OK, NULL, &cv);
+}
+
+
+static void
+ngx_sf_test_later(ngx_event_t *timer, ngx_msec_t ms)
+{
+    ngx_msec_int_t  left;
+
+    if (timer->timer_set) {
+        left = (ngx_msec_int_t) (timer->timer.key - ngx_current_msec - ms);
+
+        ngx_del_timer(timer);
+        ngx_add_timer(timer, (ngx_msec_t) ngx_max(left, 1));
+    }
 }
 
 
