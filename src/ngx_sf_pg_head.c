@@ -47,7 +47,10 @@
 
 #define NGX_SF_PG_HEAD_TIMES   8
 
-/* an answer that took longer was held up, and is no measure */
+/*
+ * An answer of the read lane that took longer was held up, and is no measure;
+ * of a heavy one no more than that is believed at first
+ */
 
 #define NGX_SF_PG_HEAD_MEASURE 1000000
 
@@ -56,6 +59,8 @@
 #define NGX_SF_PG_HEAD_WEIGHT  16
 
 
+static void ngx_sf_pg_head_measured(const ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_line_t *line, uint64_t age, ngx_uint_t unit);
 static uint64_t ngx_sf_pg_head_limit(const ngx_sf_pg_line_t *line,
     uint64_t floor);
 static ngx_uint_t ngx_sf_pg_head_unproved(const ngx_sf_pg_conn_t *pgc,
@@ -101,10 +106,47 @@ ngx_sf_pg_head_answered(ngx_sf_pg_conn_t *pgc)
         }
     }
 
-    if (slot->first && age < NGX_SF_PG_HEAD_MEASURE) {
-        line->mean += age / ngx_max(ngx_sf_pg_head_unit(pgc), 1);
-        line->mean -= line->mean / NGX_SF_PG_HEAD_WEIGHT;
+    if (slot->first) {
+        ngx_sf_pg_head_measured(pgc->lane, line, age,
+                                ngx_sf_pg_head_unit(pgc));
     }
+}
+
+
+/*
+ * In a heavy lane an endpoint may always take more than a second, so nothing is
+ * left out; but one answer moves the mean by half at most, lest those that a
+ * lock has held up hide the next one.
+ */
+
+static void
+ngx_sf_pg_head_measured(const ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line,
+    uint64_t age, ngx_uint_t unit)
+{
+    uint64_t  limit;
+
+    if (ngx_sf_pg_heavy(lane)) {
+
+        if (line->mean == 0) {
+            line->mean = NGX_SF_PG_HEAD_WEIGHT
+                         * ngx_min(age, NGX_SF_PG_HEAD_MEASURE);
+            return;
+        }
+
+        if (age < line->mean / NGX_SF_PG_HEAD_WEIGHT / NGX_SF_PG_HEAD_TIMES) {
+            line->mean /= 2;
+            return;
+        }
+
+        limit = ngx_sf_pg_head_limit(line, NGX_SF_PG_HEAD_LATE);
+        age = ngx_min(age, limit);
+
+    } else if (age >= NGX_SF_PG_HEAD_MEASURE) {
+        return;
+    }
+
+    line->mean += age / ngx_max(unit, 1);
+    line->mean -= line->mean / NGX_SF_PG_HEAD_WEIGHT;
 }
 
 
