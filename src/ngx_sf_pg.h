@@ -61,6 +61,10 @@ typedef enum {
 #define ngx_sf_pg_heavy(lane)                                                 \
     ((lane)->kind == NGX_SF_PG_TOTALS || (lane)->kind == NGX_SF_PG_HEAVY)
 
+/* those that have spare connections, for when a statement is held up */
+#define ngx_sf_pg_spared(lane)                                                \
+    ((lane)->kind == NGX_SF_PG_READ || ngx_sf_pg_heavy(lane))
+
 
 /* one `server` line of the upstream */
 
@@ -304,8 +308,8 @@ struct ngx_sf_pg_slot_s {
 
 
 /*
- * Connections of the read lane that are opened when heads of others are old,
- * and how many are left whose heads are not
+ * Connections of a lane of reads that are opened when heads of others are held
+ * up, and how many are left whose heads are not
  */
 
 #define NGX_SF_PG_SPARES          2
@@ -639,11 +643,17 @@ ngx_uint_t ngx_sf_pg_head_unit(const ngx_sf_pg_conn_t *pgc);
 /* how long the head has been one, in microseconds; 0 without one */
 uint64_t ngx_sf_pg_head_age(const ngx_sf_pg_conn_t *pgc);
 
-/* the age at which what stands behind the head is sent again, microseconds */
+/*
+ * The age at which what stands behind the head is sent again, or, where nothing
+ * does, at which it is looked at first; microseconds
+ */
 uint64_t ngx_sf_pg_head_late(const ngx_sf_pg_conn_t *pgc);
 
 /* whether something may be put behind the head */
 ngx_uint_t ngx_sf_pg_head_young(const ngx_sf_pg_conn_t *pgc);
+
+/* whether a spare connection may stand in for this one */
+ngx_uint_t ngx_sf_pg_head_held(const ngx_sf_pg_conn_t *pgc);
 
 /* the endpoint that is to blame for the age of the head, NULL: none is */
 ngx_sf_pg_line_t *ngx_sf_pg_head_blames(const ngx_sf_pg_conn_t *pgc);
@@ -658,8 +668,9 @@ ngx_uint_t ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc);
 /* how many all the ready connections of a lane can be given */
 ngx_uint_t ngx_sf_pg_lane_free(ngx_sf_pg_lane_t *lane);
 
-/* the connection to give up when all are held up, NULL: none */
-ngx_sf_pg_conn_t *ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane);
+/* the connection to give up when all to a server are held up, NULL: none */
+ngx_sf_pg_conn_t *ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server);
 
 
 /* --- ngx_sf_pg_server.c: where a pool may connect to --- */
@@ -668,10 +679,16 @@ ngx_int_t ngx_sf_pg_servers_create(ngx_cycle_t *cycle,
     ngx_sf_pg_pool_t *pool);
 void ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool);
 
-/* the server that a new connection of this lane, or a spare one, goes to; NULL:
-   none now */
+/*
+ * The server that a new connection of this lane goes to, NULL: none now.
+ * spare: one to which a spare connection is wanted, or NULL.
+ */
 ngx_sf_pg_server_t *ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane,
-    ngx_uint_t spare);
+    ngx_sf_pg_server_t *spare);
+
+/* whether a connection, if only a spare one, can still be opened to it */
+ngx_uint_t ngx_sf_pg_server_has_spare(ngx_sf_pg_server_t *server,
+    ngx_sf_pg_lane_t *lane);
 
 /* the server, with a ready connection, that the next read goes to */
 ngx_sf_pg_server_t *ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane);

@@ -828,9 +828,9 @@ ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf)
     ngx_uint_t  n;
 
     n = pgcf->listener ? 0 : pgcf->size[NGX_SF_PG_READ]
-                             + NGX_SF_PG_SPARES
                              + pgcf->size[NGX_SF_PG_TOTALS]
                              + pgcf->size[NGX_SF_PG_HEAVY]
+                             + 3 * NGX_SF_PG_SPARES
                              + pgcf->size[NGX_SF_PG_WRITE]
                              + pgcf->size[NGX_SF_PG_PING];
 

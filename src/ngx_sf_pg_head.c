@@ -25,6 +25,11 @@
  *            answers come together: who is at its head may not be to blame, and
  *            afterwards nobody is, since each was sent alone
  *
+ *   stand-in a connection whose head is held up is made good by a spare one.
+ *            In a heavy lane that is one that is to blame, and older than 50
+ *            ms, or than a second where it is not known yet what its endpoint
+ *            takes: there a head is often slow without being late
+ *
  * Sending again early makes an overload out of a slow table: the answers that
  * it throws away cost as much as those that are waited for.
  *
@@ -42,6 +47,8 @@
 #define NGX_SF_PG_HEAD_YOUNG   5000
 #define NGX_SF_PG_HEAD_OLD     1000
 #define NGX_SF_PG_HEAD_LATE    20000
+#define NGX_SF_PG_HEAD_HELD    50000
+#define NGX_SF_PG_HEAD_LOOK    1000000
 
 /* of what an endpoint takes */
 
@@ -63,8 +70,13 @@ static void ngx_sf_pg_head_measured(const ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_line_t *line, uint64_t age, ngx_uint_t unit);
 static uint64_t ngx_sf_pg_head_limit(const ngx_sf_pg_line_t *line,
     uint64_t floor);
+static uint64_t ngx_sf_pg_head_patience(const ngx_sf_pg_line_t *line);
 static ngx_uint_t ngx_sf_pg_head_unproved(const ngx_sf_pg_conn_t *pgc,
     ngx_uint_t tables);
+static ngx_uint_t ngx_sf_pg_head_stands_for(const ngx_sf_pg_conn_t *pgc,
+    const ngx_sf_pg_line_t *line);
+static ngx_uint_t ngx_sf_pg_head_running(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server);
 
 
 static ngx_inline ngx_sf_pg_slot_t *
@@ -190,8 +202,18 @@ ngx_sf_pg_head_age(const ngx_sf_pg_conn_t *pgc)
 uint64_t
 ngx_sf_pg_head_late(const ngx_sf_pg_conn_t *pgc)
 {
-    return ngx_sf_pg_head_limit(pgc->count ? ngx_sf_pg_head(pgc)->line : NULL,
-                                NGX_SF_PG_HEAD_LATE);
+    uint64_t           late;
+    ngx_sf_pg_line_t  *line;
+
+    line = pgc->count ? ngx_sf_pg_head(pgc)->line : NULL;
+
+    if (line && ngx_sf_pg_heavy(pgc->lane)) {
+        late = ngx_sf_pg_head_patience(line);
+
+        return ngx_min(late, NGX_SF_PG_HEAD_LOOK);
+    }
+
+    return ngx_sf_pg_head_limit(line, NGX_SF_PG_HEAD_LATE);
 }
 
 
@@ -216,6 +238,31 @@ ngx_uint_t
 ngx_sf_pg_head_young(const ngx_sf_pg_conn_t *pgc)
 {
     return ngx_sf_pg_head_age(pgc) <= NGX_SF_PG_HEAD_YOUNG;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_head_held(const ngx_sf_pg_conn_t *pgc)
+{
+    ngx_sf_pg_line_t  *line;
+
+    if (!ngx_sf_pg_heavy(pgc->lane)) {
+        return !ngx_sf_pg_head_young(pgc);
+    }
+
+    line = pgc->count ? ngx_sf_pg_head(pgc)->line : NULL;
+
+    return line && ngx_sf_pg_head_age(pgc) > ngx_sf_pg_head_patience(line);
+}
+
+
+/* the age from which on a head of a heavy lane is held up */
+
+static uint64_t
+ngx_sf_pg_head_patience(const ngx_sf_pg_line_t *line)
+{
+    return ngx_sf_pg_head_limit(line, line->mean ? NGX_SF_PG_HEAD_HELD
+                                                 : NGX_SF_PG_HEAD_MEASURE);
 }
 
 
@@ -318,12 +365,12 @@ ngx_sf_pg_head_unproved(const ngx_sf_pg_conn_t *pgc, ngx_uint_t tables)
 
 
 /*
- * The oldest of the heads whose endpoint has another old one: that one is
- * enough to see when it goes on.
+ * The oldest of the heads for which another old one stands, by which it is seen
+ * too when it goes on.
  */
 
 ngx_sf_pg_conn_t *
-ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane)
+ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *server)
 {
     ngx_queue_t       *q, *p, *head;
     ngx_sf_pg_conn_t  *pgc, *other, *oldest;
@@ -334,18 +381,24 @@ ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane)
 
     for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
-        line = ngx_sf_pg_head_blames(pgc);
+
+        if (pgc->server != server) {
+            continue;
+        }
 
         if (ngx_sf_pg_head_young(pgc)) {
             return NULL;
         }
+
+        line = ngx_sf_pg_head_blames(pgc);
 
         for (p = ngx_queue_head(head); line && p != head;
              p = ngx_queue_next(p))
         {
             other = ngx_queue_data(p, ngx_sf_pg_conn_t, queue);
 
-            if (other != pgc && ngx_sf_pg_head_blames(other) == line
+            if (other != pgc && other->server == server
+                && ngx_sf_pg_head_stands_for(other, line)
                 && (oldest == NULL || ngx_sf_pg_head_age(pgc)
                                       > ngx_sf_pg_head_age(oldest)))
             {
@@ -358,7 +411,31 @@ ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane)
 }
 
 
-/* a statement at a time is one until the answer to its Sync is here */
+/*
+ * Whether an old head bars an endpoint wholly: it is of the same one, or reads
+ * some of its tables and no others, which are not proved.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_head_stands_for(const ngx_sf_pg_conn_t *pgc,
+    const ngx_sf_pg_line_t *line)
+{
+    ngx_sf_pg_line_t  *old;
+
+    old = ngx_sf_pg_head_blames(pgc);
+
+    return old
+           && (old == line
+               || ((old->tables & line->tables) == old->tables
+                   && ngx_sf_pg_head_unproved(pgc, old->tables)));
+}
+
+
+/*
+ * A statement at a time is one until the answer to its Sync is here.  A spare
+ * connection of a heavy lane stands in for one that is held up, no more: what
+ * is slow by itself gets no other backends for that.
+ */
 
 ngx_uint_t
 ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
@@ -368,7 +445,10 @@ ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
     depth = ngx_sf_pg_lane_depth(pgc->lane, pgc->server);
 
     if (depth == 1) {
-        return pgc->count == 0;
+        return pgc->count == 0
+               && (!pgc->spare || !ngx_sf_pg_heavy(pgc->lane)
+                   || ngx_sf_pg_head_running(pgc->lane, pgc->server)
+                      < pgc->lane->pool->conf->size[pgc->lane->kind]);
     }
 
     if (pgc->outstanding >= depth || !ngx_sf_pg_head_young(pgc)) {
@@ -376,6 +456,30 @@ ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
     }
 
     return depth - pgc->outstanding;
+}
+
+
+/* connections to a server that are at work and not held up */
+
+static ngx_uint_t
+ngx_sf_pg_head_running(const ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server)
+{
+    ngx_uint_t          n;
+    ngx_queue_t        *q;
+    const ngx_queue_t  *head;
+    ngx_sf_pg_conn_t   *pgc;
+
+    n = 0;
+    head = &lane->conns[NGX_SF_PG_CONN_READY];
+
+    for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
+
+        n += pgc->server == server && pgc->count && !ngx_sf_pg_head_held(pgc);
+    }
+
+    return n;
 }
 
 

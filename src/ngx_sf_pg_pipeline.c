@@ -1168,14 +1168,16 @@ ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
     if (!pgc->late && age > ngx_sf_pg_head_late(pgc)) {
         pgc->late = 1;
         ngx_sf_pg_pipeline_send_again(pgc);
-
-        /* what waits may need a spare connection now */
-
-        ngx_sf_pg_pool_post_dispatch(pgc->lane->pool);
     }
 
     if (pgc->late && ngx_sf_pg_pipeline_unwanted(pgc)) {
         return NGX_SF_PG_CLOSE_RETIRED;
+    }
+
+    /* what waits may need a spare connection now, or that one is given up */
+
+    if (pgc->late && pgc->lane->nwaiting) {
+        ngx_sf_pg_pool_post_dispatch(pgc->lane->pool);
     }
 
     if (age / 1000 >= ngx_sf_pg_pipeline_due(pgc)) {

@@ -46,6 +46,7 @@ static void ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_dispatch_handler(ngx_event_t *ev);
 static void ngx_sf_pg_pool_revive(ngx_sf_pg_pool_t *pool);
 static void ngx_sf_pg_pool_ping(ngx_sf_pg_pool_t *pool);
+static ngx_sf_pg_server_t *ngx_sf_pg_pool_ping_server(ngx_sf_pg_pool_t *pool);
 static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane);
@@ -55,12 +56,16 @@ static ngx_sf_pg_query_t *ngx_sf_pg_line_next(const ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_line_t *line);
 static ngx_uint_t ngx_sf_pg_lane_before(const ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_query_t *q, const ngx_sf_pg_query_t *other);
-static ngx_uint_t ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane);
+static ngx_sf_pg_server_t *ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane);
+static ngx_uint_t ngx_sf_pg_lane_short(ngx_sf_pg_lane_t *lane,
+    const ngx_sf_pg_server_t *server);
+static void ngx_sf_pg_lane_unstick(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_full(ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_line_t *line);
 static ngx_uint_t ngx_sf_pg_lane_quota(ngx_sf_pg_lane_t *lane,
     uint32_t principal);
-static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare);
+static void ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_server_t *spare);
 static ngx_sf_pg_conn_t *ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
@@ -134,7 +139,7 @@ ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
         return NGX_OK;
     }
 
-    if (lane->kind == NGX_SF_PG_READ) {
+    if (ngx_sf_pg_spared(lane)) {
         size += NGX_SF_PG_SPARES;
     }
 
@@ -415,7 +420,7 @@ ngx_sf_pg_pool_revive(ngx_sf_pg_pool_t *pool)
         && lane->nconns[NGX_SF_PG_CONN_READY] == 0
         && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0)
     {
-        ngx_sf_pg_lane_grow(lane, 0);
+        ngx_sf_pg_lane_grow(lane, NULL);
     }
 }
 
@@ -439,7 +444,7 @@ ngx_sf_pg_pool_ping(ngx_sf_pg_pool_t *pool)
     if (lane->nwaiting && (ngx_exiting || read->nconns[NGX_SF_PG_CONN_READY]
                            || read->nconns[NGX_SF_PG_CONN_DRAINING]))
     {
-        ngx_sf_pg_lane_grow(lane, 1);
+        ngx_sf_pg_lane_grow(lane, ngx_sf_pg_pool_ping_server(pool));
     }
 
     if (lane->nwaiting && ngx_sf_pg_lane_unavailable(lane)) {
@@ -448,11 +453,33 @@ ngx_sf_pg_pool_ping(ngx_sf_pg_pool_t *pool)
 }
 
 
+/* to which its own connection may be opened, NULL: to none */
+
+static ngx_sf_pg_server_t *
+ngx_sf_pg_pool_ping_server(ngx_sf_pg_pool_t *pool)
+{
+    ngx_uint_t  i;
+
+    if (pool->conf->primary) {
+        return pool->active;
+    }
+
+    for (i = 0; i < pool->nservers; i++) {
+        if (ngx_sf_pg_server_has_spare(&pool->servers[i],
+                                       &pool->lanes[NGX_SF_PG_PING]))
+        {
+            return &pool->servers[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 static void
 ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t         spare;
-    ngx_sf_pg_conn_t  *pgc;
+    ngx_sf_pg_server_t  *spare;
 
     if (lane->nwaiting == 0) {
         return;
@@ -464,6 +491,14 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 
     ngx_sf_pg_lane_sync(lane);
 
+    /* in a heavy lane when something could be sent by it, and not before */
+
+    if (spare && ngx_sf_pg_heavy(lane)
+        && ngx_sf_pg_lane_next(lane, spare) == NULL)
+    {
+        spare = NULL;
+    }
+
     if (!ngx_queue_empty(&lane->lines) || spare) {
         ngx_sf_pg_lane_grow(lane, spare);
     }
@@ -474,20 +509,40 @@ ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 
     if (ngx_sf_pg_lane_unavailable(lane)) {
         ngx_sf_pg_lane_fail(lane, NGX_SF_PG_UNAVAILABLE);
-        return;
-    }
 
-    if (ngx_queue_empty(&lane->lines)
+    } else if (!ngx_queue_empty(&lane->lines)) {
+        ngx_sf_pg_lane_unstick(lane);
+    }
+}
+
+
+/*
+ * Closes one of those that are held up, if all to a server are and none more
+ * can be opened.  Replicas apart: a healthy one does not make another go on.
+ */
+
+static void
+ngx_sf_pg_lane_unstick(ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t           i;
+    ngx_sf_pg_conn_t    *pgc;
+    ngx_sf_pg_server_t  *server;
+
+    if (lane->nconns[NGX_SF_PG_CONN_CONNECTING]
         || (ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0)
     {
         return;
     }
 
-    pgc = ngx_sf_pg_head_stuck(lane);
+    for (i = 0; i < lane->pool->nservers; i++) {
+        server = &lane->pool->servers[i];
+        pgc = ngx_sf_pg_head_stuck(lane, server);
 
-    if (pgc) {
-        lane->stuck_at = ngx_current_msec + NGX_SF_PG_STUCK_INTERVAL;
-        ngx_sf_pg_conn_leave(pgc, NGX_SF_PG_CLOSE_STUCK);
+        if (pgc && !ngx_sf_pg_server_has_spare(server, lane)) {
+            lane->stuck_at = ngx_current_msec + NGX_SF_PG_STUCK_INTERVAL;
+            ngx_sf_pg_conn_leave(pgc, NGX_SF_PG_CLOSE_STUCK);
+            return;
+        }
     }
 }
 
@@ -528,7 +583,7 @@ ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
     }
 
     if (pgc->outstanding) {
-        ngx_sf_pg_lane_grow(pgc->lane, 0);
+        ngx_sf_pg_lane_grow(pgc->lane, NULL);
     }
 
     q->sent = ngx_sf_pg_now();
@@ -651,34 +706,57 @@ ngx_sf_pg_lane_before(const ngx_sf_pg_lane_t *lane,
 }
 
 
+/* a server to which too few connections are left, NULL: there is none */
+
+static ngx_sf_pg_server_t *
+ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane)
+{
+    ngx_uint_t         i;
+    ngx_sf_pg_pool_t  *pool;
+
+    if (!ngx_sf_pg_spared(lane)) {
+        return NULL;
+    }
+
+    pool = lane->pool;
+
+    for (i = 0; i < pool->nservers; i++) {
+        if (ngx_sf_pg_lane_short(lane, &pool->servers[i])) {
+            return &pool->servers[i];
+        }
+    }
+
+    return NULL;
+}
+
+
 /*
- * Whether too few connections are left whose heads are young.  That is said
- * when one is old, not when some are not open yet.
+ * Whether too few connections are left whose heads are not held up.  That is
+ * said when one is, not when some are not open yet.
  */
 
 static ngx_uint_t
-ngx_sf_pg_lane_needs_spare(ngx_sf_pg_lane_t *lane)
+ngx_sf_pg_lane_short(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *server)
 {
-    ngx_uint_t         clean;
+    ngx_uint_t         ready, held;
     ngx_queue_t       *q, *head;
     ngx_sf_pg_conn_t  *pgc;
 
-    if (lane->kind != NGX_SF_PG_READ) {
-        return 0;
-    }
-
-    clean = 0;
+    ready = 0;
+    held = 0;
     head = &lane->conns[NGX_SF_PG_CONN_READY];
 
     for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-        clean += ngx_sf_pg_head_young(pgc);
+        if (pgc->server == server) {
+            ready++;
+            held += ngx_sf_pg_head_held(pgc);
+        }
     }
 
-    return clean < lane->nconns[NGX_SF_PG_CONN_READY]
-           && clean < ngx_min(lane->pool->conf->size[lane->kind],
-                              NGX_SF_PG_SPARES);
+    return held && ready - held < ngx_min(lane->pool->conf->size[lane->kind],
+                                          NGX_SF_PG_SPARES);
 }
 
 
@@ -720,7 +798,7 @@ ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane)
     ngx_sf_pg_conn_t    *pgc;
     ngx_sf_pg_server_t  *server;
 
-    server = ngx_sf_pg_server_pick(lane, 0);
+    server = ngx_sf_pg_server_pick(lane, NULL);
     head = &lane->conns[NGX_SF_PG_CONN_CLOSED];
     n = lane->nconns[NGX_SF_PG_CONN_CLOSED];
 
@@ -740,12 +818,13 @@ ngx_sf_pg_lane_warm(ngx_sf_pg_lane_t *lane)
 
 
 /*
- * One connect at a time in a lane: a failing server is not stormed.  spare: a
- * spare connection is opened when there is no other to open.
+ * One connect at a time in a lane: a failing server is not stormed.  spare: the
+ * server to which a spare connection is opened when there is no other to open,
+ * or NULL.
  */
 
 static void
-ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
+ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *spare)
 {
     ngx_queue_t         *q, *head;
     ngx_sf_pg_conn_t    *pgc, *found;
@@ -769,7 +848,7 @@ ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
     for (q = ngx_queue_head(head); q != head; q = ngx_queue_next(q)) {
         pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, queue);
 
-        if (pgc->server != server || (pgc->spare && !spare)) {
+        if (pgc->server != server || (pgc->spare && server != spare)) {
             continue;
         }
 
@@ -848,7 +927,7 @@ ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)
     return lane->nconns[NGX_SF_PG_CONN_READY] == 0
            && lane->nconns[NGX_SF_PG_CONN_CONNECTING] == 0
            && lane->nconns[NGX_SF_PG_CONN_DRAINING] == 0
-           && ngx_sf_pg_server_pick(lane, 1) == NULL
+           && ngx_sf_pg_server_pick(lane, NULL) == NULL
            && !ngx_sf_pg_servers_hopeful(lane->pool);
 }
 
@@ -860,7 +939,7 @@ ngx_sf_pg_down(ngx_sf_pg_pool_t *pool)
         return 0;
     }
 
-    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ], 0);
+    ngx_sf_pg_lane_grow(&pool->lanes[NGX_SF_PG_READ], NULL);
 
     return 1;
 }

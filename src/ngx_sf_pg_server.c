@@ -123,7 +123,7 @@ ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool)
 
 
 ngx_sf_pg_server_t *
-ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
+ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *spare)
 {
     ngx_uint_t           i, n, least, main;
     ngx_sf_pg_pool_t    *pool;
@@ -135,6 +135,10 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
         server = ngx_sf_pg_server_elect(pool);
 
         return server && ngx_sf_pg_server_usable(server) ? server : NULL;
+    }
+
+    if (spare && ngx_sf_pg_server_has_spare(spare, lane)) {
+        return spare;
     }
 
     best = NULL;
@@ -156,7 +160,7 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
 
         main |= !server->conf->backup;
 
-        if (!ngx_sf_pg_server_opens(server, lane, spare)) {
+        if (!ngx_sf_pg_server_opens(server, lane, 0)) {
             continue;
         }
 
@@ -169,6 +173,14 @@ ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_uint_t spare)
     }
 
     return best;
+}
+
+
+ngx_uint_t
+ngx_sf_pg_server_has_spare(ngx_sf_pg_server_t *server, ngx_sf_pg_lane_t *lane)
+{
+    return ngx_sf_pg_server_usable(server)
+           && ngx_sf_pg_server_opens(server, lane, 1);
 }
 
 

@@ -2850,15 +2850,15 @@ server {
 
 === what nginx cannot use with so few connections is warned of
 --- events
-worker_connections 12;
+worker_connections 16;
 --- warned
-worker_connections 12 leave nothing for clients
-up to 11 connections to PostgreSQL
+worker_connections 16 leave nothing for clients
+up to 15 connections to PostgreSQL
 
 
 === one more than that is enough
 --- events
-worker_connections 14;
+worker_connections 18;
 --- accepted
 
 

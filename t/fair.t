@@ -156,28 +156,35 @@ is(get('/metrics', token => undef)->{body}
 === TEST 2: they go by turns
 --- http_config eval
 main::conf(dbname => $::DB, pool => $::POOL . ' heavy=2')
+--- config eval
+SoftFactory::api($::METRICS, 'softfactory_fair_key $arg_who;')
 --- check
-# both connections are held, by two who wait for different tables
+# both connections are held, and the two spare ones, by four who wait for
+# different tables
 
-my $mine = hold($::LOCK, dbname => $::DB);
-my $his = hold('LOCK TABLE payments IN ACCESS EXCLUSIVE MODE',
-               dbname => $::DB);
-my @first = (searches(1, 2), of(9, '/api/dashboard/kpis'));
+my %lock = map { $_ => hold("LOCK TABLE $_ IN ACCESS EXCLUSIVE MODE",
+                            dbname => $::DB) }
+           qw(review_listings payments sns_accounts subscriptions);
 
-wait_held(heavy => 2);
+my @first = map { of(1, $_) }
+            (map { "$::LISTINGS/search?q=turn$_&who=1" } 1, 2),
+            '/api/analytics/advanced?who=9', '/api/sns/analytics?who=8',
+            '/api/dashboard/summary?who=7';
 
-my @other = map { of($_, "/api/analytics/cohort") } 2, 3;
+wait_held(heavy => 4);
+
+my @other = map { of(1, "/api/analytics/cohort?who=$_") } 2, 3;
 
 wait_until { queued('heavy') == 5 } 'five wait';
-$his->release;
+$lock{payments}->release;
 
 # user 1 has one under way: the connection that is free is for the others
 
-is(statuses(@other, $first[-1]), '200 200 200', 'all the others are served');
-wait_held(heavy => 1);
+is(statuses(@other, $first[2]), '200 200 200', 'all the others are served');
+wait_held(heavy => 3);
 is(scalar(grep { $_->pending } @first[0, 1]), 2, 'while the one waits');
-$mine->release;
-is(statuses(@first[0, 1]), '200 200', 'who comes then');
+$_->release for values %lock;
+is(statuses(@first[0, 1, 3, 4]), '200 200 200 200', 'who comes then');
 
 
 === TEST 3: whoever has left before his answer has had his turn

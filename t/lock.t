@@ -16,19 +16,20 @@ plan('no_plan');
 
 our $DB = scratch('sf_lock', 'softfactory');
 
-psql("CREATE TABLE lock_$_ AS SELECT 1 AS n", dbname => $DB) for qw(u a b);
+psql("CREATE TABLE lock_$_ AS SELECT 1 AS n", dbname => $DB) for qw(u a b c);
+log_statements($DB);
 
 
 # the masks by which the pool is told what a statement reads
 
-our %TABLE = (u => 1, a => 2, b => 4);
+our %TABLE = (u => 1, a => 2, b => 4, c => 8);
 
 
-# reads($lane, $tables, $n): statements of their own endpoints that read tables,
-# named by their letters: /ua1, /ua2 ...
+# reads($lane, $tables, $n, $more): statements of their own endpoints that read
+# tables, named by their letters: /ua1, /ua2 ...
 
 sub reads {
-    my ($lane, $tables, $n) = @_;
+    my ($lane, $tables, $n, $more) = @_;
 
     my @tables = split //, $tables;
     my $mask = 0;
@@ -38,8 +39,18 @@ sub reads {
 
     return join '', map {
         "location = /$lane/$tables$_ { softfactory_test_statement primary "
-        . "$lane 1 \"SELECT $_ $from\" $mask; }\n";
+        . "$lane 1 \"SELECT $_ $from" . ($more // '') . "\" $mask; }\n";
     } 1 .. $n;
+}
+
+
+# learnt(@paths): each has been answered often enough that the pool knows how
+# long it takes: by one connection, and its prepare is no measure
+
+sub learnt {
+    for my $path (@_) {
+        is(fetch($path)->{status}, 200, "$path, time $_") for 1 .. 3;
+    }
 }
 
 
@@ -58,11 +69,13 @@ sub waiting {
 }
 
 
-# sessions($lane)
+# sessions($lane, $and)
 
 sub sessions {
+    my ($lane, $and) = @_;
+
     return backends("datname = '$::DB' AND application_name = "
-                    . "'softfactory/$_[0]'");
+                    . "'softfactory/$lane'" . ($and ? " AND $and" : ''));
 }
 
 
@@ -230,3 +243,165 @@ ok(sessions('read') > 1, 'spare connections have been opened');
 
 $lock->release;
 is($_->finish->{status}, 200, 'all are answered') for @held;
+
+
+=== TEST 6: a lane with a statement for each connection
+--- http_config eval
+main::conf(dbname => $::DB, pool => "totals=2 heavy=2 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map {
+    my $lane = $_;
+    map { main::reads($lane, @$_) } ['uab', 2], ['a', 1], ['ub', 1], ['u', 1],
+                                    ['b', 1], ['', 1]
+} 'totals', 'heavy')
+--- check
+for my $lane ('totals', 'heavy') {
+    my @locked = map { "/$lane/$_" } qw(uab1 uab2 a1);
+    my @others = map { "/$lane/$_" } qw(ub1 u1 b1 1);
+
+    learnt(@locked, @others);
+    is(sessions($lane), 1, "$lane: one connection has been enough");
+
+    my $lock = held($::LOCK);
+    my @held;
+
+    # the second is a probe: it reads some of the tables of the first
+
+    for my $path (qw(uab1 a1)) {
+        push @held, start("/$lane/$path");
+        wait_until { waiting($lane) == @held } "$path waits for the lock";
+    }
+
+    push @held, map { start("/$lane/$_") } qw(uab2 a1 uab1);
+
+    for my $round (1 .. 10) {
+        my @asked = map { start($_) } @others, @others;
+        my $n = grep { $_->finish->{status} == 200 } @asked;
+
+        is($n, 2 * @others, "$lane, round $round: others are answered");
+    }
+
+    is(scalar(grep { $_->pending } @held), 5, 'and those are not');
+    is(waiting($lane), 2, 'none more goes to the lock');
+    cmp_ok(sessions($lane), '<=', 4, 'two connections and two spare ones');
+
+    $lock->release;
+    is(scalar(grep { $_->finish->{body} =~ /retried:0/ } @held), 5,
+       'all are answered when the lock goes, and were sent once');
+}
+
+
+=== TEST 7: both have been sent before the first of them was late
+--- http_config eval
+main::conf(dbname => $::DB, pool => "heavy=2 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('heavy', @$_) }
+                               ['ua', 1], ['a', 1], ['u', 1], ['b', 1])
+--- check
+my ($worker) = worker_pids();
+
+learnt(map { "/heavy/$_" } qw(ua1 a1 u1 b1));
+
+my $lock = held($::LOCK);
+
+kill 'STOP', $worker;
+my @held = map { start("/heavy/$_") } qw(ua1 a1);
+kill 'CONT', $worker;
+wait_until { waiting('heavy') == 2 } 'both wait for the lock';
+
+for my $path (qw(u1 b1)) {
+    is(fetch("/heavy/$path")->{status}, 200, "$path is answered") for 1 .. 5;
+}
+
+ok($_->pending, 'what reads the table waits') for @held;
+$lock->release;
+is($_->finish->{status}, 200, 'until the lock goes') for @held;
+
+
+=== TEST 8: as many endpoints wait for one lock as there are connections
+--- http_config eval
+main::conf(dbname => $::DB, pool => "heavy=2 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('heavy', @$_) }
+                               ['uabc', 1], ['uab', 1], ['ua', 1], ['a', 1],
+                               ['b', 1], ['uc', 1])
+--- check
+my @locked = map { "/heavy/$_" } qw(uabc1 uab1 ua1 a1);
+
+learnt(@locked, map { "/heavy/$_" } qw(b1 uc1));
+
+my $lock = held($::LOCK);
+my @held;
+
+# each reads less than the one before, so each is a probe
+
+for my $path (@locked) {
+    push @held, start($path);
+    wait_until { waiting('heavy') == @held || log_count(qr/gives up one/) }
+               "$path waits for the lock";
+}
+
+for my $path (qw(b1 uc1)) {
+    is(fetch("/heavy/$path")->{status}, 200, "$path is answered") for 1 .. 5;
+}
+
+ok($_->pending, 'what reads the table waits') for @held;
+wait_until { log_count(qr/gives up one/) } 'one was given up';
+wait_until { sessions('heavy') <= 4 } 'two connections and two spare ones';
+
+$lock->release;
+
+my @retried = map { $_->finish->{body} =~ /outcome:0 .*retried:(\d)/ ? $1 : 9 }
+              @held;
+
+is(join(' ', @retried[1 .. 3]), '0 0 0', 'those that read less were not');
+is($retried[0], 1, 'that one has been sent again');
+
+
+=== TEST 9: what is slow by itself gets no spare connections
+--- http_config eval
+main::conf(dbname => $::DB, pool => "heavy=2 $::POOL")
+--- config eval
+SoftFactory::api() . main::all(map { main::reads('heavy', @$_) }
+    ['a', 1], ['b', 1], ['u', 2, ', pg_sleep(0.3)'],
+    ['c', 1, ', pg_sleep(1.2)'])
+--- check
+my @slow = map { "/heavy/$_" } qw(u1 u2);
+
+# the answers of one are never under a second
+
+learnt(map { "/heavy/$_" } qw(a1 b1 u1 u2 c1));
+
+my $n = executed {
+    is($_->finish->{status}, 200, 'slow')
+        for map { start($_) } ((@slow) x 4, ('/heavy/c1') x 2);
+} qr/SELECT \d FROM public.lock_/;
+
+is($n, 10, 'each was executed once');
+is(sessions('heavy'), 2, 'by two connections');
+
+# they have been opened, and are not used when nothing is held up
+
+my @locks = map { held("LOCK TABLE lock_$_ IN ACCESS EXCLUSIVE MODE") }
+            qw(a b);
+my @held = map { start("/heavy/${_}1") } qw(a b);
+
+wait_until { waiting('heavy') == 2 } 'two are held up';
+is($_->finish->{status}, 200, 'others are answered')
+    for map { start($_) } (@slow) x 2;
+is(sessions('heavy'), 4, 'by spare connections');
+
+$_->release for @locks;
+$_->finish for @held;
+
+my @asked = map { start($_) } (@slow) x 4;
+my $most = 0;
+
+wait_until {
+    my $active = sessions('heavy', "state = 'active'");
+
+    $most = $active if $active > $most;
+    !grep { $_->pending } @asked;
+} 'all are answered';
+$_->finish for @asked;
+is($most, 2, 'two at a time');

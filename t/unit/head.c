@@ -5,9 +5,10 @@
 
 
 /*
- * Heads: what the pool learns of the time that an endpoint takes.  A script is
- * what the answers took, in ms; wanted is the age, in ms, from which on the
- * next one is to blame.
+ * Heads: what the pool learns of the time that an endpoint takes, and when a
+ * statement of it is held up.  A script is what the answers took, in ms; wanted
+ * is the age, in ms, from which on the next one is to blame, and the one from
+ * which on a spare connection stands in for it.
  */
 
 
@@ -25,22 +26,22 @@ typedef struct {
 
 static const test_heads_t  test_heads[] = {
 
-    { NGX_SF_PG_HEAVY, "", "2", "nothing is known" },
-    { NGX_SF_PG_HEAVY, "5", "41", "the first one is believed" },
-    { NGX_SF_PG_HEAVY, "20 20 20", "159", "as always" },
+    { NGX_SF_PG_HEAVY, "", "2/1001", "nothing is known" },
+    { NGX_SF_PG_HEAVY, "5", "41/51", "the first one is believed" },
+    { NGX_SF_PG_HEAVY, "20 20 20", "159/159", "as always" },
 
-    { NGX_SF_PG_HEAVY, "1500 1500", "8204", "always more than a second" },
+    { NGX_SF_PG_HEAVY, "1500 1500", "8204/8204", "always more than a second" },
     { NGX_SF_PG_HEAVY, "5 5 2000 2000 2000 2000 2000 2000 2000 2000 2000 2000 "
-                       "2000 2000 2000 2000 2000", "4604",
+                       "2000 2000 2000 2000 2000", "4604/4604",
       "more than a second from now on" },
 
-    { NGX_SF_PG_HEAVY, "5 5 3000", "57", "a lock" },
-    { NGX_SF_PG_HEAVY, "5 5 3000 5", "55", "and after it" },
-    { NGX_SF_PG_HEAVY, "3000 5 5 5 5 5 5", "237",
+    { NGX_SF_PG_HEAVY, "5 5 3000", "57/57", "a lock" },
+    { NGX_SF_PG_HEAVY, "5 5 3000 5", "55/55", "and after it" },
+    { NGX_SF_PG_HEAVY, "3000 5 5 5 5 5 5", "237/237",
       "a lock before anything is known" },
 
-    { NGX_SF_PG_READ, "5", "3", "the read lane learns slowly" },
-    { NGX_SF_PG_READ, "5 5 1500", "5", "and leaves out what was held up" }
+    { NGX_SF_PG_READ, "5", "3/6", "the read lane learns slowly" },
+    { NGX_SF_PG_READ, "5 5 1500", "5/6", "and leaves out what was held up" }
 };
 
 
@@ -72,8 +73,10 @@ test_begin(void)
 }
 
 
+/* the age from which on something is true of the head */
+
 static ngx_uint_t
-test_age(void)
+test_age(ngx_uint_t blames)
 {
     uint64_t    began;
     ngx_uint_t  ms;
@@ -84,7 +87,9 @@ test_age(void)
     for (ms = 0; ms < 100000; ms++) {
         test_pool.now = began + 1000 * ms;
 
-        if (ngx_sf_pg_head_blames(&test_conn) == &test_line) {
+        if (blames ? ngx_sf_pg_head_blames(&test_conn) == &test_line
+                   : ngx_sf_pg_head_held(&test_conn))
+        {
             break;
         }
     }
@@ -110,7 +115,7 @@ test_script(const test_heads_t *test)
     }
 
     text.data = said;
-    text.len = ngx_sprintf(said, "%ui", test_age()) - said;
+    text.len = ngx_sprintf(said, "%ui/%ui", test_age(1), test_age(0)) - said;
 
     unit_is(&text, test->want, "%s: %s", test->name, test->script);
 }
