@@ -18,9 +18,10 @@
  * itself, since other workers may wait for it.  When that is the only place
  * the claim is given up if none of them does; but not once the statement has
  * been sent: who asks again joins it then, and it is not run for each who asks
- * and goes away.  A flight that found somebody
- * else at it waits: it is woken by a datagram, and looks again now and then
- * in case that one is lost.
+ * and goes away.  Only one that holds up others for a second is given up even
+ * then, and its connection closed, at most once a second in a lane.  A flight
+ * that found somebody else at it waits: it is woken by a datagram, and looks
+ * again now and then in case that one is lost.
  *
  * A request may join a flight of this worker only while the counters that it
  * read at its start are current.  Where they have moved, a new flight takes
@@ -98,7 +99,10 @@ static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_release(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_wanted(ngx_sf_pg_query_t *q);
-static ngx_uint_t ngx_sf_flight_give_up(ngx_sf_flight_t *flight);
+static ngx_uint_t ngx_sf_flight_needed(ngx_sf_flight_t *flight,
+    ngx_uint_t running);
+static ngx_uint_t ngx_sf_flight_give_up(ngx_sf_flight_t *flight,
+    ngx_uint_t running);
 static void ngx_sf_flight_end(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_destroy(ngx_sf_flight_t *flight);
 
@@ -1074,7 +1078,7 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
 
         /* its own place, and that of this function */
 
-        if (flight->members == 2 && ngx_sf_flight_give_up(flight)) {
+        if (flight->members == 2 && ngx_sf_flight_give_up(flight, 0)) {
             ngx_sf_flight_release(flight);
             return;
         }
@@ -1352,7 +1356,7 @@ static void
 ngx_sf_flight_release(ngx_sf_flight_t *flight)
 {
     if (--flight->members == 1) {
-        (void) ngx_sf_flight_give_up(flight);
+        (void) ngx_sf_flight_give_up(flight, 0);
     }
 
     if (flight->members == 0) {
@@ -1363,17 +1367,28 @@ ngx_sf_flight_release(ngx_sf_flight_t *flight)
 
 /*
  * Asked before a statement is sent, as claims may have been taken over since
- * the last client left; of a total also those are that take it.
+ * the last client left, and when one that runs holds up others.
  */
 
 static ngx_uint_t
 ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
 {
+    return ngx_sf_flight_needed(q->data, q->sent != 0);
+}
+
+
+/*
+ * Whether somebody waits for a flight, which is ended otherwise; of a total
+ * also those are asked that take it, unless their own statements run.
+ */
+
+static ngx_uint_t
+ngx_sf_flight_needed(ngx_sf_flight_t *flight, ngx_uint_t running)
+{
     ngx_queue_t      *node, *next;
     ngx_sf_wait_t    *wait;
-    ngx_sf_flight_t  *flight, *page;
+    ngx_sf_flight_t  *page;
 
-    flight = q->data;
     flight->members++;
 
     for (node = ngx_queue_head(&flight->waiters);
@@ -1385,12 +1400,13 @@ ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
 
         if (wait->handler == ngx_sf_flight_total_handler) {
             page = wait->data;
-            (void) ngx_sf_flight_wanted(&page->query);
+            (void) ngx_sf_flight_needed(page,
+                                        running && page->query.conn == NULL);
         }
     }
 
     if (--flight->members == 1) {
-        (void) ngx_sf_flight_give_up(flight);
+        (void) ngx_sf_flight_give_up(flight, running);
     }
 
     if (flight->members) {
@@ -1403,12 +1419,16 @@ ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
 }
 
 
-/* one that only the zone may wait for loses its own place; a ping goes on */
+/*
+ * A flight that only the zone may wait for loses its own place; a ping goes on.
+ * running: also one whose statement was sent.
+ */
 
 static ngx_uint_t
-ngx_sf_flight_give_up(ngx_sf_flight_t *flight)
+ngx_sf_flight_give_up(ngx_sf_flight_t *flight, ngx_uint_t running)
 {
-    if (!flight->held || flight->ping || flight->landed || flight->query.sent
+    if (!flight->held || flight->ping || flight->landed
+        || (flight->query.sent && !running)
         || !ngx_sf_cache_give_up(flight->zone, &flight->claim))
     {
         return 0;

@@ -178,8 +178,9 @@ typedef void (*ngx_sf_pg_handler_pt)(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
 
 /*
- * Asked before a query is sent for the first time.  0: its owner has dropped
- * it, as by ngx_sf_pg_cancel(), and it may be gone.
+ * Asked before a query is sent for the first time, and when it holds up others
+ * in a heavy lane.  0: its owner has dropped it, as by ngx_sf_pg_cancel(), and
+ * it may be gone.
  */
 typedef ngx_uint_t (*ngx_sf_pg_wanted_pt)(ngx_sf_pg_query_t *q);
 

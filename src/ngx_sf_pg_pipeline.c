@@ -130,6 +130,8 @@ static void ngx_sf_pg_pipeline_set_timer(ngx_sf_pg_conn_t *pgc,
     ngx_msec_t age);
 static ngx_msec_t ngx_sf_pg_pipeline_due(ngx_sf_pg_conn_t *pgc);
 static ngx_uint_t ngx_sf_pg_pipeline_unwanted(ngx_sf_pg_conn_t *pgc);
+static ngx_uint_t ngx_sf_pg_pipeline_dropped(ngx_sf_pg_conn_t *pgc,
+    ngx_sf_pg_query_t *q);
 static void ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc);
 static ngx_sf_pg_close_e ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 
@@ -1203,30 +1205,45 @@ ngx_sf_pg_pipeline_timeout(ngx_sf_pg_conn_t *pgc)
 static ngx_uint_t
 ngx_sf_pg_pipeline_unwanted(ngx_sf_pg_conn_t *pgc)
 {
-    ngx_uint_t         i;
-    ngx_sf_pg_lane_t  *lane;
+    ngx_uint_t          i;
+    ngx_sf_pg_lane_t   *lane;
+    ngx_sf_pg_query_t  *q;
 
     lane = pgc->lane;
 
-    if (ngx_sf_pg_exclusive(lane)) {
+    if (ngx_sf_pg_exclusive(lane)
+        || (!ngx_exiting
+            && (ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0))
+    {
         return 0;
     }
 
     for (i = 0; i < pgc->count; i++) {
-        if (pgc->fifo[(pgc->head + i) % pgc->nfifo].query) {
+        q = pgc->fifo[(pgc->head + i) % pgc->nfifo].query;
+
+        if (q && !ngx_sf_pg_pipeline_dropped(pgc, q)) {
             return 0;
         }
-    }
-
-    if (!ngx_exiting
-        && (ngx_msec_int_t) (lane->stuck_at - ngx_current_msec) > 0)
-    {
-        return 0;
     }
 
     lane->stuck_at = ngx_current_msec + NGX_SF_PG_STUCK_INTERVAL;
 
     return 1;
+}
+
+
+/*
+ * Its owner may keep a query that nobody waits for, so that who asks again does
+ * not begin anew.  In a heavy lane that ends when others have waited for the
+ * connection for a second.
+ */
+
+static ngx_uint_t
+ngx_sf_pg_pipeline_dropped(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
+{
+    return ngx_sf_pg_heavy(pgc->lane) && pgc->lane->nwaiting
+           && ngx_sf_pg_head_age(pgc) / 1000 >= NGX_SF_PG_STUCK_INTERVAL
+           && q->wanted && !q->wanted(q);
 }
 
 

@@ -1186,3 +1186,84 @@ my $n = executed {
 is($n, 3, 'three statements for fourteen');
 is(told(ask_at($pid, "$::CAMPAIGN/1")->finish), '200 MISS of 1',
    'none of them is kept');
+
+
+=== TEST 14: what nobody waits for any more does not hold up others for long
+--- check
+wait_coherent();
+
+my ($a, $b) = pair();
+my $path = '/api/analytics/advanced';
+my $locks = join ', ', qw(review_listings payments sns_accounts);
+my $held = "datname = '$::DB' AND wait_event_type = 'Lock' AND "
+           . "application_name = 'softfactory/heavy'";
+my $left = 0;
+
+# leaves($client): it has gone, and the worker knows
+
+my $leaves = sub {
+    $_[0]->close;
+    $left++;
+    wait_until { log_count(qr/prematurely closed/) >= $left } 'it has gone';
+};
+
+get($path, token => $::TOKEN{$_}) for 1 .. 5;
+request('POST', '/purge?all');
+
+# one is for another worker too, and the next one for nobody
+
+my $lock = lock_table("LOCK TABLE $locks IN ACCESS EXCLUSIVE MODE");
+my $n = executed {
+    my $waits = counts('waits');
+    my $needed = ask_at($a, '/api/sns/analytics', token => $::TOKEN{1});
+
+    waiting(1);
+
+    my $first = psql("SELECT pid FROM pg_stat_activity WHERE $held",
+                     dbname => $::DB);
+    my $waiter = ask_at($b, '/api/sns/analytics', token => $::TOKEN{1});
+
+    wait_until { counts('waits') == $waits + 1 } 'the other worker waits';
+
+    my $gone = ask_at($a, search('gone'), token => $::TOKEN{2});
+
+    waiting(2);
+
+    my $second = psql("SELECT pid FROM pg_stat_activity WHERE $held AND "
+                      . "pid <> $first", dbname => $::DB);
+
+    $leaves->($_) for $needed, $gone;
+    is(in_lock(), 2, 'both run on');
+
+    # who asks again meanwhile joins it, however often
+
+    for (1 .. 10) {
+        my $followers = counts('followers');
+        my $c = ask_at($a, search('gone'), token => $::TOKEN{2});
+
+        wait_until { counts('followers') > $followers } 'it has joined';
+        $leaves->($c);
+    }
+
+    cmp_ok(in_lock(), '==', 2, 'also for those who ask and go');
+
+    # and now somebody waits
+
+    my $other = ask_at($a, search('other'), token => $::TOKEN{3});
+
+    wait_until { !backends("$held AND pid = $second") } 'it has ended';
+    waiting(2);
+    is(backends("$held AND pid = $first"), 1,
+       'and not the one that is waited for');
+
+    my $again = ask_at($a, search('gone'), token => $::TOKEN{2});
+
+    $lock->release;
+    is(join(' ', map { $_->finish->{status} } $waiter, $other, $again),
+       '200 200 200', 'all who have stayed are answered');
+} qr/review_listings_search|sns_analytics/;
+
+# the one that was cancelled waited for the lock before it was executed
+
+is($n, 3, 'each was executed once');
+is(counts('fills_under_way', 'pins'), '0 0', 'nothing is left');
