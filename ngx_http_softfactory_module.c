@@ -1035,11 +1035,14 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_sf_pg_logins_init(cycle, &worker->logins);
+
     pgcf = smcf->pools.elts;
 
     for (i = 0; i < smcf->pools.nelts; i++) {
         worker->pools[i] = ngx_sf_pg_pool_create(cycle, pgcf[i],
-                                                 smcf->nstatements);
+                                                 smcf->nstatements,
+                                                 &worker->logins);
         if (worker->pools[i] == NULL) {
             return NGX_ERROR;
         }

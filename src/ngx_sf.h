@@ -1057,6 +1057,7 @@ struct ngx_sf_worker_s {
     ngx_cycle_t                *cycle;
     ngx_sf_main_conf_t         *smcf;
     ngx_sf_pg_pool_t          **pools;    /* by ngx_sf_pg_conf_t.index */
+    ngx_sf_pg_logins_t          logins;   /* of all of them */
     ngx_sf_pg_statement_t     **statements;   /* by pool and id, made at
                                                  first use */
     ngx_sf_flights_t            flights;

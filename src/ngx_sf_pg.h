@@ -271,6 +271,14 @@ typedef enum {
 } ngx_sf_pg_close_e;
 
 
+/* of a worker: connections that wait to hash for a login, and until when */
+
+typedef struct {
+    ngx_queue_t                 waiting;  /* of ngx_sf_pg_conn_t.login */
+    ngx_event_t                 timer;    /* while nobody may */
+} ngx_sf_pg_logins_t;
+
+
 /* a statement as one pool sends it: ngx_sf_pg_text.c */
 
 typedef struct {
@@ -336,10 +344,13 @@ struct ngx_sf_pg_conn_s {
     ngx_connection_t           *c;
     ngx_str_t                   addr;     /* numeric, of this attempt */
     u_char                      addr_text[NGX_SOCKADDR_STRLEN + 1];
+    ngx_queue_t                 login;    /* logins->waiting */
     ngx_event_t                 timer;    /* connect, then head of the FIFO */
     ngx_event_t                 close;    /* posted: it is leaving */
     ngx_sf_pg_close_e           leaving;  /* why it will be closed */
-    ngx_msec_t                  expires;  /* lifetime, ngx_current_msec */
+    ngx_msec_t                  expires;  /* lifetime, ngx_current_msec; at
+                                             first of the attempt to connect,
+                                             what is left while it is queued */
 
     ngx_sf_pg_slot_t           *fifo;     /* ring of nfifo slots */
     ngx_uint_t                  nfifo;
@@ -357,6 +368,7 @@ struct ngx_sf_pg_conn_s {
     unsigned                    spare:1;    /* not one of size[], or a ping's:
                                                opened when heads of others are
                                                old */
+    unsigned                    queued:1;   /* in logins->waiting */
     unsigned                    answered:1; /* head has had its result */
     unsigned                    late:1;     /* what is behind the head was sent
                                                again */
@@ -444,6 +456,7 @@ struct ngx_sf_pg_pool_s {
                                                  it failed, 0: it did not */
     ngx_sf_pg_text_t           *texts;    /* by statement id */
     const ngx_atomic_t         *era;      /* of the schema, NULL: always 0 */
+    ngx_sf_pg_logins_t         *logins;   /* of the worker */
     ngx_pool_t                 *memory;
     uint64_t                    now;      /* ngx_sf_pg_now() of this turn */
     ngx_sf_pg_server_t         *servers;
@@ -481,10 +494,12 @@ ngx_int_t ngx_sf_pg_files_check(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
 
 /*
  * Makes the worker's pool and starts to connect its read lane.  nstatements
- * bounds the statement ids.  Memory is the cycle's; NULL when it is short.
+ * bounds the statement ids; all pools of a worker share its logins.  Memory is
+ * the cycle's; NULL when it is short.
  */
 ngx_sf_pg_pool_t *ngx_sf_pg_pool_create(ngx_cycle_t *cycle,
-    ngx_sf_pg_conf_t *conf, ngx_uint_t nstatements);
+    ngx_sf_pg_conf_t *conf, ngx_uint_t nstatements,
+    ngx_sf_pg_logins_t *logins);
 
 /* closes every connection; queries still there are forgotten, not answered */
 void ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool);
@@ -835,8 +850,25 @@ ngx_sf_pg_close_e ngx_sf_pg_inflow_check(ngx_sf_pg_conn_t *pgc);
 
 /* --- ngx_sf_pg_scram.c: what a server asks for at a login --- */
 
-/* before each PQconnectPoll(): whether it would take far too long */
-ngx_uint_t ngx_sf_pg_scram_refused(ngx_sf_pg_conn_t *pgc);
+/*
+ * Before each PQconnectPoll().  NGX_OK: it takes no time; NGX_BUSY: it hashes;
+ * NGX_DECLINED: far too long; NGX_AGAIN: a part of the message is missing that
+ * would tell.
+ */
+ngx_int_t ngx_sf_pg_scram_look(ngx_sf_pg_conn_t *pgc);
+
+/* once, of a worker */
+void ngx_sf_pg_logins_init(ngx_cycle_t *cycle, ngx_sf_pg_logins_t *logins);
+
+/*
+ * Whether it may hash now.  NGX_AGAIN: it is queued, without a timer, whose
+ * handler is called when it may.
+ */
+ngx_int_t ngx_sf_pg_login_begin(ngx_sf_pg_conn_t *pgc);
+
+/* it has, which took so long, in microseconds; or it has gone */
+void ngx_sf_pg_login_end(ngx_sf_pg_conn_t *pgc, uint64_t us);
+void ngx_sf_pg_login_leave(ngx_sf_pg_conn_t *pgc);
 
 
 /* --- ngx_sf_pg_notify.c: the lane that listens --- */

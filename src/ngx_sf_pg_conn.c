@@ -34,6 +34,10 @@
 
 #define NGX_SF_PG_SERVER_VERSION  140000
 
+/* when a message that comes in pieces is looked at again, in ms */
+
+#define NGX_SF_PG_PIECES          10
+
 /* the highest process id that Linux gives; other systems' are below it too */
 
 #define NGX_SF_PG_PID_MAX         4194304
@@ -47,9 +51,13 @@ typedef struct {
 
 
 static ngx_int_t ngx_sf_pg_conn_start(ngx_sf_pg_conn_t *pgc);
+static void ngx_sf_pg_conn_connect_timer(ngx_sf_pg_conn_t *pgc,
+    ngx_msec_t ms);
 static void ngx_sf_pg_conn_failed(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_close_e reason);
 static void ngx_sf_pg_conn_connect_handler(ngx_event_t *ev);
+static PostgresPollingStatusType ngx_sf_pg_conn_poll(ngx_sf_pg_conn_t *pgc,
+    ngx_uint_t hashes);
 static void ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc);
 static ngx_int_t ngx_sf_pg_conn_check(ngx_sf_pg_conn_t *pgc);
 static ngx_uint_t ngx_sf_pg_conn_is_pooled(ngx_sf_pg_conn_t *pgc);
@@ -123,8 +131,26 @@ ngx_sf_pg_conn_open(ngx_sf_pg_conn_t *pgc)
     }
 
     pgc->timer.cancelable = 1;
+    pgc->expires = ngx_current_msec + pgc->lane->pool->conf->connect_timeout;
 
-    ngx_add_timer(&pgc->timer, pgc->lane->pool->conf->connect_timeout);
+    ngx_sf_pg_conn_connect_timer(pgc, NGX_MAX_UINT32_VALUE);
+}
+
+
+/* when its time is over, or in ms */
+
+static void
+ngx_sf_pg_conn_connect_timer(ngx_sf_pg_conn_t *pgc, ngx_msec_t ms)
+{
+    ngx_msec_int_t  left;
+
+    left = (ngx_msec_int_t) (pgc->expires - ngx_current_msec);
+
+    if (pgc->timer.timer_set) {
+        ngx_del_timer(&pgc->timer);
+    }
+
+    ngx_add_timer(&pgc->timer, ngx_min(ms, (ngx_msec_t) ngx_max(left, 1)));
 }
 
 
@@ -210,7 +236,7 @@ ngx_sf_pg_conn_failed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 static void
 ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
 {
-    ngx_int_t          rc;
+    ngx_int_t          rc, hashes;
     ngx_connection_t  *c;
     ngx_sf_pg_conn_t  *pgc;
 
@@ -229,12 +255,23 @@ ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
         return;
     }
 
-    if (ngx_sf_pg_scram_refused(pgc)) {
+    hashes = ngx_sf_pg_scram_look(pgc);
+
+    if (hashes == NGX_DECLINED) {
         ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_SCRAM);
         return;
     }
 
-    switch (PQconnectPoll(pgc->pg)) {
+    if (hashes == NGX_AGAIN) {
+        ngx_sf_pg_conn_connect_timer(pgc, NGX_SF_PG_PIECES);
+        return;
+    }
+
+    if (hashes == NGX_BUSY && ngx_sf_pg_login_begin(pgc) == NGX_AGAIN) {
+        return;
+    }
+
+    switch (ngx_sf_pg_conn_poll(pgc, hashes == NGX_BUSY)) {
 
     case PGRES_POLLING_READING:
         rc = ngx_sf_pg_conn_watch(c->read, NGX_READ_EVENT, 1);
@@ -257,6 +294,25 @@ ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
     if (rc != NGX_OK || PQsocket(pgc->pg) != c->fd) {
         ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_CONNECT);
     }
+}
+
+
+static PostgresPollingStatusType
+ngx_sf_pg_conn_poll(ngx_sf_pg_conn_t *pgc, ngx_uint_t hashes)
+{
+    uint64_t                   began;
+    PostgresPollingStatusType  status;
+
+    if (!hashes) {
+        return PQconnectPoll(pgc->pg);
+    }
+
+    began = ngx_sf_pg_now();
+    status = PQconnectPoll(pgc->pg);
+
+    ngx_sf_pg_login_end(pgc, ngx_sf_pg_now() - began);
+
+    return status;
 }
 
 
@@ -373,7 +429,14 @@ ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
     pgc = ev->data;
 
     if (pgc->state == NGX_SF_PG_CONN_CONNECTING) {
-        ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_CONNECT_TIMEOUT);
+        if ((ngx_msec_int_t) (pgc->expires - ngx_current_msec) > 0) {
+            ngx_sf_pg_conn_connect_timer(pgc, NGX_MAX_UINT32_VALUE);
+            ngx_sf_pg_conn_connect_handler(pgc->c->read);
+
+        } else {
+            ngx_sf_pg_conn_failed(pgc, NGX_SF_PG_CLOSE_CONNECT_TIMEOUT);
+        }
+
         return;
     }
 
@@ -620,6 +683,8 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     if (pgc->close.posted) {
         ngx_delete_posted_event(&pgc->close);
     }
+
+    ngx_sf_pg_login_leave(pgc);
 
     /* a server that lets us in and dies of the first statement */
 

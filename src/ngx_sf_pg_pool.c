@@ -74,7 +74,7 @@ static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
 
 ngx_sf_pg_pool_t *
 ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
-    ngx_uint_t nstatements)
+    ngx_uint_t nstatements, ngx_sf_pg_logins_t *logins)
 {
     ngx_uint_t         kind;
     ngx_sf_pg_pool_t  *pool;
@@ -88,6 +88,7 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     pool->log = cycle->log;
     pool->memory = cycle->pool;
     pool->nstatements = nstatements;
+    pool->logins = logins;
 
     pool->failed_until = ngx_pcalloc(cycle->pool,
                                      nstatements * sizeof(ngx_msec_t));

@@ -15,6 +15,13 @@
  *
  * A server that sends more at once gains nothing: libpq compares the nonce
  * first, which is the answer to one of its own.
+ *
+ * Connections to all servers hash one after the other, in the order in which
+ * their messages came, and after each the worker has as long for everything
+ * else: all connects of a start would stop it for the sum of their times.  Only
+ * what computes is kept in order, not the whole connect: a server that does not
+ * answer holds nobody up.  Neither that time nor that in the queue counts for
+ * connect_timeout, as it is none of the server's.
  */
 
 
@@ -35,13 +42,14 @@
 #define NGX_SF_PG_SCRAM_CODE    11
 
 
+static void ngx_sf_pg_logins_handler(ngx_event_t *ev);
 static size_t ngx_sf_pg_scram_peek(ngx_sf_pg_conn_t *pgc, u_char *buf,
     size_t size);
 static ngx_uint_t ngx_sf_pg_scram_rounds(u_char *p, u_char *last);
 
 
-ngx_uint_t
-ngx_sf_pg_scram_refused(ngx_sf_pg_conn_t *pgc)
+ngx_int_t
+ngx_sf_pg_scram_look(ngx_sf_pg_conn_t *pgc)
 {
     u_char    buf[NGX_SF_PG_SCRAM_HEAD + NGX_SF_PG_SCRAM_TEXT];
     size_t    n;
@@ -50,19 +58,17 @@ ngx_sf_pg_scram_refused(ngx_sf_pg_conn_t *pgc)
     /* why a connect has failed is told once, and libpq has to hear it */
 
     if (PQstatus(pgc->pg) == CONNECTION_STARTED) {
-        return 0;
+        return NGX_OK;
     }
 
     n = ngx_sf_pg_scram_peek(pgc, buf, sizeof(buf));
 
     if (n == 0 || buf[0] != 'R') {
-        return 0;
+        return NGX_OK;
     }
 
-    /* one in pieces would come past this */
-
     if (n < NGX_SF_PG_SCRAM_HEAD) {
-        return 1;
+        return NGX_AGAIN;
     }
 
     ngx_memcpy(&len, buf + 1, sizeof(len));
@@ -70,13 +76,107 @@ ngx_sf_pg_scram_refused(ngx_sf_pg_conn_t *pgc)
     len = ntohl(len);
 
     if (ntohl(code) != NGX_SF_PG_SCRAM_CODE) {
-        return 0;
+        return NGX_OK;
     }
 
-    return len < NGX_SF_PG_SCRAM_HEAD - 1 || len >= n
-           || ngx_sf_pg_scram_rounds(buf + NGX_SF_PG_SCRAM_HEAD,
-                                     buf + 1 + len)
-              > NGX_SF_PG_SCRAM_ROUNDS;
+    if (len < NGX_SF_PG_SCRAM_HEAD - 1 || len >= sizeof(buf)) {
+        return NGX_DECLINED;
+    }
+
+    if (len >= n) {
+        return NGX_AGAIN;
+    }
+
+    return ngx_sf_pg_scram_rounds(buf + NGX_SF_PG_SCRAM_HEAD, buf + 1 + len)
+           > NGX_SF_PG_SCRAM_ROUNDS ? NGX_DECLINED : NGX_BUSY;
+}
+
+
+void
+ngx_sf_pg_logins_init(ngx_cycle_t *cycle, ngx_sf_pg_logins_t *logins)
+{
+    ngx_queue_init(&logins->waiting);
+
+    logins->timer.handler = ngx_sf_pg_logins_handler;
+    logins->timer.data = logins;
+    logins->timer.log = cycle->log;
+    logins->timer.cancelable = 1;
+}
+
+
+ngx_int_t
+ngx_sf_pg_login_begin(ngx_sf_pg_conn_t *pgc)
+{
+    ngx_sf_pg_logins_t  *logins;
+
+    logins = pgc->lane->pool->logins;
+
+    if (!logins->timer.timer_set) {
+        return NGX_OK;
+    }
+
+    pgc->queued = 1;
+    pgc->expires -= ngx_current_msec;
+    ngx_del_timer(&pgc->timer);
+
+    ngx_queue_insert_tail(&logins->waiting, &pgc->login);
+
+    return NGX_AGAIN;
+}
+
+
+void
+ngx_sf_pg_login_end(ngx_sf_pg_conn_t *pgc, uint64_t us)
+{
+    ngx_msec_t      ms;
+    ngx_msec_int_t  left;
+
+    ms = (us + 999) / 1000;
+
+    /* nginx's clock stood still meanwhile */
+
+    ngx_time_update();
+
+    ngx_add_timer(&pgc->lane->pool->logins->timer, ms);
+
+    pgc->expires += ms;
+    left = (ngx_msec_int_t) (pgc->expires - ngx_current_msec);
+
+    ngx_del_timer(&pgc->timer);
+    ngx_add_timer(&pgc->timer, ngx_max(left, 1));
+}
+
+
+void
+ngx_sf_pg_login_leave(ngx_sf_pg_conn_t *pgc)
+{
+    if (pgc->queued) {
+        pgc->queued = 0;
+        ngx_queue_remove(&pgc->login);
+    }
+}
+
+
+static void
+ngx_sf_pg_logins_handler(ngx_event_t *ev)
+{
+    ngx_queue_t         *q;
+    ngx_sf_pg_conn_t    *pgc;
+    ngx_sf_pg_logins_t  *logins;
+
+    logins = ev->data;
+
+    /* one that has nothing to hash any more lets the next one */
+
+    while (!ngx_queue_empty(&logins->waiting) && !ev->timer_set) {
+        q = ngx_queue_head(&logins->waiting);
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, login);
+
+        ngx_sf_pg_login_leave(pgc);
+
+        pgc->expires += ngx_current_msec;
+        pgc->timer.handler(&pgc->timer);
+    }
 }
 
 

@@ -443,7 +443,7 @@ def scram(t, pg, rounds, pieces):
     good = lib.wait_for(lambda: ng.campaign().status == 200, 10)
     beat.stop()
     worst = max((b["ms"] for b in beat.records), default=0)
-    few = rounds < 10000 and pieces == 1
+    few = rounds < 10000
     t.ok(good and worst < lib.BEAT_MAX and fake.accepted
          and bool(asked) == few,
          "SCRAM with %d rounds, in %d" % (rounds, pieces),
@@ -455,7 +455,8 @@ def scram(t, pg, rounds, pieces):
 
 def run(t):
     pg = lib.Postgres(t)
-    for rounds, pieces in (4096, 1), (2000000000, 1), (2000000000, 2):
+    for rounds, pieces in ((4096, 1), (4096, 2), (4096, 20), (2000000000, 1),
+                           (2000000000, 2), (2000000000, 20)):
         scram(t, pg, rounds, pieces)
     for what, more in UNASKED.items():
         flood(t, pg, "UNASKED", what, Fake(GREETING + READY, GOOD,

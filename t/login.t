@@ -1,0 +1,102 @@
+# Logins by password: what a server has the worker hash is done one after the
+# other, and the worker has time for everything else between.
+
+use strict;
+use warnings;
+use lib 't/lib';
+use Test::Nginx::Socket;
+use Digest::SHA qw(sha256 hmac_sha256);
+use MIME::Base64;
+use Time::HiRes qw(time);
+use SoftFactory;
+use SoftFactory::Gate;
+use SoftFactory::Live;
+use SoftFactory::Wait;
+
+no_shuffle();
+no_root_location();
+master_on();
+log_level('info');
+plan('no_plan');
+
+our $DB = scratch('sf_login', 'softfactory');
+our $ROUNDS = 300000;
+our $GATE = SoftFactory::Gate->new($ENV{SF_TEST_PG_SOCKET});
+
+
+# verifier($password, $rounds): what PostgreSQL keeps of it (RFC 5802, 3)
+
+sub verifier {
+    my ($password, $rounds) = @_;
+
+    my $salt = 'salt of 16 bytes';
+    my ($status, $text) = program('openssl kdf',
+        ['openssl', 'kdf', '-keylen', 32, '-kdfopt', 'digest:SHA256',
+         '-kdfopt', "pass:$password", '-kdfopt', "salt:$salt",
+         '-kdfopt', "iter:$rounds", 'PBKDF2']);
+    die $text if $status;
+
+    $text =~ s/[^0-9A-F]//g;
+    my $salted = pack 'H*', $text;
+
+    return "SCRAM-SHA-256\$$rounds:" . encode_base64($salt, '') . '$'
+           . join ':', map { encode_base64($_, '') }
+                       sha256(hmac_sha256('Client Key', $salted)),
+                       hmac_sha256('Server Key', $salted);
+}
+
+psql($_, user => 'postgres', dbname => 'postgres')
+    for "DROP ROLE IF EXISTS sf_login",
+        "CREATE ROLE sf_login LOGIN PASSWORD '" . verifier('x', $ROUNDS) . "'";
+
+
+sub sessions {
+    return backends("usename = 'sf_login' AND state = 'idle' AND "
+                    . "backend_start > '$_[0]'");
+}
+
+our $LIVE = 'location /live { softfactory_live; }';
+
+run_tests();
+
+psql('DROP ROLE sf_login', user => 'postgres', dbname => 'postgres');
+
+__DATA__
+
+=== TEST 1: many connections, each of which takes long to log in
+--- http_config eval
+main::conf(dbname => $::DB, name => 'dead', pool => 'connect_timeout=30s',
+           server => '127.0.0.1:' . do { $::GATE->shut; $::GATE->port })
+. main::conf(server => "127.0.0.1:$ENV{SF_TEST_PG_PORT}",
+             conninfo => "dbname=$::DB user=sf_login password=x",
+             pool => 'connections=8 connect_timeout=2s')
+--- config eval
+SoftFactory::api($::LIVE)
+. 'location /dead { softfactory_test_statement dead read 1 "SELECT 1"; }'
+--- check
+# a new worker begins to connect
+
+my $now = psql('SELECT clock_timestamp()');
+
+kill 'TERM', worker_pids();
+
+my @times;
+
+wait_until {
+    my $time = time;
+    fetch('/live');
+    push @times, time - $time;
+
+    @times % 20 == 0 && sessions($now) == 8;
+} 'all have logged in';
+
+# a turn of the event loop in which somebody hashes is far longer than others
+
+my ($longest) = sort { $b <=> $a } @times;
+my $all = 0;
+$all += $_ for grep { $_ > $longest / 10 } @times;
+
+cmp_ok($longest, '<', $all / 3, 'the worker stops for one of them at a time');
+is(log_count(qr/connect timed out/), 0,
+   'who waits for another has as long as before');
+is(fetch('/health')->{status}, 200, 'a server that says nothing stops nobody');
