@@ -477,6 +477,8 @@ void ngx_sf_memo_release(ngx_sf_memo_t *memo);
 typedef struct {
     ngx_queue_t                 queue;    /* of its bucket */
     ngx_uint_t                  refs;
+    uint32_t                    principal;    /* whose it is, 0: of several, or
+                                                 of nobody */
     size_t                      len;
     u_char                      data[1];
 } ngx_sf_body_t;
@@ -490,9 +492,12 @@ typedef struct {
 
 ngx_int_t ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies);
 
-/* a copy, to be freed as often; NULL: too much, or memory is short */
-ngx_sf_body_t *ngx_sf_body_copy(ngx_sf_worker_t *worker,
-    const ngx_str_t *text);
+/*
+ * A copy for a principal, to be freed as often.  NGX_SF_PG_BUSY: there is no
+ * room, or memory is short; NGX_SF_PG_QUOTA_FULL: there is none for him.
+ */
+ngx_sf_pg_outcome_e ngx_sf_body_copy(ngx_sf_worker_t *worker,
+    const ngx_str_t *text, uint32_t principal, ngx_sf_body_t **copy);
 void ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body);
 
 
@@ -509,6 +514,7 @@ struct ngx_sf_wait_s {
     ngx_sf_flight_t            *flight;   /* NULL: not in one */
     ngx_sf_zone_t              *zone;     /* of what was found */
     ngx_sf_found_t              found;    /* in the zone, without a flight */
+    uint32_t                    principal;    /* who waits, or 0 */
     ngx_sf_landed_pt            handler;
     void                       *data;
 };

@@ -14,7 +14,10 @@
  * the same bytes, so that it is answers that count, not streams.
  *
  * All of these have a budget in each worker, softfactory_max_bodies; what does
- * not fit in it is not sent, its requests get 503.  Small bodies are left out:
+ * not fit in it is not sent, its requests get 503.  A principal has half of it,
+ * or one body if that is larger, and 429 beyond that: one client that does not
+ * read leaves the others something.  What several are sent is nobody's.  Small
+ * bodies are left out:
  * there are as many of them as requests, and nginx needs more for a request.
  */
 
@@ -24,10 +27,17 @@
 
 #define NGX_SF_BODY_BUCKETS  256
 
+/* of the budget, what one principal may have: one in so many */
+
+#define NGX_SF_BODY_SHARE    2
+
 
 static ngx_queue_t *ngx_sf_body_bucket(ngx_sf_bodies_t *bodies,
     const ngx_str_t *text);
-static void ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len);
+static ngx_uint_t ngx_sf_body_quota(ngx_sf_worker_t *worker, size_t len,
+    uint32_t principal);
+static void ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len,
+    const char *why);
 
 
 ngx_int_t
@@ -52,7 +62,7 @@ ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies)
 /* a line of log a second says how many there were since the last one */
 
 static void
-ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len)
+ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len, const char *why)
 {
     time_t            now;
     ngx_sf_bodies_t  *bodies;
@@ -69,16 +79,17 @@ ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len)
 
     ngx_log_error(NGX_LOG_ERR, worker->cycle->log, 0,
                   "softfactory_max_bodies: %uz bytes are being sent, there is "
-                  "no room for %uz more; answers refused so: %ui",
-                  bodies->bytes, len, bodies->refused);
+                  "%s, for %uz more; answers refused so: %ui",
+                  bodies->bytes, why, len, bodies->refused);
 
     bodies->logged = now;
     bodies->refused = 0;
 }
 
 
-ngx_sf_body_t *
-ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text)
+ngx_sf_pg_outcome_e
+ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text,
+    uint32_t principal, ngx_sf_body_t **copy)
 {
     ngx_queue_t      *q, *bucket;
     ngx_sf_body_t    *body;
@@ -93,33 +104,83 @@ ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text)
         if (body->len == text->len
             && ngx_memcmp(body->data, text->data, text->len) == 0)
         {
+            if (body->principal != principal) {
+                body->principal = 0;
+            }
+
             body->refs++;
-            return body;
+            *copy = body;
+            return NGX_SF_PG_OK;
         }
     }
 
     if (text->len > worker->smcf->max_bodies
         || bodies->bytes > worker->smcf->max_bodies - text->len)
     {
-        ngx_sf_body_refused(worker, text->len);
-        return NULL;
+        ngx_sf_body_refused(worker, text->len, "no room");
+        return NGX_SF_PG_BUSY;
+    }
+
+    if (ngx_sf_body_quota(worker, text->len, principal)) {
+        ngx_sf_body_refused(worker, text->len, "no room for one client");
+        return NGX_SF_PG_QUOTA_FULL;
     }
 
     body = ngx_alloc(offsetof(ngx_sf_body_t, data) + text->len,
                      worker->cycle->log);
     if (body == NULL) {
-        return NULL;
+        return NGX_SF_PG_BUSY;
     }
 
     bodies->bytes += text->len;
 
     body->refs = 1;
+    body->principal = principal;
     body->len = text->len;
     ngx_memcpy(body->data, text->data, text->len);
 
     ngx_queue_insert_head(bucket, &body->queue);
+    *copy = body;
 
-    return body;
+    return NGX_SF_PG_OK;
+}
+
+
+/*
+ * Whether a principal has his part and would have more.  The walk is made only
+ * while that much is kept, and over 8192 bodies at most with the default.
+ */
+
+static ngx_uint_t
+ngx_sf_body_quota(ngx_sf_worker_t *worker, size_t len, uint32_t principal)
+{
+    size_t            part, held;
+    ngx_uint_t        i;
+    ngx_queue_t      *q, *bucket;
+    ngx_sf_body_t    *body;
+    ngx_sf_bodies_t  *bodies;
+
+    bodies = &worker->bodies;
+    part = worker->smcf->max_bodies / NGX_SF_BODY_SHARE;
+    held = 0;
+
+    if (principal == 0 || bodies->bytes + len <= part) {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_SF_BODY_BUCKETS; i++) {
+        bucket = &bodies->buckets[i];
+
+        for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
+            body = ngx_queue_data(q, ngx_sf_body_t, queue);
+
+            if (body->principal == principal) {
+                held += body->len;
+            }
+        }
+    }
+
+    return held && held + len > part;
 }
 
 

@@ -94,6 +94,7 @@ static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_store(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_keep(ngx_sf_flight_t *flight);
+static uint32_t ngx_sf_flight_principal(const ngx_sf_flight_t *flight);
 static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
@@ -184,6 +185,7 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     wait->flight = NULL;
     wait->queue.next = NULL;
     wait->zone = order->slcf->zone;
+    wait->principal = order->principal;
 
     if (order->item->kind == NGX_SF_ITEM_PING) {
         return ngx_sf_flight_ping(worker, wait, order);
@@ -1176,18 +1178,45 @@ ngx_sf_flight_keep(ngx_sf_flight_t *flight)
     u_char  *data;
 
     data = flight->body.data;
-    flight->copy = ngx_sf_body_copy(flight->worker, &flight->body);
+    flight->outcome = ngx_sf_body_copy(flight->worker, &flight->body,
+                                       ngx_sf_flight_principal(flight),
+                                       &flight->copy);
 
     if (flight->copy) {
         flight->body.data = flight->copy->data;
 
     } else {
-        flight->outcome = NGX_SF_PG_BUSY;
         ngx_sf_pg_result_trim(flight->body.len);
         ngx_str_null(&flight->body);
     }
 
     (void) ngx_pfree(flight->pool, data);
+}
+
+
+/* who waits, 0: several do */
+
+static uint32_t
+ngx_sf_flight_principal(const ngx_sf_flight_t *flight)
+{
+    uint32_t        principal;
+    ngx_queue_t    *node;
+    ngx_sf_wait_t  *wait;
+
+    principal = flight->query.principal;
+
+    for (node = ngx_queue_head(&flight->waiters);
+         node != ngx_queue_sentinel(&flight->waiters);
+         node = ngx_queue_next(node))
+    {
+        wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
+
+        if (wait->principal != principal) {
+            return 0;
+        }
+    }
+
+    return principal;
 }
 
 

@@ -173,6 +173,8 @@ ngx_sf_response_send(ngx_sf_ctx_t *ctx)
 static void
 ngx_sf_response_keep(ngx_sf_ctx_t *ctx)
 {
+    ngx_sf_pg_outcome_e  outcome;
+
     if (ngx_sf_flight_entry(&ctx->wait) == NULL
         || (ctx->request->method & NGX_HTTP_HEAD)
         || ngx_sf_response_by_reference(ctx->wait.zone, ctx->body.len))
@@ -180,16 +182,17 @@ ngx_sf_response_keep(ngx_sf_ctx_t *ctx)
         return;
     }
 
-    ctx->copy = ngx_sf_body_copy(ctx->worker, &ctx->body);
+    outcome = ngx_sf_body_copy(ctx->worker, &ctx->body, ctx->wait.principal,
+                               &ctx->copy);
 
-    if (ctx->copy) {
+    if (outcome == NGX_SF_PG_OK) {
         ctx->body.data = ctx->copy->data;
         return;
     }
 
     ctx->retry_after = 1;
-    ngx_sf_response_withdraw(ctx, NGX_HTTP_SERVICE_UNAVAILABLE,
-                             "Server is busy");
+    ngx_sf_response_withdraw(ctx, ngx_sf_response_outcomes[outcome].status,
+                             ngx_sf_response_outcomes[outcome].error);
 }
 
 

@@ -199,7 +199,7 @@ wait_until { kept() == 0 } 'all of it is given back';
 === TEST 2: there is a budget
 --- http_config eval
 SoftFactory::conf(dbname => $::DB) . "softfactory_max_bodies 350k;\n"
---- config eval: SoftFactory::api(@::LINES)
+--- config eval: SoftFactory::api('softfactory_fair_key "";', @::LINES)
 --- check
 my @slow = map { stalled($::H2, "$::CAMPAIGN/$_") } 3 .. 5;
 
@@ -253,6 +253,9 @@ is("$res->{status} $res->{headers}{'x-cache'}", '200 HIT', 'but kept');
 --- http_config eval
 SoftFactory::conf(dbname => $::DB, zone => 'api 64m')
 . "softfactory_max_bodies 1m;\n"
+--- config eval
+SoftFactory::api('softfactory_fair_key "";', SoftFactory::operators('api'),
+                 @::LINES)
 --- check
 wait_coherent();
 
@@ -283,7 +286,77 @@ is(get($paths[$left])->{status}, 200, 'and it is there again');
 [emerg]
 
 
-=== TEST 5: an answer of PostgreSQL has an end: by a Unix socket
+=== TEST 5: one client has half of it
+--- http_config eval
+SoftFactory::conf(dbname => $::DB) . "softfactory_max_bodies 450k;\n"
+--- config eval: SoftFactory::api('softfactory_fair_key $arg_who;', @::LINES)
+--- check
+my $slow = sub { (stalled($::H2, "$::CAMPAIGN/$_[1]?who=$_[0]"))[0, 1] };
+my @a = map { [$slow->('a', $_)] } 3, 4;
+
+is("$a[0][1] $a[1][1]", '200 200', 'two have room');
+
+my $res = get("$::CAMPAIGN/5?who=a");
+
+is("$res->{status} $res->{headers}{'retry-after'}", '429 1', 'a third has not');
+is($res->{body}, qq[{"error":"Too many requests"}\n], 'and is told');
+is(get("$::CAMPAIGN/33?who=a")->{status}, 200, 'a small one is not asked');
+ok(log_count(qr/\[error\].*softfactory_max_bodies: .* no room for one client/),
+   'it is logged');
+
+my @b = map { [$slow->('b', $_)] } 4, 5;
+
+is("$b[0][1] $b[1][1]", '200 200', 'for others there is room');
+
+# what both are sent is nobody's
+
+push @a, [$slow->('a', 6)];
+is($a[2][1], 200, 'what others are sent too does not count');
+is(get("$::CAMPAIGN/7?who=$_")->{status}, 503, "there is no more, for $_")
+    for 'a', 'b', 'c';
+
+ok(complete($a[0][0]->finish, 3), 'what is sent is complete');
+$_->[0]->close for @a[1, 2], @b;
+wait_until { get("$::CAMPAIGN/7?who=a")->{status} == 200 } 'there is room again';
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 6: also of what is in the zone
+--- http_config eval
+SoftFactory::conf(dbname => $::DB, zone => 'api 64m')
+. "softfactory_max_bodies 1m;\n"
+--- config eval
+SoftFactory::api('softfactory_fair_key $arg_who;',
+                 SoftFactory::operators('api'), @::LINES)
+--- check
+wait_coherent();
+
+my @paths = map { "$::CAMPAIGN/$_" } grep { $_ != 33 } 1 .. $::LARGE;
+
+is(get($_)->{status}, 200, "$_ is kept") for @paths;
+
+my ($c, @status) = stalled($::H2, map { "$_?who=a" } @paths);
+my %n;
+
+$n{$_}++ for @status;
+is(join(' ', sort keys %n), '200 429', 'some have no room');
+
+my ($left) = grep { $status[$_] == 429 } 0 .. $#status;
+
+is(get("$paths[$left]?who=a")->{status}, 429, 'nor has another');
+is(get("$paths[$left]?who=b")->{status}, 200, 'for others there is');
+$c->close;
+wait_until { kept() == 0 } 'all of it is given back';
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 7: an answer of PostgreSQL has an end: by a Unix socket
 --- http_config eval: $::LIMITED{'a Unix socket'}
 --- check
 limited();
@@ -293,7 +366,7 @@ limited();
 [emerg]
 
 
-=== TEST 6: and by TCP
+=== TEST 8: and by TCP
 --- http_config eval: $::LIMITED{TCP}
 --- check
 limited();
