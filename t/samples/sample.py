@@ -9,6 +9,7 @@ import http.server
 import json
 import os
 import re
+import select
 import socket
 import ssl
 import struct
@@ -126,6 +127,24 @@ def pipelined(port, count, origin):
             parts.append(part)
         sender.join()
     return b"".join(parts)
+
+
+def together(port, count, wanted):
+    """As many requests at the same time, none of which is complete: what those
+    are told that get an answer, at least so many."""
+    clients = []
+    for _ in range(count):
+        c = socket.create_connection(("127.0.0.1", port), 20)
+        c.sendall(b"POST /api/x HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+        clients.append(c)
+
+    ready = lambda: select.select(clients, [], [], 0)[0]
+    lib.wait_for("an answer to %d of them" % wanted,
+                 lambda: len(ready()) >= wanted)
+    answers = [c.recv(1 << 16) for c in ready()]
+    for c in clients:
+        c.close()
+    return answers
 
 
 def from_address(port, address, path, headers=""):
@@ -306,8 +325,14 @@ def limits(t, s):
         t.equal(refused.all("Retry-After"), ["1"], "for a second")
         time.sleep(3)
 
+    refused = together(s.port, 70, 6)
+    t.equal(len(refused), 6, "64 requests of a client are under way at a time")
+    t.equal([re.findall(rb"^Retry-After: (.*)\r", part, flags=re.M)
+             for part in refused if part.startswith(b"HTTP/1.1 429 ")],
+            [[b"1"]] * 6, "the others are refused, for a second")
+
     with open(s.server.log) as f:
-        t.ok("limiting requests" not in f.read(),
+        t.ok("limiting " not in f.read(),
              "no line of the error log for each")
     time.sleep(0.5)
 
