@@ -350,20 +350,36 @@ ngx_sf_pg_lane_park(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 }
 
 
-/* turns of one principal: he leaves a connection to the others */
+/*
+ * Turns of one principal: he leaves a connection to the others, the largest if
+ * servers differ.  A primary has connections to one of its servers.
+ */
 
 ngx_uint_t
 ngx_sf_pg_lane_share(const ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t               conns;
+    ngx_uint_t               i, n, size, depth, largest, turns;
     const ngx_sf_pg_pool_t  *pool;
 
     pool = lane->pool;
-    conns = pool->conf->size[lane->kind]
-            * (pool->conf->replicas ? pool->nservers : 1);
+    size = pool->conf->size[lane->kind];
+    n = pool->conf->replicas ? pool->nservers : 1;
 
-    return conns < 2 ? NGX_MAX_UINT32_VALUE
-           : ngx_sf_pg_lane_depth(lane, &pool->servers[0]) * (conns - 1);
+    if (size * n < 2) {
+        return NGX_MAX_UINT32_VALUE;
+    }
+
+    largest = 0;
+    turns = 0;
+
+    for (i = 0; i < n; i++) {
+        depth = ngx_sf_pg_lane_depth(lane, n == 1 && pool->active
+                                           ? pool->active : &pool->servers[i]);
+        turns += size * depth;
+        largest = ngx_max(largest, depth);
+    }
+
+    return turns - largest;
 }
 
 

@@ -15,6 +15,8 @@
  *     -a2    it is cancelled while it waits
  *     ~a1    its answer is that it is sent again
  *     ?a     how many of a's wait, and how many are under way
+ *
+ * And how many turns one has, by the servers of a pool.
  */
 
 
@@ -62,6 +64,31 @@ static const test_turns_t  test_turns[] = {
     { 1, "+a +a ! ~a1 -a1 ! ?a", "a1 a2 0/1", "or leaves before that" },
     { 1, "+a +a +a ! ~a1 ! ! =a1 =a2 ! =a3 ?a", "a1 a2 a1 a3 0/0",
       "all turns come back" }
+};
+
+
+typedef struct {
+    ngx_uint_t          replicas;
+    ngx_uint_t          lane;
+    ngx_uint_t          size;
+    const char         *servers;    /* s: a server, p: a pooler */
+    ngx_uint_t          active;     /* of a primary, from 1 */
+    ngx_uint_t          want;
+} test_share_t;
+
+
+static const test_share_t  test_shares[] = {
+    { 0, NGX_SF_PG_READ, 1, "s", 0, NGX_MAX_UINT32_VALUE },
+    { 0, NGX_SF_PG_READ, 2, "s", 0, 16 },
+    { 0, NGX_SF_PG_READ, 3, "p", 0, 2 },
+    { 0, NGX_SF_PG_HEAVY, 4, "s", 0, 3 },
+    { 0, NGX_SF_PG_READ, 2, "sp", 2, 1 },
+    { 0, NGX_SF_PG_READ, 2, "ps", 2, 16 },
+    { 1, NGX_SF_PG_READ, 1, "ss", 0, 16 },
+    { 1, NGX_SF_PG_READ, 1, "sp", 0, 1 },
+    { 1, NGX_SF_PG_READ, 1, "ps", 0, 1 },
+    { 1, NGX_SF_PG_READ, 2, "sp", 0, 18 },
+    { 1, NGX_SF_PG_TOTALS, 2, "sp", 0, 3 }
 };
 
 
@@ -244,6 +271,42 @@ test_reuse(void)
 }
 
 
+static void
+test_turns_of_one(const test_share_t *test)
+{
+    ngx_uint_t          i, turns;
+    ngx_sf_pg_conf_t    conf;
+    ngx_sf_pg_lane_t    lane;
+    ngx_sf_pg_pool_t    pool;
+    ngx_sf_pg_server_t  servers[2];
+
+    ngx_memzero(&conf, sizeof(ngx_sf_pg_conf_t));
+    ngx_memzero(&lane, sizeof(ngx_sf_pg_lane_t));
+    ngx_memzero(&pool, sizeof(ngx_sf_pg_pool_t));
+    ngx_memzero(servers, sizeof(servers));
+
+    conf.replicas = test->replicas;
+    conf.size[test->lane] = test->size;
+    conf.depth = 16;
+    lane.pool = &pool;
+    lane.kind = test->lane;
+    pool.conf = &conf;
+    pool.servers = servers;
+    pool.nservers = strlen(test->servers);
+    pool.active = test->active ? &servers[test->active - 1] : NULL;
+
+    for (i = 0; i < pool.nservers; i++) {
+        servers[i].pooler = test->servers[i] == 'p';
+    }
+
+    turns = ngx_sf_pg_lane_share(&lane);
+
+    unit_ok(turns == test->want, "lane %d, %d x \"%s\": %u turns, %u wanted",
+            (int) test->lane, (int) test->size, test->servers,
+            (unsigned) turns, (unsigned) test->want);
+}
+
+
 int
 main(void)
 {
@@ -267,6 +330,10 @@ main(void)
 
     (void) ngx_sf_pg_turns_init(unit_pool, &test_lane);
     test_reuse();
+
+    for (i = 0; i < sizeof(test_shares) / sizeof(test_shares[0]); i++) {
+        test_turns_of_one(&test_shares[i]);
+    }
 
     return unit_done();
 }
