@@ -441,6 +441,7 @@ struct ngx_sf_pg_server_s {
     ngx_event_t                 retry;    /* at retry_at */
     unsigned                    backoff:1;  /* until retry_at */
     unsigned                    pooler:1;   /* it has been one, once */
+    unsigned                    tried:1;    /* nothing may be sent there now */
     uint64_t                    proved[NGX_SF_PG_TABLES];
                                           /* by table: when the last statement
                                              was sent that read it and came
@@ -706,7 +707,7 @@ ngx_sf_pg_server_t *ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane,
 ngx_uint_t ngx_sf_pg_server_has_spare(ngx_sf_pg_server_t *server,
     ngx_sf_pg_lane_t *lane);
 
-/* the server, with a ready connection, that the next read goes to */
+/* the server, with a ready connection and not tried, for the next statement */
 ngx_sf_pg_server_t *ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane);
 
 /*

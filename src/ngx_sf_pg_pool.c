@@ -50,6 +50,8 @@ static ngx_sf_pg_server_t *ngx_sf_pg_pool_ping_server(ngx_sf_pg_pool_t *pool);
 static void ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane);
 static void ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane);
 static ngx_uint_t ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane);
+static ngx_sf_pg_query_t *ngx_sf_pg_lane_choose(ngx_sf_pg_lane_t *lane,
+    ngx_sf_pg_conn_t **pgc);
 static ngx_sf_pg_query_t *ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_server_t *server);
 static ngx_sf_pg_query_t *ngx_sf_pg_line_next(const ngx_sf_pg_lane_t *lane,
@@ -553,25 +555,11 @@ ngx_sf_pg_lane_unstick(ngx_sf_pg_lane_t *lane)
 static ngx_uint_t
 ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
 {
-    ngx_uint_t           n;
     ngx_sf_pg_conn_t    *pgc;
     ngx_sf_pg_query_t   *q;
     ngx_sf_pg_close_e    reason;
 
-    q = NULL;
-    pgc = NULL;
-
-    /* what may not go to one server may go to another */
-
-    for (n = lane->pool->nservers; q == NULL && n && lane->nwaiting; n--) {
-        pgc = ngx_sf_pg_lane_pick(lane);
-
-        if (pgc == NULL) {
-            return 0;
-        }
-
-        q = ngx_sf_pg_lane_next(lane, pgc->server);
-    }
+    q = lane->nwaiting ? ngx_sf_pg_lane_choose(lane, &pgc) : NULL;
 
     if (q == NULL) {
         return 0;
@@ -604,6 +592,32 @@ ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
     }
 
     return 1;
+}
+
+
+/* what may not go to one server may go to another: each is tried once */
+
+static ngx_sf_pg_query_t *
+ngx_sf_pg_lane_choose(ngx_sf_pg_lane_t *lane, ngx_sf_pg_conn_t **pgc)
+{
+    ngx_uint_t          i;
+    ngx_sf_pg_query_t  *q;
+
+    for (i = 0; i < lane->pool->nservers; i++) {
+        lane->pool->servers[i].tried = 0;
+    }
+
+    while ((*pgc = ngx_sf_pg_lane_pick(lane)) != NULL) {
+        q = ngx_sf_pg_lane_next(lane, (*pgc)->server);
+
+        if (q) {
+            return q;
+        }
+
+        (*pgc)->server->tried = 1;
+    }
+
+    return NULL;
 }
 
 

@@ -253,7 +253,7 @@ ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
     pool = lane->pool;
 
     if (pool->conf->primary) {
-        return pool->active;
+        return pool->active && !pool->active->tried ? pool->active : NULL;
     }
 
     best = NULL;
@@ -270,7 +270,10 @@ ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
         main |= ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY, 0)
                 && !server->conf->backup;
 
-        if (!ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY, 1)) {
+        if (server->tried
+            || !ngx_sf_pg_server_in_lane(server, lane, NGX_SF_PG_CONN_READY,
+                                         1))
+        {
             continue;
         }
 

@@ -25,11 +25,11 @@ log_statements($DB);
 our %TABLE = (u => 1, a => 2, b => 4, c => 8);
 
 
-# reads($lane, $tables, $n, $more): statements of their own endpoints that read
-# tables, named by their letters: /ua1, /ua2 ...
+# reads($lane, $tables, $n, $more, $upstream): statements of their own endpoints
+# that read tables, named by their letters: /ua1, /ua2 ...
 
 sub reads {
-    my ($lane, $tables, $n, $more) = @_;
+    my ($lane, $tables, $n, $more, $upstream) = @_;
 
     my @tables = split //, $tables;
     my $mask = 0;
@@ -38,8 +38,8 @@ sub reads {
     $from = "FROM $from" if @tables;
 
     return join '', map {
-        "location = /$lane/$tables$_ { softfactory_test_statement primary "
-        . "$lane 1 \"SELECT $_ $from" . ($more // '') . "\" $mask; }\n";
+        "location = /$lane/$tables$_ { softfactory_test_statement "
+        . ($upstream // 'primary') . " $lane 1 \"SELECT $_ $from" . ($more // '') . "\" $mask; }\n";
     } 1 .. $n;
 }
 
@@ -76,6 +76,18 @@ sub sessions {
 
     return backends("datname = '$::DB' AND application_name = "
                     . "'softfactory/$lane'" . ($and ? " AND $and" : ''));
+}
+
+
+# another(): the same server as another one, by a path of its own
+
+sub another {
+    my ($dir, $file) = $ENV{SF_TEST_PG_SOCKET} =~ m{^(.*)/([^/]+)$};
+    my $path = scratch_dir() . '/another';
+
+    symlink $dir, $path if !-l $path;
+
+    return "$path/$file";
 }
 
 
@@ -405,3 +417,79 @@ wait_until {
 } 'all are answered';
 $_->finish for @asked;
 is($most, 2, 'two at a time');
+
+
+=== TEST 10: a server is asked when nothing may be sent to the others
+--- http_config eval
+<<"CONF"
+upstream primary {
+    server unix:$ENV{SF_TEST_PG_SOCKET};
+    softfactory_pg "dbname=$::DB user=app";
+    softfactory_pg_pool $::POOL;
+}
+upstream replicas {
+    server unix:$ENV{SF_TEST_PG_SOCKET} weight=200;
+    server unix:@{[main::another()]};
+    softfactory_pg "dbname=$::DB user=app";
+    softfactory_pg_pool connections=2 $::POOL;
+}
+CONF
+--- config eval
+"location /api/ { softfactory_pass primary replicas=replicas; }\n"
+. main::all(map { main::reads('read', $_, 1, '', 'replicas') } 'a', '')
+--- check
+fetch($_) for ('/read/a1', '/read/1') x 2;
+
+my $lock = held($::LOCK);
+my @held = start('/read/a1');
+
+wait_until { waiting('read') == 1 } 'the lock is waited for';
+
+# at one of the servers the endpoint is barred, but not at the other
+
+push @held, start('/read/a1');
+my $time = time;
+
+wait_until { waiting('read') == 2 } 'at the other server too';
+cmp_ok(time - $time, '<', 5, 'at once');
+is(fetch('/read/1')->{status}, 200, 'others are answered') for 1 .. 5;
+
+$lock->release;
+is($_->finish->{status}, 200, 'all are') for @held;
+
+
+=== TEST 11: a server whose connections are held up has spare ones by itself
+--- http_config eval
+<<"CONF"
+upstream primary {
+    server unix:$ENV{SF_TEST_PG_SOCKET};
+    softfactory_pg "dbname=$::DB user=app";
+    softfactory_pg_pool connections=1 $::POOL;
+}
+upstream replicas {
+    server unix:$ENV{SF_TEST_PG_SOCKET};
+    server unix:@{[main::another()]};
+    softfactory_pg "dbname=$::DB user=app";
+    softfactory_pg_pool connections=1 $::POOL;
+}
+CONF
+--- config eval
+"location /api/ { softfactory_pass primary replicas=replicas; }\n"
+. main::all(map { main::reads('read', $_, 1, '', 'replicas') } 'a', '')
+--- check
+fetch($_) for ('/read/a1', '/read/1') x 4;
+is(sessions('read'), 3, 'one each, and one of the primary');
+
+my $lock = held($::LOCK);
+my $held = start('/read/a1');
+
+wait_until { waiting('read') == 1 } 'the lock is waited for';
+wait_until {
+    fetch('/read/1');
+    sessions('read') > 3;
+} 'one is opened in its place';
+fetch('/read/1') for 1 .. 10;
+is(sessions('read'), 4, 'and no more');
+
+$lock->release;
+is($held->finish->{status}, 200, 'it is answered');
