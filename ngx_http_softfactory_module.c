@@ -1199,6 +1199,10 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
 
     ngx_sf_gauges_stop(worker);
 
+    /* their queries are taken from pools that are still there */
+
+    ngx_sf_flights_destroy(&worker->flights);
+
     for (i = 0; i < smcf->pools.nelts; i++) {
         ngx_sf_pg_pool_destroy(worker->pools[i]);
     }
@@ -1207,7 +1211,6 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
 
     ngx_sf_gauges_publish(worker);
 
-    ngx_sf_flights_destroy(&worker->flights);
     ngx_sf_tokens_destroy(worker->tokens);
     ngx_sf_memos_destroy(worker->memos);
 

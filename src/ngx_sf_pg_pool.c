@@ -394,6 +394,12 @@ ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
     pool = ev->data;
     pool->now = ngx_sf_pg_now();
 
+    /* the worker exits, and what is given up now makes no room for others */
+
+    if (pool->closed[NGX_SF_PG_CLOSE_EXIT]) {
+        return;
+    }
+
     ngx_sf_pg_pool_ping(pool);
 
     for (kind = 0; kind < NGX_SF_PG_LANES; kind++) {
