@@ -414,6 +414,7 @@ struct ngx_sf_pg_lane_s {
     ngx_uint_t                  kind;     /* ngx_sf_pg_lane_e */
     ngx_queue_t                 conns[NGX_SF_PG_CONN_STATES];
     ngx_uint_t                  nconns[NGX_SF_PG_CONN_STATES];
+    ngx_uint_t                  nspares;  /* of those that are closed */
     ngx_queue_t                 lines;    /* in which queries wait */
     ngx_queue_t                 parked;   /* those that wait for a turn */
     ngx_uint_t                  nwaiting; /* both */

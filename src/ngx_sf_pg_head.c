@@ -86,6 +86,24 @@ ngx_sf_pg_head(const ngx_sf_pg_conn_t *pgc)
 }
 
 
+/* ngx_sf_pg_head_age(), without a call for each */
+
+static ngx_inline uint64_t
+ngx_sf_pg_head_time(const ngx_sf_pg_conn_t *pgc)
+{
+    uint64_t  now, since;
+
+    if (pgc->count == 0) {
+        return 0;
+    }
+
+    now = pgc->lane->pool->now;
+    since = ngx_sf_pg_head(pgc)->since;
+
+    return now > since ? now - since : 0;
+}
+
+
 void
 ngx_sf_pg_head_begin(ngx_sf_pg_conn_t *pgc)
 {
@@ -108,11 +126,13 @@ ngx_sf_pg_head_answered(ngx_sf_pg_conn_t *pgc)
 
     slot = ngx_sf_pg_head(pgc);
     line = slot->line;
-    age = ngx_sf_pg_head_age(pgc);
+    age = ngx_sf_pg_head_time(pgc);
 
     if (age <= ngx_sf_pg_head_limit(line, NGX_SF_PG_HEAD_OLD)) {
-        for (i = 0, tables = line->tables; tables; i++, tables >>= 1) {
-            if ((tables & 1) && pgc->server->proved[i] < slot->sent) {
+        for (tables = line->tables; tables; tables &= tables - 1) {
+            i = ffsl((long) tables) - 1;
+
+            if (pgc->server->proved[i] < slot->sent) {
                 pgc->server->proved[i] = slot->sent;
             }
         }
@@ -187,15 +207,7 @@ ngx_sf_pg_head_unit(const ngx_sf_pg_conn_t *pgc)
 uint64_t
 ngx_sf_pg_head_age(const ngx_sf_pg_conn_t *pgc)
 {
-    uint64_t  since;
-
-    if (pgc->count == 0) {
-        return 0;
-    }
-
-    since = ngx_sf_pg_head(pgc)->since;
-
-    return pgc->lane->pool->now > since ? pgc->lane->pool->now - since : 0;
+    return ngx_sf_pg_head_time(pgc);
 }
 
 
@@ -237,7 +249,7 @@ ngx_sf_pg_head_limit(const ngx_sf_pg_line_t *line, uint64_t floor)
 ngx_uint_t
 ngx_sf_pg_head_young(const ngx_sf_pg_conn_t *pgc)
 {
-    return ngx_sf_pg_head_age(pgc) <= NGX_SF_PG_HEAD_YOUNG;
+    return ngx_sf_pg_head_time(pgc) <= NGX_SF_PG_HEAD_YOUNG;
 }
 
 
@@ -252,7 +264,7 @@ ngx_sf_pg_head_held(const ngx_sf_pg_conn_t *pgc)
 
     line = pgc->count ? ngx_sf_pg_head(pgc)->line : NULL;
 
-    return line && ngx_sf_pg_head_age(pgc) > ngx_sf_pg_head_patience(line);
+    return line && ngx_sf_pg_head_time(pgc) > ngx_sf_pg_head_patience(line);
 }
 
 
@@ -272,7 +284,7 @@ ngx_sf_pg_head_blames(const ngx_sf_pg_conn_t *pgc)
     uint64_t           age;
     ngx_sf_pg_line_t  *line;
 
-    age = ngx_sf_pg_head_age(pgc);
+    age = ngx_sf_pg_head_time(pgc);
 
     if (age <= NGX_SF_PG_HEAD_OLD || pgc->apart
         || ngx_sf_pg_exclusive(pgc->lane))
@@ -399,8 +411,8 @@ ngx_sf_pg_head_stuck(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *server)
 
             if (other != pgc && other->server == server
                 && ngx_sf_pg_head_stands_for(other, line)
-                && (oldest == NULL || ngx_sf_pg_head_age(pgc)
-                                      > ngx_sf_pg_head_age(oldest)))
+                && (oldest == NULL || ngx_sf_pg_head_time(pgc)
+                                      > ngx_sf_pg_head_time(oldest)))
             {
                 oldest = pgc;
             }
@@ -442,6 +454,10 @@ ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
 {
     ngx_uint_t  depth;
 
+    if (ngx_sf_pg_head_time(pgc) > NGX_SF_PG_HEAD_YOUNG) {
+        return 0;
+    }
+
     depth = ngx_sf_pg_lane_depth(pgc->lane, pgc->server);
 
     if (depth == 1) {
@@ -451,11 +467,7 @@ ngx_sf_pg_conn_room(const ngx_sf_pg_conn_t *pgc)
                       < pgc->lane->pool->conf->size[pgc->lane->kind]);
     }
 
-    if (pgc->outstanding >= depth || !ngx_sf_pg_head_young(pgc)) {
-        return 0;
-    }
-
-    return depth - pgc->outstanding;
+    return depth - ngx_min(pgc->outstanding, depth);
 }
 
 

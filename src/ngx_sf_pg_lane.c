@@ -115,6 +115,8 @@ ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_conn_state_e state)
 
     ngx_queue_remove(&pgc->queue);
     lane->nconns[pgc->state]--;
+    lane->nspares += pgc->spare && state == NGX_SF_PG_CONN_CLOSED;
+    lane->nspares -= pgc->spare && pgc->state == NGX_SF_PG_CONN_CLOSED;
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, lane->pool->log, 0,
                    "softfactory pg conn %p lane:%ui state:%d->%d",

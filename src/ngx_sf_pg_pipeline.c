@@ -337,9 +337,11 @@ ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
 
         res = PQgetResult(pgc->pg);
 
-        /* what libpq has met on its way to this result */
+        /* what libpq has met on its way to this result, if anybody listens */
 
-        ngx_sf_pg_pipeline_take_notifications(pgc);
+        if (pgc->lane->tell) {
+            ngx_sf_pg_pipeline_take_notifications(pgc);
+        }
 
         if (res) {
             reason = ngx_sf_pg_pipeline_result(pgc, res);

@@ -203,6 +203,7 @@ ngx_sf_pg_pool_connection(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
     pgc->state = NGX_SF_PG_CONN_CLOSED;
     ngx_queue_insert_tail(&lane->conns[pgc->state], &pgc->queue);
     lane->nconns[pgc->state]++;
+    lane->nspares += pgc->spare;
 
     return NGX_OK;
 }
@@ -852,7 +853,8 @@ ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *spare)
     ngx_sf_pg_server_t  *server;
 
     if (lane->nconns[NGX_SF_PG_CONN_CONNECTING]
-        || lane->nconns[NGX_SF_PG_CONN_CLOSED] == 0)
+        || lane->nconns[NGX_SF_PG_CONN_CLOSED]
+           == (spare ? 0 : lane->nspares))
     {
         return;
     }
