@@ -72,9 +72,12 @@ static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
     ngx_sf_zone_t *zone, const ngx_sf_key_t *key);
 static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
     ngx_sf_wait_t *wait);
+static ngx_int_t ngx_sf_flight_join(ngx_sf_flight_t *flight,
+    ngx_sf_wait_t *wait);
 static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_total_first(const ngx_sf_flight_t *flight);
 static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
+static ngx_sf_pg_outcome_e ngx_sf_flight_submit(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_needless(const ngx_sf_flight_t *flight);
 static ngx_sf_pg_pool_t *ngx_sf_flight_pool(ngx_sf_worker_t *worker,
     ngx_sf_loc_conf_t *slcf);
@@ -275,8 +278,7 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     if (flight && ngx_sf_stamp_current(zone, &flight->stamp)
         && ngx_sf_flight_after(flight, order->fence))
     {
-        zone->slot->stats.followers++;
-        return ngx_sf_flight_enter(flight, wait);
+        return ngx_sf_flight_join(flight, wait);
     }
 
     flight = ngx_sf_flight_create(worker, order);
@@ -359,8 +361,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         flight = ngx_sf_flight_find(worker, &key, order);
 
         if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
-            zone->slot->stats.followers++;
-            return ngx_sf_flight_enter(flight, wait);
+            return ngx_sf_flight_join(flight, wait);
         }
     }
 
@@ -654,6 +655,23 @@ ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
 }
 
 
+/* what waits for another's turn goes by that of who joins, if he has one */
+
+static ngx_int_t
+ngx_sf_flight_join(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
+{
+    wait->zone->slot->stats.followers++;
+
+    ngx_sf_pg_adopt(&flight->query, wait->principal);
+
+    if (flight->total.flight) {
+        ngx_sf_pg_adopt(&flight->total.flight->query, wait->principal);
+    }
+
+    return ngx_sf_flight_enter(flight, wait);
+}
+
+
 /* sends what has to be sent; the flight may have landed after that */
 
 static void
@@ -739,21 +757,50 @@ ngx_sf_flight_send(ngx_sf_flight_t *flight)
         return;
     }
 
-    flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
-
     if (flight->outcome == NGX_SF_PG_OK) {
-        flight->outcome = ngx_sf_pg_submit(ngx_sf_flight_pool(flight->worker,
-                                                          flight->order.slcf),
-                                           &flight->query);
+        flight->outcome = ngx_sf_flight_submit(flight);
 
-        if (flight->outcome != NGX_SF_PG_OK) {
-            ngx_sf_flight_count(flight, flight->outcome);
+        if (flight->outcome == NGX_SF_PG_OK) {
+            flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
+            return;
+        }
+
+        ngx_sf_flight_count(flight, flight->outcome);
+    }
+
+    flight->pending--;
+}
+
+
+/* by the turns of any who waits: he need not be refused for another */
+
+static ngx_sf_pg_outcome_e
+ngx_sf_flight_submit(ngx_sf_flight_t *flight)
+{
+    ngx_queue_t          *node;
+    ngx_sf_wait_t        *wait;
+    ngx_sf_pg_pool_t     *pool;
+    ngx_sf_pg_query_t    *q;
+    ngx_sf_pg_outcome_e   outcome;
+
+    q = &flight->query;
+    pool = ngx_sf_flight_pool(flight->worker, flight->order.slcf);
+    outcome = ngx_sf_pg_submit(pool, q);
+
+    for (node = ngx_queue_head(&flight->waiters);
+         outcome == NGX_SF_PG_QUOTA_FULL
+         && node != ngx_queue_sentinel(&flight->waiters);
+         node = ngx_queue_next(node))
+    {
+        wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
+
+        if (wait->principal != q->principal) {
+            q->principal = wait->principal;
+            outcome = ngx_sf_pg_submit(pool, q);
         }
     }
 
-    if (flight->outcome != NGX_SF_PG_OK) {
-        flight->pending--;
-    }
+    return outcome;
 }
 
 

@@ -513,6 +513,12 @@ void ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool);
 ngx_sf_pg_outcome_e ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool,
     ngx_sf_pg_query_t *q);
 
+/*
+ * A query that waits for a turn of its principal takes one of this one, if that
+ * has any; else, and for any other query, nothing changes.
+ */
+void ngx_sf_pg_adopt(ngx_sf_pg_query_t *q, uint32_t principal);
+
 /* forgets a query: unsent it is dropped, sent its result is drained */
 void ngx_sf_pg_cancel(ngx_sf_pg_query_t *q);
 
@@ -601,6 +607,10 @@ ngx_sf_pg_query_t *ngx_sf_pg_lane_any(ngx_sf_pg_lane_t *lane);
 /* puts a query in its line, takes it out */
 void ngx_sf_pg_lane_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q);
 void ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q);
+
+/* one that is parked goes by the turns of this principal, in the same time */
+void ngx_sf_pg_lane_adopt(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q,
+    uint32_t principal);
 
 /* those in a line that may not be sent now yield their turns */
 void ngx_sf_pg_lane_yield(ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line);

@@ -294,6 +294,25 @@ ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
 
 
 void
+ngx_sf_pg_lane_adopt(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q,
+    uint32_t principal)
+{
+    ngx_queue_remove(&q->queue);
+    ngx_sf_pg_turn_take(q);
+
+    q->principal = principal;
+
+    if (ngx_sf_pg_turn_wait(lane, q, ngx_sf_pg_lane_share(lane))) {
+        ngx_sf_pg_line_add(lane, q);
+        ngx_sf_pg_pool_post_dispatch(lane->pool);
+
+    } else {
+        ngx_sf_pg_lane_park(lane, q);
+    }
+}
+
+
+void
 ngx_sf_pg_lane_yield(ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line)
 {
     ngx_queue_t        *node, *next;

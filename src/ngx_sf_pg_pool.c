@@ -356,6 +356,25 @@ ngx_sf_pg_lane_quota(ngx_sf_pg_lane_t *lane, uint32_t principal)
 
 
 void
+ngx_sf_pg_adopt(ngx_sf_pg_query_t *q, uint32_t principal)
+{
+    ngx_uint_t         n, under_way;
+    ngx_sf_pg_lane_t  *lane;
+
+    if (!q->parked || q->principal == principal) {
+        return;
+    }
+
+    lane = &q->pool->lanes[q->lane];
+    n = ngx_sf_pg_turn_waiting(lane, principal, &under_way);
+
+    if (principal == 0 || n + under_way < ngx_sf_pg_lane_share(lane)) {
+        ngx_sf_pg_lane_adopt(lane, q, principal);
+    }
+}
+
+
+void
 ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
 {
     ngx_uint_t         i;

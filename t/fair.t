@@ -305,3 +305,62 @@ ok($_->pending, 'and those of the table wait') for $sensor, @barred;
 
 $lock->release;
 is(statuses($sensor, @barred), '200 200', 'until the lock goes');
+
+
+=== TEST 8: who joins another's flight does not wait for his turns
+--- http_config eval
+main::conf(dbname => $::DB, pool => $::POOL, zone => 'api 8m')
+--- check
+my $kpis = '/api/dashboard/kpis';
+my $lock = hold($::LOCK, dbname => $::DB);
+my @mine = (searches(1, 1), of(1, $kpis));
+
+wait_held(heavy => 1);
+wait_until { queued('heavy') == 1 } 'what else user 1 wants waits for a turn';
+
+my $other = of(2, $kpis);
+
+is(statuses($other, pop @mine), '200 200', 'user 2 has one');
+ok($_->pending, 'the lock is there') for @mine;
+
+$lock->release;
+is(statuses(@mine), '200', 'until it goes');
+
+
+=== TEST 9: nor is he refused for another
+--- http_config eval
+main::conf(dbname => $::DB, pool => $::POOL . ' connections=2 depth=1',
+           zone => 'api 8m')
+--- config eval
+SoftFactory::api('softfactory_fair_key $http_x_who;', $::METRICS)
+--- check
+my $flights = sub {
+    get('/metrics', token => undef)->{body}
+        =~ /^softfactory_flights_total\{kind="answer"\} (\d+)/m;
+    return $1;
+};
+my $by = sub { of($_[1], $_[2], headers => ["X-Who: $_[0]"]) };
+
+# a page that is asked for when its total is known
+
+my $first = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
+                 dbname => $::DB);
+my @page = map { $by->($_, undef, "$::CAMPAIGN?page=2&per_page=5") } 'a', 'b';
+
+wait_held(totals => 1);
+
+# meanwhile "a" has filled his part of the queue: one is sent, four wait
+
+my $lock = hold($::LOCK, dbname => $::DB);
+my $before = $flights->();
+my @held = map { $by->('a', 1, "$::LISTINGS/$_") } 1 .. 6;
+
+wait_until { grep { !$_->pending } @held } 'one is refused';
+is($flights->() - $before, 5, 'which is no flight');
+
+$first->release;
+is(statuses(@page), '200 200', 'the page is sent by the turns of "b"');
+
+$lock->release;
+is(join(' ', sort map { $_->finish->{status} } @held), '404 404 404 404 404 429',
+   'and the others when the lock goes');
