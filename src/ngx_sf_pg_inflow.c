@@ -48,7 +48,7 @@ typedef struct {
 
 static uint64_t ngx_sf_pg_inflow(ngx_sf_pg_conn_t *pgc);
 static ngx_sf_pg_close_e ngx_sf_pg_inflow_judge(ngx_sf_pg_conn_t *pgc,
-    uint64_t n);
+    uint64_t n, ngx_uint_t answers);
 static void ngx_sf_pg_inflow_count(ngx_sf_pg_conn_t *pgc);
 static uint64_t ngx_sf_pg_inflow_read(ngx_sf_pg_conn_t *pgc);
 static uint64_t ngx_sf_pg_inflow_read_unix(ngx_socket_t s);
@@ -77,7 +77,10 @@ ngx_sf_pg_inflow_ahead(ngx_sf_pg_conn_t *pgc)
         return NGX_SF_PG_CLOSE_NONE;
     }
 
-    return ngx_sf_pg_inflow_judge(pgc, ngx_sf_pg_inflow(pgc) + unread);
+    /* of those behind the head there may be as much */
+
+    return ngx_sf_pg_inflow_judge(pgc, ngx_sf_pg_inflow(pgc) + unread,
+                                  ngx_max(pgc->outstanding, 1));
 }
 
 
@@ -102,7 +105,9 @@ ngx_sf_pg_inflow_check(ngx_sf_pg_conn_t *pgc)
         return NGX_SF_PG_CLOSE_NONE;
     }
 
-    return ngx_sf_pg_inflow_judge(pgc, ngx_sf_pg_inflow(pgc));
+    /* the head is not complete, so all of it is the head's */
+
+    return ngx_sf_pg_inflow_judge(pgc, ngx_sf_pg_inflow(pgc), 1);
 }
 
 
@@ -119,13 +124,16 @@ ngx_sf_pg_inflow(ngx_sf_pg_conn_t *pgc)
 }
 
 
-static ngx_sf_pg_close_e
-ngx_sf_pg_inflow_judge(ngx_sf_pg_conn_t *pgc, uint64_t n)
-{
-    size_t  limit;
+/* answers: of which it may be */
 
-    limit = pgc->count ? pgc->lane->pool->conf->max_response
-                       : NGX_SF_PG_UNASKED;
+static ngx_sf_pg_close_e
+ngx_sf_pg_inflow_judge(ngx_sf_pg_conn_t *pgc, uint64_t n, ngx_uint_t answers)
+{
+    uint64_t  limit;
+
+    limit = pgc->count
+            ? (uint64_t) pgc->lane->pool->conf->max_response * answers
+            : NGX_SF_PG_UNASKED;
 
     if (n <= limit) {
         return NGX_SF_PG_CLOSE_NONE;

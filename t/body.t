@@ -129,6 +129,29 @@ sub limited {
     wait_until { get($CAMPAIGN)->{status} == 200 } 'and all is well';
 }
 
+# of a connection that has a pipeline of answers near to the largest
+
+our $LARGE_ONES = sub {
+    return conf(server => $SERVERS{$_[0]}, pool => 'connections=1',
+                conninfo => "dbname=$DB user=app password=secret")
+           . "softfactory_max_response 1m;\n";
+};
+
+sub pipelined {
+    my ($worker) = worker_pids();
+
+    get("$CAMPAIGN/1010");
+
+    for my $round (1 .. 10) {
+        kill 'STOP', $worker;
+        my @clients = map { start("$CAMPAIGN/1010") } 1 .. 14;
+        kill 'CONT', $worker;
+
+        is(join(' ', map { $_->finish->{status} } @clients),
+           join(' ', (200) x 14), "round $round: all are answered");
+    }
+}
+
 sub refused {
     get('/metrics')->{body} =~ /^softfactory_bodies_refused_total (\d+)$/m;
     return $1;
@@ -366,7 +389,21 @@ limited();
 [emerg]
 
 
-=== TEST 8: and by TCP
+=== TEST 8: many that are allowed, one behind the other: by a Unix socket
+--- http_config eval: $::LARGE_ONES->('a Unix socket')
+--- config eval: SoftFactory::api(@::LINES)
+--- check
+pipelined();
+
+
+=== TEST 9: and by TCP
+--- http_config eval: $::LARGE_ONES->('TCP')
+--- config eval: SoftFactory::api(@::LINES)
+--- check
+pipelined();
+
+
+=== TEST 10: an answer of PostgreSQL has an end: by TCP
 --- http_config eval: $::LIMITED{TCP}
 --- check
 limited();
