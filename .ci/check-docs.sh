@@ -4,7 +4,7 @@
 # .ci/describe.sh tells) has a section "### name" in README.md, a directive's
 # with the lines syntax, default and context; each directive stands in the list
 # under "## Directives" and in conf/softfactory.conf; each endpoint is named in
-# README.md; README.md and the newest entry of CHANGES name the version of
+# conf/README.md; README.md and the newest entry of CHANGES name the version of
 # src/ngx_sf_version.h; each row of the table under "## Security" names tests
 # that there are, by file and title.
 
@@ -14,6 +14,7 @@ set -euo pipefail
 cd "$TOP"
 
 README=README.md
+API=conf/README.md
 SAMPLE=conf/softfactory.conf
 CHANGES=CHANGES
 JSON=$BUILD/describe.json
@@ -75,7 +76,7 @@ variable() {
 endpoint() {
     local name=$1
 
-    grep -qwF "$name" $README || echo "$README: endpoint $name is not named"
+    grep -qwF "$name" $API || echo "$API: endpoint $name is not named"
 }
 
 
@@ -120,7 +121,7 @@ threats() {
     local rows row cells list test n=0
     local form="^\`(t/[^\`]+)\`(: ([^;]+))?\$"
 
-    rows=$(sed -n '/^## Security$/,/^## D/p' $README | grep '^| ')
+    rows=$(sed -n '/^## Security$/,/^## [^S]/p' $README | grep '^| ')
 
     while IFS= read -r row; do
         n=$((n + 1))
@@ -164,7 +165,7 @@ every() {
 }
 
 
-for file in $README $SAMPLE $CHANGES; do
+for file in $README $API $SAMPLE $CHANGES; do
     [ -f "$file" ] || die "$file is missing"
 done
 

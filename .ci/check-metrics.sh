@@ -5,7 +5,8 @@
 #     check-metrics.sh         promtool checks the configuration and the rules
 #                              and runs their tests; each alert has some; the
 #                              dashboard is JSON; each metric that is asked for
-#                              stands in the table of metrics in README.md
+#                              stands in the table of metrics in
+#                              conf/prometheus/README.md
 #     check-metrics.sh FILE    and in FILE, which a softfactory_metrics
 #                              location has answered, in either format
 #
@@ -19,6 +20,7 @@ SAMPLE=${1:+$(realpath -m "$1")}
 cd "$TOP"
 
 README=README.md
+TABLE=conf/prometheus/README.md
 RULES=conf/prometheus/softfactory.rules.yml
 TESTS=conf/prometheus/softfactory.rules.test.yml
 BOARD=conf/grafana/softfactory.json
@@ -35,7 +37,7 @@ tool() {
 }
 
 
-# documented: names in the first column of a table of the README; a histogram
+# documented: names in the first column of a table of the manual; a histogram
 # also with its three endings
 
 documented() {
@@ -45,7 +47,7 @@ documented() {
         print "$name\n";
         print "${name}_$_\n"
             for /\bhistogram\b/ ? qw(bucket sum count) : ();
-    ' $README | sort -u
+    ' $TABLE | sort -u
 }
 
 
@@ -139,7 +141,7 @@ untested() {
 
 .ci/install.sh metrics
 
-for file in $README $RULES $TESTS $BOARD ${SAMPLE:+"$SAMPLE"}; do
+for file in $README $TABLE $RULES $TESTS $BOARD ${SAMPLE:+"$SAMPLE"}; do
     [ -f "$file" ] || die "$file is missing"
 done
 
@@ -149,13 +151,13 @@ asked > "$OUT/asked"
 sort -u "$OUT/documented" <(sections) > "$OUT/known"
 
 [ -s "$OUT/asked" ] || die "no names found in $RULES and $BOARD"
-[ -s "$OUT/documented" ] || die "no table of metrics found in $README"
+[ -s "$OUT/documented" ] || die "no table of metrics found in $TABLE"
 
 findings=$(
     perl -MJSON::PP -0777 -ne 'decode_json($_)' $BOARD 2>&1 ||
         echo "$BOARD is no JSON"
 
-    lacking expr "the table of metrics in $README" "$OUT/documented"
+    lacking expr "the table of metrics in $TABLE" "$OUT/documented"
     lacking text "$README" "$OUT/known"
 
     if [ -n "$SAMPLE" ]; then

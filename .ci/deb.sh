@@ -82,7 +82,7 @@ inspect() {
         usr/share/softfactory/postgresql/{notify,notify-remove,indexes}.sql \
         usr/share/softfactory/site/conf.d/softfactory.conf \
         usr/share/softfactory/site/sites-available/softfactory \
-        usr/share/doc/$PACKAGE/copyright
+        usr/share/doc/$PACKAGE/{copyright,conf/postgresql/README.md.gz}
     do
         grep -q -- "^-rw-r--r-- root/root ./$file\$" <<< "$files" ||
             die "it has no $file, or with another owner or mode"

@@ -105,7 +105,7 @@ files() {
 
     for file in "$CONF"/{dashboard,grafana,postgresql,prometheus}/*; do
         case $file in
-        *.test.yml) ;;
+        *.test.yml | *.md) ;;
         *) echo "$file $DATA/${file#"$CONF"/}" ;;
         esac
     done

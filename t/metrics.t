@@ -300,10 +300,10 @@ for (["$om;q=0.5,text/plain;q=0.5", 1], ["$om;version=1.0.0;q=0.4", 1],
 
 unlike($res->{body}, qr/# EOF/, 'not in the other one');
 
-# those that the module has, and those of the table in the README
+# those that the module has, and those of the table in conf/prometheus
 
 my @families = map { $_->{name} } described('families');
-open my $readme, '<', 'README.md' or die $!;
+open my $readme, '<', 'conf/prometheus/README.md' or die $!;
 my %row = map { /^\| `(softfactory_\w+)` \|/ ? ($1 => 1) : () } <$readme>;
 
 cmp_ok(scalar @families, '>=', 40, 'there are families');

@@ -126,11 +126,13 @@ psql('', dbname => $GRANTS, file => "$ENV{SF_TEST_SQL}/notify.sql",
      set => "role=$READER");
 
 sub grants {
-    open my $in, '<', 'README.md' or die "README.md: $!";
+    my $manual = 'conf/postgresql/README.md';
+
+    open my $in, '<', $manual or die "$manual: $!";
     local $/;
 
     my ($sql) = <$in> =~ /^```sql\n(REVOKE CREATE ON SCHEMA.*?)^```$/ms
-        or die "README.md has no grants";
+        or die "$manual has no grants";
 
     $sql =~ s/\bapp\b/$READER/g;
     $sql =~ s/DATABASE softfactory\b/DATABASE $GRANTS/;

@@ -24,7 +24,8 @@
 -- softfactory.channel, in a schema that is made for it, which the owners of the
 -- tables may read, and the module's role, given by role=.  Where there is a
 -- name, it stays.  To have another one, insert a row and later delete the old
--- one; the triggers tell on all there are.  README.md has the steps.
+-- one; the triggers tell on all there are.  README.md beside this file has the
+-- steps.
 --
 -- The functions run with the rights of the table's owner, with a search_path of
 -- their own, belong to him, and can be called by nobody else.  They never make

@@ -1,7 +1,7 @@
 """The commands of the manuals.
 
-README.md: those that need only what `make run` serves are given while it
-does.  DEPLOYMENT.md: all of them, in their order, to a machine that is played:
+All pages but DEPLOYMENT.md: those that need only what `make run` serves are
+given while it does.  DEPLOYMENT.md: all of them, in their order, to a machine that is played:
 a nginx as Debian installs it, in a folder; a PostgreSQL of its own, whose
 tables belong to the application's role; a stand-in for the application.  The
 files and the programs are the real ones, but for those that act on the
@@ -21,6 +21,8 @@ import syntax
 PG = lib.HOME + "-pg"
 POSTGRES = os.path.join(lib.TOP, ".ci/postgres.sh")
 PAGE = "DEPLOYMENT.md"
+API = "conf/README.md"
+DATABASE = "conf/postgresql/README.md"
 
 # Who stands in for what acts on the machine.
 
@@ -179,16 +181,21 @@ def tried(said):
     return re.sub(r"^    ", "", text.split("\n", 1)[1], flags=re.M)
 
 
-def readme(t):
-    """Its commands, while make run serves."""
+def others(language):
+    """The blocks of all pages but DEPLOYMENT.md."""
+    return [block for file in blocks.manuals() if file != PAGE
+            for block in blocks.read(file)[0] if block.language == language]
+
+
+def commands(t):
+    """The commands of the other pages, while make run serves."""
     demo = Demo()
     try:
         env = dict(database(), PGUSER="app")
         status, said = shell(re.sub(r"curl ", "curl -fsS ",
                                     tried(demo.said())), env)
         t.ok(status == 0, "what make run tells to try", said)
-        found = [block for block in blocks.read("README.md")[0]
-                 if block.language == "sh" and not marked(t, block)]
+        found = [block for block in others("sh") if not marked(t, block)]
         for block in found:
             text = re.sub(r"\bcurl ", "curl -fsS ", block.text)
             text = text.replace("localhost:9000", "localhost:%d" % demo.port)
@@ -196,7 +203,7 @@ def readme(t):
                                 ".ci/postgres.sh psql '%s'" % PG)
             status, said = shell(FUNCTIONS + text, env)
             t.ok(status == 0, "%s: the commands" % block.place, said)
-        t.ok(found, "README.md has commands")
+        t.ok(len(found) > 2, "they have %d blocks of commands" % len(found))
         first = lib.ask(demo.port, "/")
         t.ok(first.status == 302 and first.all("Location")[0].endswith(
             ":%d/softfactory/" % demo.port),
@@ -205,16 +212,15 @@ def readme(t):
         demo.stop()
 
 
-def readme_sql(t):
-    """Its SQL, in transactions that end without a trace; the channel is
+def statements(t):
+    """Their SQL, in transactions that end without a trace; the channel is
     there."""
     status, said = lib.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U",
                            "postgres", "-d", "softfactory", "-f",
                            "conf/postgresql/notify.sql", cwd=lib.TOP,
                            env=dict(os.environ, **database()))
     t.ok(status == 0, "notify.sql", said)
-    found = [block for block in blocks.read("README.md")[0]
-             if block.language == "sql"]
+    found = others("sql")
     for block in found:
         status, said = lib.run(
             "psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-d",
@@ -222,7 +228,7 @@ def readme_sql(t):
             "(query text, calls bigint, total_exec_time float8);%s;ROLLBACK"
             % block.text, env=dict(os.environ, **database()))
         t.ok(status == 0, "%s: the SQL" % block.place, said)
-    t.ok(found, "README.md has SQL")
+    t.ok(len(found) > 5, "they have %d blocks of SQL" % len(found))
 
 
 # --- in front of a running SoftFactory ---
@@ -310,7 +316,7 @@ def owned_by_application():
 def endpoints():
     """The paths of the manual's table."""
     found, _ = [], None
-    with open(os.path.join(lib.TOP, "README.md")) as f:
+    with open(os.path.join(lib.TOP, API)) as f:
         for line in f:
             row = re.match(r"\| `\w+`[^|]*\| `(/[^`]*)` \|", line)
             if row:
@@ -356,7 +362,7 @@ def nothing_left(t, machine):
 
 def page(t):
     owned_by_application()
-    t.equal(grants(PAGE), grants("README.md"), "both manuals grant the same")
+    t.equal(grants(PAGE), grants(DATABASE), "both manuals grant the same")
     machine = Machine()
     count = 0
     try:
@@ -381,10 +387,10 @@ def main():
     os.makedirs(lib.HOME, exist_ok=True)
     postgres("remove", PG)
     try:
-        readme(t)
+        commands(t)
         postgres("start", PG)
         owned_by_application()
-        readme_sql(t)
+        statements(t)
         page(t)
     finally:
         postgres("remove", PG)
