@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 #
 # describe.sh: build/describe.json, which says what the module is made of:
-# directives, variables, endpoints, products, tables, metrics.  The module
-# itself writes it, by t/modules/ngx_sf_test_describe.c, where its form stands.
-# Made anew when the module is.
+# directives, variables, endpoints, products, tables, metrics, parameters of the
+# pool, what libpq is given in each lane.  The module itself writes it, by
+# t/modules/ngx_sf_test_describe.c, where its form stands.  The timeouts of the
+# second upstream are told apart by their numbers.  Made anew when the module
+# is, or this file.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -16,7 +18,9 @@ TEST_SO=$BUILD/mod/ngx_http_softfactory_test_module.so
 OUT=$BUILD/describe
 JSON=$BUILD/describe.json
 
-if [ "$JSON" -nt "$BUILD/$NAME.so" ] && [ "$JSON" -nt "$TEST_SO" ]; then
+if [ "$JSON" -nt "$BUILD/$NAME.so" ] && [ "$JSON" -nt "$TEST_SO" ] &&
+   [ "$JSON" -nt "$TOP/.ci/describe.sh" ]
+then
     exit 0
 fi
 
@@ -36,6 +40,24 @@ http {
     uwsgi_temp_path tmp;
     scgi_temp_path tmp;
     softfactory_test_describe $JSON.new;
+
+    upstream defaults {
+        server 127.0.0.1:5432;
+        softfactory_pg "dbname=softfactory user=app";
+    }
+
+    upstream timeouts {
+        server 127.0.0.1:5432;
+        softfactory_pg "dbname=softfactory user=app";
+        softfactory_pg_pool timeout=1001ms heavy_timeout=1002ms
+                            write_timeout=1003ms lock_timeout=1004ms;
+    }
+
+    server {
+        listen unix:$OUT/socket;
+        location /api/ { softfactory_pass defaults; }
+        location /     { softfactory_pass timeouts; }
+    }
 }
 CONF
 

@@ -969,6 +969,23 @@ void ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
 
 /* --- ngx_sf_pg_conf.c: directives of a PostgreSQL upstream --- */
 
+typedef enum {
+    NGX_SF_PG_POOL_NUMBER = 0,
+    NGX_SF_PG_POOL_TIME,
+    NGX_SF_PG_POOL_FLAG
+} ngx_sf_pg_pool_type_e;
+
+typedef struct {
+    const char                 *name;
+    ngx_sf_pg_pool_type_e       type;
+    size_t                      offset;   /* in ngx_sf_pg_conf_t */
+    ngx_int_t                   min;
+    ngx_int_t                   max;
+} ngx_sf_pg_pool_param_t;
+
+/* parameters of softfactory_pg_pool; a name of NULL ends them */
+extern const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[];
+
 void *ngx_sf_pg_create_conf(ngx_conf_t *cf);
 char *ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);

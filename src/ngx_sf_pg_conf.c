@@ -48,22 +48,6 @@ typedef struct {
 } ngx_sf_pg_lane_conf_t;
 
 
-typedef enum {
-    NGX_SF_PG_POOL_NUMBER = 0,
-    NGX_SF_PG_POOL_TIME,
-    NGX_SF_PG_POOL_FLAG
-} ngx_sf_pg_pool_type_e;
-
-
-typedef struct {
-    const char                 *name;
-    ngx_sf_pg_pool_type_e       type;
-    size_t                      offset;
-    ngx_int_t                   min;
-    ngx_int_t                   max;
-} ngx_sf_pg_pool_param_t;
-
-
 typedef struct {
     const ngx_sf_pg_pool_param_t  *param;
     u_char                        *file;
@@ -161,7 +145,7 @@ static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
 };
 
 
-static const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
+const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
     { "connections", NGX_SF_PG_POOL_NUMBER,
       offsetof(ngx_sf_pg_conf_t, size[NGX_SF_PG_READ]), 1, 1024 },
     { "totals", NGX_SF_PG_POOL_NUMBER,

@@ -29,6 +29,11 @@
 
 
 typedef struct {
+    ngx_str_t                   describe; /* the file */
+} ngx_sf_test_main_conf_t;
+
+
+typedef struct {
     ngx_str_t                   upstream;
     ngx_uint_t                  lane;
     ngx_sf_pg_statement_t       statement;
@@ -46,7 +51,9 @@ static char *ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_sf_test_later_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static void *ngx_sf_test_create_main_conf(ngx_conf_t *cf);
 static void *ngx_sf_test_create_conf(ngx_conf_t *cf);
+static ngx_int_t ngx_sf_test_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_sf_test_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_sf_test_later_handler(ngx_http_request_t *r);
 static void ngx_sf_test_later(ngx_event_t *timer, ngx_msec_t ms);
@@ -82,9 +89,9 @@ static ngx_command_t  ngx_sf_test_commands[] = {
 
     { ngx_string("softfactory_test_describe"),
       NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_sf_test_describe,
+      ngx_conf_set_str_slot,
       NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
+      offsetof(ngx_sf_test_main_conf_t, describe),
       NULL },
 
       ngx_null_command
@@ -93,9 +100,9 @@ static ngx_command_t  ngx_sf_test_commands[] = {
 
 static ngx_http_module_t  ngx_sf_test_module_ctx = {
     NULL,                                  /* preconfiguration */
-    NULL,                                  /* postconfiguration */
+    ngx_sf_test_postconfiguration,         /* postconfiguration */
 
-    NULL,                                  /* create main configuration */
+    ngx_sf_test_create_main_conf,          /* create main configuration */
     NULL,                                  /* init main configuration */
 
     NULL,                                  /* create server configuration */
@@ -120,6 +127,26 @@ ngx_module_t  ngx_http_softfactory_test_module = {
     NULL,                                  /* exit master */
     NGX_MODULE_V1_PADDING
 };
+
+
+static void *
+ngx_sf_test_create_main_conf(ngx_conf_t *cf)
+{
+    return ngx_pcalloc(cf->pool, sizeof(ngx_sf_test_main_conf_t));
+}
+
+
+static ngx_int_t
+ngx_sf_test_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_sf_test_main_conf_t  *tmcf;
+
+    tmcf = ngx_http_conf_get_module_main_conf(cf,
+                                           ngx_http_softfactory_test_module);
+
+    return tmcf->describe.len ? ngx_sf_test_describe(cf, &tmcf->describe)
+                              : NGX_OK;
+}
 
 
 static void *

@@ -17,7 +17,8 @@ extern const char *const  ngx_sf_test_lanes[];
 
 /* --- ngx_sf_test_describe.c --- */
 
-char *ngx_sf_test_describe(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* after all of http{}, into this file */
+ngx_int_t ngx_sf_test_describe(ngx_conf_t *cf, ngx_str_t *file);
 
 
 #endif /* _NGX_SF_TEST_H_INCLUDED_ */
