@@ -91,7 +91,7 @@ versions() {
     [ -n "$here" ] || echo "src/ngx_sf_version.h:1: no NGX_SF_VERSION"
     [ "$newest" = "$here" ] ||
         echo "$CHANGES:1: the newest entry is \"$newest\", built is \"$here\""
-    grep -qxF "This is version $here; [CHANGES](CHANGES) tells what is new." \
+    grep -qF "This is version $here; [CHANGES](CHANGES) tells what is new." \
         $README || echo "$README:1: does not say that this is version $here"
 }
 
