@@ -12,8 +12,12 @@ that stands in a comment on the line before, which is not shown:
 
 import os
 import re
+import sys
 
 from lib import TOP
+
+sys.path.insert(0, os.path.join(TOP, ".ci"))
+from docs import pages as manuals   # noqa: E402, all Markdown files
 
 LANGUAGES = ("nginx", "sh", "sql")
 
@@ -37,19 +41,6 @@ class Block:
     @property
     def place(self):
         return "%s:%d" % (self.file, self.line)
-
-
-def manuals():
-    """All Markdown files of the project."""
-    found = []
-    for folder, folders, files in os.walk(TOP):
-        if folder == TOP:
-            folders[:] = [name for name in folders
-                          if name != "build" and not name.startswith(".git")]
-        for name in files:
-            if name.endswith(".md"):
-                found.append(os.path.relpath(os.path.join(folder, name), TOP))
-    return sorted(found)
 
 
 def read(file):
