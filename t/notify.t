@@ -895,6 +895,27 @@ like((run_file($::SQL, @in, tables => 'users', check => 'maybe'))[1],
      qr/ERROR: .* invalid input syntax for type boolean: "maybe"/,
      'check=maybe');
 
+# any role can hold them up, and is named
+
+my $lock = hold("SELECT pg_advisory_lock(hashtext('softfactory notify'))",
+                dbname => $::DB, user => 'sf_notify_nobody');
+my $pid = psql("SELECT pid FROM pg_locks l JOIN pg_database d
+                    ON d.oid = l.database AND datname = current_database()
+                 WHERE locktype = 'advisory'",
+               dbname => $::DB, user => 'postgres');
+my @runs = map { start_file($_, @in, tables => 'users') } $::SQL, $::REMOVE;
+
+for my $run (@runs) {
+    my ($status, $text) = $run->();
+
+    like("$status $text", qr/^3\ .*ERROR:\ \ another\ session\ holds\ the\ lock
+                            \ of\ this\ file:\ pid\ $pid,\ role\ sf_notify_nobody,
+                            .*HINT:\ .*pg_terminate_backend\($pid\)/sx,
+         'the one who holds the lock is named');
+}
+
+$lock->release;
+
 is(triggers(), $before, 'nothing has changed');
 installs('what is right can be made', @in, tables => 'users');
 isnt(triggers(), $before, 'and is');

@@ -65,8 +65,32 @@ SELECT format('DO %L', format('BEGIN RAISE USING MESSAGE = %L; END',
  LIMIT 1
 \gexec
 
-SELECT pg_advisory_xact_lock(hashtext('softfactory notify')) AS locked
-\gset
+-- Any role can take this lock.  Who has it is named, since only that helps.
+
+DO $$
+DECLARE
+    holder  record;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('softfactory notify'));
+EXCEPTION WHEN lock_not_available THEN
+    SELECT l.pid, a.usename, a.application_name
+      INTO holder
+      FROM pg_locks l
+      JOIN pg_database d ON d.oid = l.database
+      LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+     WHERE d.datname = current_database() AND l.locktype = 'advisory'
+       AND l.granted AND l.objsubid = 1
+       AND (l.classid::bigint << 32 | l.objid::bigint)
+           = hashtext('softfactory notify');
+
+    RAISE EXCEPTION 'another session holds the lock of this file: pid %,'
+                    ' role %, application "%"',
+                    holder.pid, holder.usename, holder.application_name
+    USING ERRCODE = 'lock_not_available',
+          HINT = format('If it is not a run of this file that will end, a'
+                        ' superuser, or one of its role, can end it: SELECT'
+                        ' pg_terminate_backend(%s)', holder.pid);
+END $$;
 
 
 -- A partition that was detached since keeps its triggers: they are found by
