@@ -133,11 +133,12 @@ ngx_sf_pg_login_end(ngx_sf_pg_conn_t *pgc, uint64_t us)
 
     ms = (us + 999) / 1000;
 
-    /* nginx's clock stood still meanwhile */
+    /*
+     * nginx's clock stood still meanwhile, and is left so: timers would be over
+     * before the events that have come are looked at
+     */
 
-    ngx_time_update();
-
-    ngx_add_timer(&pgc->lane->pool->logins->timer, ms);
+    ngx_add_timer(&pgc->lane->pool->logins->timer, 2 * ms);
 
     pgc->expires += ms;
     left = (ngx_msec_int_t) (pgc->expires - ngx_current_msec);

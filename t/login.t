@@ -20,7 +20,7 @@ log_level('info');
 plan('no_plan');
 
 our $DB = scratch('sf_login', 'softfactory');
-our $ROUNDS = 300000;
+our $ROUNDS = sanitized() ? 40000 : 300000;
 our $GATE = SoftFactory::Gate->new($ENV{SF_TEST_PG_SOCKET});
 
 
