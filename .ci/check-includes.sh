@@ -1,10 +1,9 @@
 #!/usr/bin/env bash
 #
-# make check-includes: who may know whom.  Three rings: bytes (json, jwt,
-# number, sql, type, table, histogram, advice), the database (pg_*) and shared
-# memory (zone, tag, mark, cache, admit, wake) side by side, requests (the
-# rest); an inner ring does not know an outer one.  The listener and the metrics
-# know both of the middle.  libpq is called where its results are owned.  The
+# make check-includes: who may know whom.  The folders of src are rings, from
+# the inner to the outer (ROOMS in lib.sh): a file names no function of an outer
+# one and includes no header of it.  What each may know of nginx and of the
+# libraries stands in room().  libpq is called where its results are owned.  The
 # files of the pool call only those before them.
 
 set -euo pipefail
@@ -13,10 +12,7 @@ set -euo pipefail
 cd "$TOP"
 shopt -s nullglob
 
-CORE='ngx_(config|core)\.h'
-EVENT='ngx_(config|core|event)\.h'
 LIBRARY='(libpq-fe|jansson|openssl/\w+)\.h'
-OUTER='ngx_sf(_advice|_exposition|_sql|_type)?\.h'
 C='(?!ngx_|libpq|jansson|openssl/)[\w/]+\.h'
 
 
@@ -46,88 +42,85 @@ may_not_name() {
 }
 
 
-check() {
-    local file=$1 own
+# room ROOM: what of nginx its files may include, and must not name
 
-    own=$(basename "${file%.[ch]}").h
-
-    case $file in
-
-    src/ngx_sf_json.c | src/ngx_sf_json_value.[ch])
-        # the two that share ngx_sf_json_value.h
-        may_include "$file" \
-            "$CORE|$LIBRARY|$C|ngx_sf_(json|json_value|number|type)\.h"
-        may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
+room() {
+    case $1 in
+    bytes)
+        nginx="ngx_(config|core)\.h|$LIBRARY"
+        never='ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;
-
-    src/ngx_sf_json.h | src/ngx_sf_jwt.[ch] | src/ngx_sf_number.[ch] |\
-    src/ngx_sf_table.[ch] | src/ngx_sf_type.[ch] | src/ngx_sf_histogram.[ch] |\
-    src/ngx_sf_advice.[ch] | src/ngx_sf_sql.[ch])
-        may_include "$file" "$CORE|$LIBRARY|$C|$own|ngx_sf_number\.h"
-        may_not_name "$file" 'ngx_http_\w+|ngx_event_t|ngx_connection_t'
+    pg)
+        nginx='ngx_(config|core|event|md5)\.h|libpq-fe\.h|openssl/\w+\.h'
+        never='ngx_http_\w+'
         ;;
-
-    src/ngx_sf_zone.c | src/ngx_sf_tag.c | src/ngx_sf_cache.c |\
-    src/ngx_sf_admit.c | src/ngx_sf_mark.c | src/ngx_sf_wake.c |\
-    src/ngx_sf_shm.h)
-        may_include "$file" "$EVENT|$C|ngx_sf_(shm|table)\.h"
-        may_not_name "$file" 'ngx_http_\w+|ngx_sf_pg_\w+|ngx_sf_ctx_t'
-        ;;
-
-    src/ngx_sf_metrics.h | src/ngx_sf_metrics.c | src/ngx_sf_sample.c)
-        may_include "$file" "$CORE|$C|ngx_sf_(metrics|histogram|pg|shm)\.h"
-        may_not_name "$file" 'ngx_http_\w+|ngx_sf_ctx_t'
-        ;;
-
-    src/ngx_sf_listen.c | src/ngx_sf_listen_look.c |\
-    src/ngx_sf_listen_channel.c | src/ngx_sf_listen_creators.c |\
-    src/ngx_sf_listen_talk.[ch])
-        # those that share ngx_sf_listen_talk.h
-        may_include "$file" "$C|ngx_sf_(listen|listen_talk|pg|shm|table)\.h"
-        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
-        ;;
-
-    src/ngx_sf_listen.h)
-        may_include "$file" "$C|ngx_sf_(pg|shm)\.h"
-        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
-        ;;
-
-    src/ngx_sf_pg_conf.c)
-        # directives: knows nginx's configuration, but no request of ours
-        may_include "$file" "$C|ngx_sf\.h"
-        may_not_name "$file" 'ngx_sf_ctx_t'
-        ;;
-
-    src/ngx_sf_pg_*.c)
-        may_include "$file" \
-            "$EVENT|ngx_md5\.h|$C|openssl/\w+\.h|ngx_sf_(pg|type)\.h"
-        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
-        ;;
-
-    src/ngx_sf_pg.h)
-        may_include "$file" "ngx_(config|core|event|http)\.h|libpq-fe\.h|$C"
-        may_not_name "$file" 'ngx_http_request_t|ngx_sf_ctx_t'
-        ;;
-
-    src/*.h)
-        may_include "$file" '(?!ngx_sf_(json_value|listen_talk)\.h).+'
-        ;;
-
-    *.c)
-        # libraries are no part of the layering, but libpq is
-        may_include "$file" \
-            "$OUTER|$C|ngx_md5\.h|jansson\.h|openssl/\w+\.h"
-        ;;
-    esac
-
-    case $file in
-    src/ngx_sf_pg_pipeline.c)
-        ;;
-    src/ngx_sf_pg_*.c | src/ngx_sf_json.c)
-        may_not_name "$file" 'PQgetResult\s*\('
+    zone)
+        nginx='ngx_(config|core|event)\.h'
+        never='ngx_http_\w+'
         ;;
     *)
-        may_not_name "$file" 'PQ[a-z]\w*\s*\('
+        nginx="ngx_(config|core|http|md5)\.h|$LIBRARY|ngx_sf\.h"
+        never='ngx_slab_\w+|ngx_shmtx_\w+'
+        ;;
+    esac
+}
+
+
+# headers ROOM...: of these folders, as a regex; those that two files of a
+# folder share, and of which no other folder knows, are not among them
+
+headers() {
+    local dir
+
+    for dir in "$@"; do
+        ls "src/$dir"
+    done | sed -nE '/_(value|talk)\.h$/d; s/\.h$/\\.h/p' | paste -sd '|'
+}
+
+
+# rings: the headers and the functions of outer folders, seen from each
+
+rings() {
+    local dir nginx never inner=() outer file own
+
+    for dir in "${ROOMS[@]}"; do
+        inner+=("$dir")
+        room "$dir"
+        outer=$(outer "$dir")
+        own=$(cd "src/$dir" && printf '%s|' *.h | sed 's/\./\\./g')
+
+        for file in "src/$dir"/*.[ch]; do
+            may_include "$file" "$nginx|$C|$own$(headers "${inner[@]}")"
+            may_not_name "$file" "$never"
+            [ -z "$outer" ] || may_not_name "$file" "(?:$outer)\b"
+        done
+    done
+}
+
+
+# outer ROOM: the functions of the folders around it, as a regex
+
+outer() {
+    local dir file beyond=
+
+    for dir in "${ROOMS[@]}"; do
+        [ -z "$beyond" ] || for file in "src/$dir"/*.c; do defined "$file"; done
+        [ "$dir" != "$1" ] || beyond=1
+    done | paste -sd '|'
+}
+
+
+# libpq FILE: only who owns a result calls it
+
+libpq() {
+    case $1 in
+    src/pg/ngx_sf_pg_pipeline.c)
+        ;;
+    src/pg/* | src/conf/ngx_sf_pg_* | src/bytes/ngx_sf_json.c)
+        may_not_name "$1" 'PQgetResult\s*\('
+        ;;
+    *)
+        may_not_name "$1" 'PQ[a-z]\w*\s*\('
         ;;
     esac
 }
@@ -141,7 +134,7 @@ ordered() {
     local name file above=
 
     for name in $(tac -s ' ' <<< "$POOL "); do
-        file=src/ngx_sf_pg_$name.c
+        file=src/pg/ngx_sf_pg_$name.c
 
         [ -z "$above" ] || may_not_name "$file" "(?:$above)\s*\("
         above+=${above:+|}$(defined "$file")
@@ -154,7 +147,7 @@ ordered() {
 defined() {
     code "$1" | perl -0777 -ne '
         push @f, $2 while /^(?!static)([\w *]+)\n(ngx_sf_\w+)\(/mg;
-        print join "|", @f'
+        print join("|", @f), "\n" if @f'
 }
 
 
@@ -163,7 +156,7 @@ defined() {
 listed() {
     local file
 
-    for file in "$NAME.c" src/*.[ch]; do
+    for file in "$NAME.c" src/*.h src/*/*.[ch]; do
         grep -qE "^ +.ngx_addon_dir/$file( |\"|\$)" config ||
             echo "$file:1: is not listed in config"
     done
@@ -180,8 +173,9 @@ listed() {
 findings=$(
     listed
     ordered
-    for file in "$NAME.c" src/*.[ch]; do
-        check "$file"
+    rings
+    for file in "$NAME.c" src/*/*.c; do
+        libpq "$file"
     done
 )
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # make check-notify: conf/postgresql/notify.sql and notify-remove.sql are what
-# t/tools/notify.c makes of the list of tables in src/ngx_sf_table.c.
+# t/tools/notify.c makes of the list of tables in src/zone/ngx_sf_table.c.
 #
 #     check-notify.sh           says so if they are not
 #     check-notify.sh update    makes them anew
@@ -27,7 +27,8 @@ mkdir -p "$OUT"
 cd "$TOP"
 
 CFLAGS=(-g -O1 -W -Wall -Wpointer-arith -Wno-unused-parameter -Werror
-        -ffunction-sections "-Wl,--gc-sections" -I"$TOP/src" -isystem "$OBJS")
+        -ffunction-sections "-Wl,--gc-sections" "${ROOM_FLAGS[@]}"
+        -isystem "$OBJS")
 
 for dir in core event os/unix; do
     CFLAGS+=(-isystem "$SOURCE/src/$dir")
@@ -35,8 +36,8 @@ done
 
 # of nginx's core only the table of a CRC: its other function is left out
 
-"$CC" "${CFLAGS[@]}" t/tools/notify.c src/ngx_sf_table.c \
-    src/ngx_sf_type.c "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
+"$CC" "${CFLAGS[@]}" t/tools/notify.c src/zone/ngx_sf_table.c \
+    src/bytes/ngx_sf_type.c "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
 
 "$OUT/notify" > "$OUT/notify.sql"
 "$OUT/notify" remove > "$OUT/notify-remove.sql"
@@ -48,7 +49,7 @@ for file in notify.sql notify-remove.sql; do
         cp "$OUT/$file" "$SQL/$file"
     else
         diff -u "$SQL/$file" "$OUT/$file" | head -n 40 || true
-        die "$SQL/$file does not fit the list in src/ngx_sf_table.c," \
+        die "$SQL/$file does not fit the list in src/zone/ngx_sf_table.c," \
             "run: .ci/check-notify.sh update"
     fi
 done

@@ -9,8 +9,8 @@ set -euo pipefail
 cd "$TOP"
 shopt -s nullglob
 
-MODULE=("$NAME.c" src/*.c)
-HEADERS=(src/*.h)
+MODULE=("$NAME.c" src/*/*.c)
+HEADERS=(src/*.h src/*/*.h)
 CODE=("${MODULE[@]}" "${HEADERS[@]}")
 TEXT=("${CODE[@]}" t/unit/*.[ch] t/fuzz/*.[ch] config .ci/run .ci/*.sh)
 

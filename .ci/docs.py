@@ -419,7 +419,7 @@ PARTS = re.compile(r"ngx_sf_param_error\([^;]*?(%s),\s*([^,]+),\s*(%s)\);"
 def texts():
     """The source's texts, holes as NUL, each with the level before it."""
     found = []
-    for path in [MODULE] + sorted(glob.glob("src/*.c", root_dir=TOP)):
+    for path in [MODULE] + sorted(glob.glob("src/*/*.c", root_dir=TOP)):
         source = re.sub(r"(%s)|/\*.*?\*/|'(?:[^'\\]|\\.)+'" % STRING,
                         lambda m: m.group(1) or "", read(path), flags=re.S)
         found += [(before[1:-1] + "\0" + after[1:-1], None)
@@ -517,13 +517,15 @@ def errors(known):
 
 def files():
     text = read(MAP)
-    for path in [MODULE] + sorted(glob.glob("src/*.[ch]", root_dir=TOP)):
-        count = text.count("`%s`" % os.path.basename(path))
+    paths = [MODULE] + sorted(glob.glob("src/**/*.[ch]", root_dir=TOP,
+                                        recursive=True))
+    names = [os.path.basename(path) for path in paths]
+    for name in names:
+        count = text.count("`%s`" % name)
         if count != 1:
-            print("%s: names %s %d times" % (MAP, path, count))
+            print("%s: names %s %d times" % (MAP, name, count))
     for name in re.findall(r"`(ngx_\w+\.[ch])`", text):
-        if not os.path.exists(os.path.join(TOP, "src", name)) \
-                and name != MODULE:
+        if name not in names:
             print("%s: names %s, which is missing" % (MAP, name))
 
 

@@ -32,7 +32,7 @@ for dir in core event event/modules os/unix http http/modules http/v2; do
 done
 
 CFLAGS+=(-isystem "$OBJS" -isystem "$(pg_config --includedir)"
-         -I"$TOP" -I"$TOP/src" -I"$TOP/t/unit")
+         "${ROOM_FLAGS[@]}" -I"$TOP/t/unit")
 
 # nginx: memory only, unwarned; the module: all, and coverage to steer by, but
 # an empty ngx_str_t is NULL + 0 here as everywhere in nginx
@@ -101,7 +101,7 @@ core() {
 # module: what of it compiles, for a target may need little
 
 module() {
-    printf '%s\n' src/*.c "$NAME.c" t/unit/unit.c |
+    printf '%s\n' src/*/*.c "$NAME.c" t/unit/unit.c |
         xargs -P "$(nproc)" -I{} bash -c \
             '[ ! -f {} ] || object module module {}' || true
 

@@ -39,6 +39,13 @@ within() {
 }
 
 
+# the folders of src, from the inner ring to the outer, and where the compiler
+# looks for their headers
+
+ROOMS=(bytes pg zone api http conf observe)
+ROOM_FLAGS=("-I$TOP" "-I$TOP/src" "${ROOMS[@]/#/-I$TOP/src/}")
+
+
 # version: of the module
 
 version() {

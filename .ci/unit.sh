@@ -29,7 +29,7 @@ for dir in core event event/modules os/unix http http/modules http/v2; do
 done
 
 CFLAGS+=(-isystem "$OBJS" -isystem "$(pg_config --includedir)"
-         -I"$TOP" -I"$TOP/src" -I"$TOP/t/unit")
+         "${ROOM_FLAGS[@]}" -I"$TOP/t/unit")
 
 # what nginx was linked with, and what the module needs
 
@@ -128,7 +128,7 @@ fi
 passed=0
 failed=0
 
-mapfile -t sources < <(ls src/*.c ./*.c 2> /dev/null)
+mapfile -t sources < <(ls src/*/*.c ./*.c 2> /dev/null)
 
 export -f object
 export OUT CC

@@ -6,8 +6,8 @@
 
 /*
  * Whether all that is in a zone fits together: nodes, values, fills, pins and
- * what the arena says is in use.  Reads the structures of src/ngx_sf_shm.h and
- * those of nginx's slab pool, and changes nothing.
+ * what the arena says is in use.  Reads the structures of
+ * src/zone/ngx_sf_shm.h and those of nginx's slab pool, and changes nothing.
  */
 
 

@@ -21,6 +21,7 @@
 
 
 #include "ngx_sf.h"
+#include "ngx_sf_pg_file.h"
 
 
 #define NGX_SF_PG_SOCKET  ".s.PGSQL."

@@ -475,23 +475,6 @@ struct ngx_sf_pg_pool_s {
 };
 
 
-/* --- ngx_sf_pg_conf.c, for the next one --- */
-
-/* the value of a word of softfactory_pg, or NULL */
-ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword);
-
-
-/* --- ngx_sf_pg_file.c: files that softfactory_pg names --- */
-
-#define NGX_SF_PG_SYSTEM  160000          /* libpq: sslrootcert=system */
-
-/* NGX_DECLINED: the word names a file, by a path that is not absolute */
-ngx_int_t ngx_sf_pg_file_named(const char *keyword, const char *value);
-
-/* whether libpq will take all files as they are; NGX_ERROR has been logged */
-ngx_int_t ngx_sf_pg_files_check(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf);
-
-
 /* --- ngx_sf_pg_pool.c: queries and connections of one upstream --- */
 
 /*

@@ -15,7 +15,7 @@
  */
 
 
-#include "ngx_sf_pg.h"
+#include "ngx_sf_pg_file.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
