@@ -17,7 +17,8 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
+#include "ngx_sf_observe.h"
 
 
 static ngx_int_t ngx_http_softfactory_preconfiguration(ngx_conf_t *cf);
@@ -1018,14 +1019,16 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     worker->memos = ngx_sf_memos_create(cycle);
     worker->principals = ngx_sf_principals_create(cycle);
 
-    worker->statements = ngx_pcalloc(cycle->pool,
+    worker->variants.pool = cycle->pool;
+    worker->variants.n = smcf->nstatements;
+    worker->variants.made = ngx_pcalloc(cycle->pool,
                                      smcf->pools.nelts * smcf->nstatements
                                      * sizeof(ngx_sf_pg_statement_t *));
     worker->pools = ngx_pcalloc(cycle->pool, smcf->pools.nelts
                                              * sizeof(ngx_sf_pg_pool_t *));
 
     if (worker->tokens == NULL || worker->memos == NULL
-        || worker->principals == NULL || worker->statements == NULL
+        || worker->principals == NULL || worker->variants.made == NULL
         || worker->pools == NULL
         || ngx_sf_flights_init(cycle, &worker->flights, smcf->pools.nelts)
            != NGX_OK

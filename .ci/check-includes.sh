@@ -59,7 +59,7 @@ room() {
         never='ngx_http_\w+'
         ;;
     *)
-        nginx="ngx_(config|core|http|md5)\.h|$LIBRARY|ngx_sf\.h"
+        nginx="ngx_(config|core|http|md5)\.h|$LIBRARY|ngx_sf_version\.h"
         never='ngx_slab_\w+|ngx_shmtx_\w+'
         ;;
     esac

@@ -22,7 +22,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_api.h"
 
 
 #define F_END          { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }

@@ -14,7 +14,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_api.h"
 
 
 static ngx_int_t ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last,

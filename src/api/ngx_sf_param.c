@@ -19,7 +19,8 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_api.h"
+#include "ngx_sf_number.h"
 
 #include <inttypes.h>
 

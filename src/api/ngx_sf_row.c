@@ -15,7 +15,8 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_api.h"
+#include "ngx_sf_metrics.h"
 #include "ngx_sf_sql.h"
 
 

@@ -31,7 +31,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_api.h"
 #include "ngx_sf_sql.h"
 
 
@@ -528,7 +528,7 @@ ngx_sf_statement_set_tables(ngx_sf_statement_t *st, ngx_uint_t tables)
 
 
 ngx_sf_pg_statement_t *
-ngx_sf_statement_variant(ngx_sf_worker_t *worker,
+ngx_sf_statement_variant(const ngx_sf_variants_t *variants,
     const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *st,
     const ngx_sf_bind_source_t *source)
 {
@@ -558,15 +558,13 @@ ngx_sf_statement_variant(ngx_sf_worker_t *worker,
 
     n += st->id;
 
-    made = &worker->statements[primary->index * worker->smcf->nstatements
-                               + n];
+    made = &variants->made[primary->index * variants->n + n];
 
     if (*made) {
         return *made;
     }
 
-    variant = ngx_pcalloc(worker->cycle->pool,
-                          sizeof(ngx_sf_variant_t) + st->size);
+    variant = ngx_pcalloc(variants->pool, sizeof(ngx_sf_variant_t) + st->size);
     if (variant == NULL) {
         return NULL;
     }

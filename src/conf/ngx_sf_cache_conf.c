@@ -14,7 +14,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
 
 #include <ngx_md5.h>
 

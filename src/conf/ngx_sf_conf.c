@@ -12,7 +12,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
 
 
 #define NGX_SF_CONF_SECRET_MAX  4096      /* bytes of a file */

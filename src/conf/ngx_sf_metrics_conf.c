@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
 
 
 static ngx_int_t ngx_sf_metrics_conf_link(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -20,7 +20,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
 #include "ngx_sf_pg_file.h"
 
 

@@ -16,7 +16,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 #include <openssl/crypto.h>
 

@@ -22,7 +22,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_BODY_BUCKETS  256

@@ -14,7 +14,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 /* of all names that a preflight may be allowed */

@@ -23,7 +23,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define ngx_sf_fence_safe(r)                                                  \

@@ -37,7 +37,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_FLIGHT_BUCKETS  1024
@@ -564,10 +564,10 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
 
     ngx_sf_item_source(&flight->order, &source);
 
-    flight->query.statement = ngx_sf_statement_variant(flight->worker,
-                                                 order->slcf->primary_pg,
-                                                 order->item->statement,
-                                                 &source);
+    flight->query.statement =
+        ngx_sf_statement_variant(&flight->worker->variants,
+                                 order->slcf->primary_pg,
+                                 order->item->statement, &source);
     if (flight->query.statement == NULL) {
         return NGX_ERROR;
     }

@@ -17,7 +17,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 static ngx_uint_t ngx_sf_header_weight(u_char *p, u_char *last);

@@ -13,9 +13,8 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_document.h"
 
-#include <jansson.h>
 #include <sys/resource.h>
 
 
@@ -27,8 +26,6 @@ static json_t *ngx_sf_health_uptime(int64_t seconds);
 static double ngx_sf_health_cpu(int64_t uptime);
 static double ngx_sf_health_memory(void);
 static json_t *ngx_sf_health_text(const ngx_str_t *text);
-static ngx_int_t ngx_sf_health_dump(ngx_pool_t *pool, json_t *doc,
-    ngx_str_t *body);
 
 
 static const char *const  ngx_sf_health_names[] = {
@@ -45,7 +42,7 @@ ngx_sf_health_body(ngx_sf_ctx_t *ctx, ngx_uint_t up, ngx_str_t *body)
     doc = ctx->endpoint->row->document == NGX_SF_DOCUMENT_READY
           ? ngx_sf_health_ready(ctx, up) : ngx_sf_health_all(ctx, up);
 
-    return ngx_sf_health_dump(ctx->request->pool, doc, body);
+    return ngx_sf_document_write(ctx->request->pool, doc, body);
 }
 
 
@@ -169,27 +166,4 @@ static json_t *
 ngx_sf_health_text(const ngx_str_t *text)
 {
     return json_stringn((char *) text->data, text->len);
-}
-
-
-/* takes the document's reference */
-
-static ngx_int_t
-ngx_sf_health_dump(ngx_pool_t *pool, json_t *doc, ngx_str_t *body)
-{
-    size_t  flags;
-
-    flags = JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION(15);
-
-    body->len = doc ? json_dumpb(doc, NULL, 0, flags) : 0;
-    body->data = body->len ? ngx_pnalloc(pool, body->len + 1) : NULL;
-
-    if (body->data) {
-        (void) json_dumpb(doc, (char *) body->data, body->len, flags);
-        body->data[body->len++] = '\n';
-    }
-
-    json_decref(doc);
-
-    return body->data ? NGX_OK : NGX_ERROR;
 }

@@ -21,7 +21,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 #include "ngx_sf_type.h"
 
 #include <ngx_md5.h>

@@ -18,7 +18,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_MEMOS_SIZE     2048        /* a power of two */

@@ -21,7 +21,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_PRINCIPALS_SIZE  4096      /* a power of two */

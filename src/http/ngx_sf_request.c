@@ -23,7 +23,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 /* what limit_req and limit_conn leave in a request that they have refused */

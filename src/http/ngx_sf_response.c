@@ -19,7 +19,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_RESPONSE_PINNED   4        /* a part of the zone, as 1/n */

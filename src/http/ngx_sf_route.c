@@ -15,7 +15,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_ROUTE_ID  "{id}"

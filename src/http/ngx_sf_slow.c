@@ -14,7 +14,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_document.h"
 
 
 #define NGX_SF_SLOW_LINE    1400          /* bytes; nginx cuts at 2048 */
@@ -204,14 +204,14 @@ ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow, ngx_log_t *log)
     json_t  *doc;
 
     doc = ngx_sf_slow_json(smcf, slow);
-    len = json_dumpb(doc, line, sizeof(line), NGX_SF_STATUS_JSON);
+    len = json_dumpb(doc, line, sizeof(line), NGX_SF_DOCUMENT_FLAGS);
 
     if (len > sizeof(line)) {
 
         /* every byte of the parameters is escaped */
 
         json_object_del(doc, "params");
-        len = json_dumpb(doc, line, sizeof(line), NGX_SF_STATUS_JSON);
+        len = json_dumpb(doc, line, sizeof(line), NGX_SF_DOCUMENT_FLAGS);
     }
 
     if (len && len <= sizeof(line)) {

@@ -19,7 +19,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_TOKENS_SIZE     16384      /* entries, a power of two */

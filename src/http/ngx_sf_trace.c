@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 
 #define NGX_SF_TRACE_REQUEST_ID  64       /* bytes at most */

@@ -8,7 +8,7 @@
 #define _NGX_SF_EXPOSITION_H_INCLUDED_
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_observe.h"
 
 
 /*

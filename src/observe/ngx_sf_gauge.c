@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_observe.h"
 
 
 #define NGX_SF_GAUGE_PERIOD  1000         /* ms */

@@ -12,7 +12,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_observe.h"
 
 
 #define NGX_SF_HISTORY_ROWS  (3600 / NGX_SF_METRICS_INTERVAL)

@@ -12,7 +12,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_observe.h"
 
 
 #define NGX_SF_LOAD_SLOW  32              /* slow requests that are shown */

@@ -13,7 +13,8 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_observe.h"
+#include "ngx_sf_conf.h"
 #include "ngx_sf_advice.h"
 
 

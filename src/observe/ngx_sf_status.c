@@ -11,7 +11,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_observe.h"
 
 #include <jansson.h>
 
@@ -288,34 +288,20 @@ ngx_int_t
 ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
     const char *allow, json_t *doc)
 {
-    size_t        len;
-    u_char       *p;
     ngx_int_t     rc;
     ngx_buf_t    *b;
-    ngx_str_t     methods;
+    ngx_str_t     body, methods;
     ngx_chain_t   out;
 
-    p = NULL;
-    len = doc ? json_dumpb(doc, NULL, 0, NGX_SF_STATUS_JSON) : 0;
+    rc = ngx_sf_document_write(r->pool, doc, &body);
     b = ngx_calloc_buf(r->pool);
 
-    if (len && b) {
-        p = ngx_pnalloc(r->pool, len + 1);
-    }
-
-    if (p) {
-        json_dumpb(doc, (char *) p, len, NGX_SF_STATUS_JSON);
-        p[len++] = '\n';
-    }
-
-    json_decref(doc);
-
-    if (p == NULL) {
+    if (rc != NGX_OK || b == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     r->headers_out.status = status;
-    r->headers_out.content_length_n = len;
+    r->headers_out.content_length_n = body.len;
     ngx_str_set(&r->headers_out.content_type, "application/json");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
@@ -335,8 +321,8 @@ ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
         return rc;
     }
 
-    b->pos = p;
-    b->last = p + len;
+    b->pos = body.data;
+    b->last = body.data + body.len;
     b->memory = 1;
     b->last_buf = r == r->main;
     b->last_in_chain = 1;

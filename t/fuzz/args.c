@@ -323,7 +323,7 @@ fuzz_bound(ngx_pool_t *pool, ngx_sf_order_t *order, const ngx_sf_item_t *item,
     order->item = item;
     ngx_sf_item_source(order, &source);
 
-    variant = ngx_sf_statement_variant(&fuzz_e.worker, fuzz_e.primary,
+    variant = ngx_sf_statement_variant(&fuzz_e.worker.variants, fuzz_e.primary,
                                        item->statement, &source);
     fuzz_require(variant != NULL, "text", name);
 

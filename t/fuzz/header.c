@@ -20,7 +20,7 @@
 
 #include "../tools/workers.c"
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 
 #include <jansson.h>
 #include <regex.h>

@@ -8,7 +8,7 @@
 #define _NGX_SF_TEST_H_INCLUDED_
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
 
 
 /* names of lanes, by ngx_sf_pg_lane_e */

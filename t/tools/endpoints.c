@@ -109,7 +109,9 @@ endpoints_compile(endpoints_t *e, ngx_pool_t *pool)
 
     e->worker.cycle = e->cf.cycle;
     e->worker.smcf = e->smcf;
-    e->worker.statements = endpoints_alloc(pool, e->smcf->nstatements
+    e->worker.variants.pool = pool;
+    e->worker.variants.n = e->smcf->nstatements;
+    e->worker.variants.made = endpoints_alloc(pool, e->smcf->nstatements
                                            * sizeof(ngx_sf_pg_statement_t *));
 
     e->primary = ngx_sf_pg_create_conf(&e->cf);
@@ -189,7 +191,7 @@ endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
 
     for (n = 0; endpoints_combine(&s, params, n); n++) {
 
-        variant = ngx_sf_statement_variant(&e->worker, e->primary,
+        variant = ngx_sf_statement_variant(&e->worker.variants, e->primary,
                                            item->statement, &s.source);
         endpoints_require(variant != NULL, "no memory");
         endpoints_require(variant->id < e->smcf->nstatements,

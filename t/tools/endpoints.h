@@ -15,7 +15,7 @@
 #define _ENDPOINTS_H_INCLUDED_
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_conf.h"
 
 
 #define ENDPOINTS_MAX_PAGE_SIZE  500

@@ -178,7 +178,7 @@ tool_sent(endpoints_t *e, const ngx_sf_order_t *order)
 
     ngx_sf_item_source(order, &source);
 
-    variant = ngx_sf_statement_variant(&e->worker, e->primary,
+    variant = ngx_sf_statement_variant(&e->worker.variants, e->primary,
                                        order->item->statement, &source);
     if (variant == NULL) {
         return NULL;

@@ -10,7 +10,7 @@
  */
 
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 #include "unit.h"
 
 

@@ -331,7 +331,7 @@ test_effect(const test_order_t *o)
 
     ngx_sf_item_source(&o->order, &source);
 
-    variant = ngx_sf_statement_variant(&test_e.worker, test_e.primary,
+    variant = ngx_sf_statement_variant(&test_e.worker.variants, test_e.primary,
                                        item->statement, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 

@@ -12,7 +12,7 @@
 
 
 #include "workers.h"
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 #include "unit.h"
 
 

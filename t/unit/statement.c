@@ -218,7 +218,7 @@ static endpoints_t  test_e;
 /* text and values as one; each of them in memory of just its size */
 
 static void
-test_show(ngx_sf_statement_t *st, ngx_sf_worker_t *worker,
+test_show(ngx_sf_statement_t *st, const ngx_sf_variants_t *variants,
     const char *query, ngx_str_t *out)
 {
     u_char                  *p;
@@ -249,7 +249,7 @@ test_show(ngx_sf_statement_t *st, ngx_sf_worker_t *worker,
     source.offset = params.offset;
     source.first = params.first;
 
-    variant = ngx_sf_statement_variant(worker, test_e.primary, st, &source);
+    variant = ngx_sf_statement_variant(variants, test_e.primary, st, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     p = ngx_sprintf(p, "%s", variant->text);
@@ -267,7 +267,7 @@ test_templates(void)
 {
     ngx_str_t                name, out;
     ngx_uint_t               next;
-    ngx_sf_worker_t          worker;
+    ngx_sf_variants_t        variants;
     const test_case_t       *c;
     ngx_sf_statement_t      *st;
 
@@ -289,10 +289,10 @@ test_templates(void)
         st = ngx_sf_statement_compile(&test_e.cf, &name, test_params, c->sql,
                                       1, &next);
 
-        worker = test_e.worker;
-        worker.statements = ngx_pcalloc(unit_pool, next * sizeof(void *));
+        variants = test_e.worker.variants;
+        variants.made = ngx_pcalloc(unit_pool, next * sizeof(void *));
 
-        test_show(st, &worker, c->query, &out);
+        test_show(st, &variants, c->query, &out);
         unit_is(&out, c->want, "%s: %s", c->sql, c->query);
     }
 }
@@ -316,7 +316,7 @@ test_numbers(void)
     u_char                   seen[64];
     ngx_str_t                name, out;
     ngx_uint_t               i, n, next, wrong;
-    ngx_sf_worker_t          worker;
+    ngx_sf_variants_t        variants;
     ngx_sf_statement_t      *st, *st2;
     ngx_sf_pg_statement_t   *old[64];
 
@@ -333,17 +333,17 @@ test_numbers(void)
                                    &next);
     unit_ok(next == 30, "one text: the next id is %lu", (unsigned long) next);
 
-    worker = test_e.worker;
-    worker.statements = ngx_pcalloc(unit_pool, next * sizeof(void *));
+    variants = test_e.worker.variants;
+    variants.made = ngx_pcalloc(unit_pool, next * sizeof(void *));
     ngx_memzero(seen, sizeof(seen));
 
     for (n = 0; test_queries[n]; n++) {
-        test_show(st, &worker, test_queries[n], &out);
+        test_show(st, &variants, test_queries[n], &out);
     }
 
     for (i = 5; i < next; i++) {
-        seen[i] = worker.statements[i] != NULL;
-        old[i] = worker.statements[i];
+        seen[i] = variants.made[i] != NULL;
+        old[i] = variants.made[i];
 
         if (old[i]) {
             wrong += old[i]->id != i || old[i]->columns != 9
@@ -353,14 +353,14 @@ test_numbers(void)
     }
 
     unit_ok(n == 0 && wrong == 0, "12 queries, 12 texts made");
-    unit_ok(worker.statements[29] == NULL && st2, "none of another statement");
+    unit_ok(variants.made[29] == NULL && st2, "none of another statement");
 
     for (n = 0; test_queries[n]; n++) {
-        test_show(st, &worker, test_queries[n], &out);
+        test_show(st, &variants, test_queries[n], &out);
     }
 
     for (i = 5; i < next; i++) {
-        wrong += old[i] != worker.statements[i];
+        wrong += old[i] != variants.made[i];
     }
 
     unit_ok(wrong == 0, "none made again");
@@ -377,7 +377,7 @@ test_copies(void)
     ngx_uint_t               next;
     const char             **values;
     ngx_sf_value_t           value[8];
-    ngx_sf_worker_t          worker;
+    ngx_sf_variants_t        variants;
     ngx_sf_statement_t      *st;
     ngx_sf_bind_source_t     source;
     ngx_sf_pg_statement_t   *variant;
@@ -389,8 +389,8 @@ test_copies(void)
 
     st = ngx_sf_statement_compile(&test_e.cf, &name, test_params,
                                   "$s $user $page", 1, &next);
-    worker = test_e.worker;
-    worker.statements = ngx_pcalloc(unit_pool, next * sizeof(void *));
+    variants = test_e.worker.variants;
+    variants.made = ngx_pcalloc(unit_pool, next * sizeof(void *));
 
     value[2].text.data = (u_char *) text;
     value[2].text.len = 2;
@@ -399,7 +399,7 @@ test_copies(void)
     source.page_size = 1;
     source.offset = INT64_MAX;
 
-    variant = ngx_sf_statement_variant(&worker, test_e.primary, st, &source);
+    variant = ngx_sf_statement_variant(&variants, test_e.primary, st, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     ngx_memset(text, '-', 3);

@@ -14,7 +14,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
-#include "ngx_sf.h"
+#include "ngx_sf_http.h"
 #include "unit.h"
 
 

@@ -5,231 +5,39 @@
 
 
 /*
- * The module's table of contents: types that several files share, and what
- * each file of the request's path gives to the others, in the order in which
- * a request passes them.
+ * The path of a request: types that several of its files share, and what each
+ * gives to the others, in the order in which a request passes them.
  */
 
 
-#ifndef _NGX_SF_H_INCLUDED_
-#define _NGX_SF_H_INCLUDED_
+#ifndef _NGX_SF_HTTP_H_INCLUDED_
+#define _NGX_SF_HTTP_H_INCLUDED_
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
-#include <jansson.h>
 
 #include "ngx_sf_version.h"
 #include "ngx_sf_number.h"
-#include "ngx_sf_json.h"
 #include "ngx_sf_jwt.h"
-#include "ngx_sf_pg.h"
 #include "ngx_sf_table.h"
 #include "ngx_sf_shm.h"
 #include "ngx_sf_metrics.h"
 #include "ngx_sf_listen.h"
+#include "ngx_sf_api.h"
 
 
-typedef struct ngx_sf_main_conf_s  ngx_sf_main_conf_t;
-typedef struct ngx_sf_loc_conf_s   ngx_sf_loc_conf_t;
-typedef struct ngx_sf_worker_s     ngx_sf_worker_t;
-typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
-typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
-typedef struct ngx_sf_item_s       ngx_sf_item_t;
-typedef struct ngx_sf_order_s      ngx_sf_order_t;
-typedef struct ngx_sf_flight_s     ngx_sf_flight_t;
-typedef struct ngx_sf_tokens_s     ngx_sf_tokens_t;
-typedef struct ngx_sf_memos_s      ngx_sf_memos_t;
-typedef struct ngx_sf_principals_s ngx_sf_principals_t;
-typedef struct ngx_sf_places_s     ngx_sf_places_t;
-typedef struct ngx_sf_ctx_s        ngx_sf_ctx_t;
-
-
-/* --- ngx_sf_api.c: the API as data --- */
-
-typedef enum {
-    NGX_SF_ANYONE = 0,          /* never asks for a token */
-    NGX_SF_ANONYMOUS,           /* the same, unless softfactory_anonymous off */
-    NGX_SF_USER                 /* a token of an active user */
-} ngx_sf_access_e;
-
-
-/* how a parameter is read; what each means stands in ngx_sf_param.c */
-
-typedef enum {
-    NGX_SF_PARAM_END = 0,
-    NGX_SF_PARAM_ID,            /* digits of the path */
-    NGX_SF_PARAM_STRING,        /* filter, applied when not empty */
-    NGX_SF_PARAM_LIST,          /* filter, comma separated */
-    NGX_SF_PARAM_LIST_ONE,      /* stands after a LIST: set instead of it when
-                                   it has a single item */
-    NGX_SF_PARAM_INT,           /* filter, applied when not 0 */
-    NGX_SF_PARAM_INT_DEFAULT,   /* integer, else the default */
-    NGX_SF_PARAM_INT_STRICT,    /* integer, else 400; text kept as given */
-    NGX_SF_PARAM_TEXT,          /* kept as given, else the default */
-    NGX_SF_PARAM_CHOICE,        /* one of .choices, else the first */
-    NGX_SF_PARAM_DATE,          /* ISO date, else today minus .def days */
-    NGX_SF_PARAM_SEARCH,        /* keyword of a LIKE pattern */
-    NGX_SF_PARAM_PAGE,
-    NGX_SF_PARAM_PAGE_SIZE      /* default .def, clamped to .max if set */
-} ngx_sf_param_type_e;
-
-
-/* an allowed value of a CHOICE, and what stands for it in the statement */
-
-typedef struct {
-    const char                 *value;
-    const char                 *sql;
-} ngx_sf_choice_t;
-
-
-typedef struct {
-    const char                 *name;
-    ngx_sf_param_type_e         type;
-    const char                 *alias;    /* read when name does not serve */
-    int64_t                     def;
-    int64_t                     min;
-    int64_t                     max;
-    const char                 *text;     /* default of TEXT */
-    const ngx_sf_choice_t      *choices;  /* ended by NULL */
-    const char                 *since;    /* DATE: counted back from this */
-} ngx_sf_param_t;
-
-
-/* documents that say whether the pool is up: ngx_sf_health.c */
-
-typedef enum {
-    NGX_SF_DOCUMENT_NONE = 0,
-    NGX_SF_DOCUMENT_HEALTH,
-    NGX_SF_DOCUMENT_READY
-} ngx_sf_document_e;
-
-
-/*
- * An endpoint.  The statement is a template, see ngx_sf_statement.c; an
- * endpoint has a statement and a shape, or a constant body, or a document.
- */
-
-typedef struct {
-    const char                 *name;     /* path in snake case: directives,
-                                             metrics, logs */
-    const char                 *path;     /* {id}: digits */
-    ngx_uint_t                  method;
-    ngx_uint_t                  app_methods;  /* the application's, same path */
-    ngx_sf_access_e             access;
-    const char                 *product;  /* slug of the gate, or NULL */
-    const ngx_sf_param_t       *params;
-    ngx_uint_t                  lane;     /* ngx_sf_pg_lane_e */
-    const char                 *sql;
-    const char                 *tags;     /* of what it reads: ngx_sf_tag.c */
-    time_t                      ttl;      /* seconds in the cache */
-    const char                 *total;    /* statement of "total" */
-    const char                 *total_tags;
-    ngx_uint_t                  deadlines;    /* column 1 of total: ms until
-                                                 the next row drops out */
-    const ngx_sf_json_field_t  *shape;
-    const char                 *missing;  /* no row: 404 with this error */
-    const char                 *forbidden;    /* column 0 of row 0 is not
-                                                 true: 403 with this error */
-    const char                 *body;     /* constant document */
-    ngx_sf_document_e           document;
-} ngx_sf_row_t;
-
-
-extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
-
-/* is_active of $user, and the bits of his products */
-extern const char          ngx_sf_api_principal[];
-extern const char          ngx_sf_api_principal_tags[];
-
-/* answers when the pool is up */
-extern const char          ngx_sf_api_ping[];
-
-
-/* --- ngx_sf_row.c: what a row can say wrongly --- */
-
-/* all rows up to the one without a name; NGX_ERROR, which was logged */
-ngx_int_t ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows);
-
-
-/* an endpoint as compiled at configuration */
-
-struct ngx_sf_endpoint_s {
-    const ngx_sf_row_t         *row;
-    ngx_uint_t                  index;    /* of ngx_sf_api */
-    ngx_str_t                   name;
-    ngx_uint_t                  nparams;
-    ngx_uint_t                  product;  /* bit of the gate, 0: none */
-    ngx_sf_item_t              *answer;   /* NULL: without a statement */
-    ngx_sf_item_t              *total;
-    ngx_sf_json_program_t      *program;
-};
-
-
-/* --- ngx_sf_statement.c: templates of SQL -> statement texts --- */
-
-/* a parameter's value as it takes effect */
-
-typedef struct {
-    ngx_str_t                   text;     /* that is bound, valid UTF-8 */
-    ngx_str_t                   echo;     /* that the answer repeats */
-    int64_t                     number;
-    unsigned                    set:1;    /* present and applied */
-    unsigned                    given:1;  /* by the request, not a default */
-} ngx_sf_value_t;
-
-
-/* what a statement is filled from */
-
-typedef struct {
-    const ngx_sf_value_t       *values;   /* by parameter */
-    int64_t                     user;
-    int64_t                     page_size;
-    int64_t                     offset;
-    unsigned                    first:1;  /* first page of default size */
-} ngx_sf_bind_source_t;
-
-
-/*
- * Compiles a template; endpoint gives the names of parameters.  Statement ids
- * are taken from *next_id.  NULL: an error that has been logged.
- */
-ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
-    const ngx_str_t *name, const ngx_sf_param_t *params, const char *sql,
-    ngx_uint_t columns, ngx_uint_t *next_id);
-
-/* mask of the parameters that a template names; *user: it names the user */
-uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
-    ngx_uint_t *user);
-
-/* says what the columns are read as: a mask of ngx_sf_type.h for each */
-void ngx_sf_statement_set_kinds(ngx_sf_statement_t *statement,
-    const u_char *kinds);
-
-/* says which tables it reads: a mask of ngx_sf_table.h */
-void ngx_sf_statement_set_tables(ngx_sf_statement_t *statement,
-    ngx_uint_t tables);
-
-/*
- * The text that serves these values from the tables of a primary upstream,
- * composed in the worker at first use.
- */
-ngx_sf_pg_statement_t *ngx_sf_statement_variant(ngx_sf_worker_t *worker,
-    const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *statement,
-    const ngx_sf_bind_source_t *source);
-
-/*
- * Values in the order of the text's $1, $2, …, copied to the pool; statement
- * is a variant.  NULL: memory is short.
- */
-const char **ngx_sf_statement_bind(ngx_pool_t *pool,
-    const ngx_sf_pg_statement_t *statement,
-    const ngx_sf_bind_source_t *source);
-
-/* whether one of these values has come with the request */
-ngx_uint_t ngx_sf_statement_outside(const ngx_sf_pg_statement_t *statement,
-    const ngx_sf_bind_source_t *source);
+typedef struct ngx_sf_main_conf_s   ngx_sf_main_conf_t;
+typedef struct ngx_sf_loc_conf_s    ngx_sf_loc_conf_t;
+typedef struct ngx_sf_worker_s      ngx_sf_worker_t;
+typedef struct ngx_sf_order_s       ngx_sf_order_t;
+typedef struct ngx_sf_flight_s      ngx_sf_flight_t;
+typedef struct ngx_sf_tokens_s      ngx_sf_tokens_t;
+typedef struct ngx_sf_memos_s       ngx_sf_memos_t;
+typedef struct ngx_sf_principals_s  ngx_sf_principals_t;
+typedef struct ngx_sf_places_s      ngx_sf_places_t;
+typedef struct ngx_sf_ctx_s         ngx_sf_ctx_t;
 
 
 /* --- ngx_sf_route.c: method and path -> endpoint --- */
@@ -314,56 +122,6 @@ ngx_msec_t ngx_sf_fence_time(ngx_sf_ctx_t *ctx);
 
 /* a filter that sees the bodies of requests go upstream */
 void ngx_sf_fence_init(void);
-
-
-/* --- ngx_sf_param.c: path and query -> typed values --- */
-
-typedef struct {
-    ngx_sf_value_t             *values;   /* by parameter of the row */
-    int64_t                     page;
-    int64_t                     page_size;
-    int64_t                     offset;
-    unsigned                    first:1;  /* first page of default size */
-    unsigned                    no_row:1; /* an id that no row can have */
-    ngx_uint_t                  status;   /* of the first error, 0: none */
-    ngx_str_t                   error;
-} ngx_sf_params_t;
-
-typedef struct {
-    ngx_regex_t                *sql_like; /* keywords that are refused */
-    int64_t                     max_page_size;
-    size_t                      min_search;   /* characters of a keyword that
-                                                 is ASCII alone */
-    time_t                      now;      /* of the request, seconds */
-} ngx_sf_param_env_t;
-
-/* compiles what the readers need; NGX_ERROR has been logged */
-ngx_int_t ngx_sf_param_env_init(ngx_conf_t *cf, ngx_sf_param_env_t *env);
-
-/*
- * Reads the parameters of a row from the path's digits and the raw query
- * string.  An error in the input is left in params->status and ->error;
- * NGX_ERROR only when memory is short.
- */
-ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
-    const ngx_str_t *id, const ngx_str_t *args,
-    const ngx_sf_param_env_t *env, ngx_sf_params_t *params);
-
-
-/* --- ngx_sf_args.c: query string -> raw values --- */
-
-/*
- * Fills raw and alias, by row, with what the query string holds under the
- * row's name and alias: decoded, valid UTF-8, data NULL when there is none.
- * Both must be zeroed.  NGX_ERROR: memory is short.
- */
-ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
-    const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
-
-
-/* copies what is needed beyond the request: values and their texts */
-ngx_int_t ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
-    ngx_uint_t n, ngx_sf_params_t *copy);
 
 
 /* --- ngx_sf_item.c: what is asked of the database, and made of it --- */
@@ -717,28 +475,6 @@ typedef struct {
 /* keeps and logs a request that has ended after total microseconds */
 void ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total);
 
-/* for the log and the status; the caller frees it */
-json_t *ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow);
-
-
-/* --- ngx_sf_gauge.c: what workers tell once a second --- */
-
-typedef struct {
-    ngx_uint_t                  workers;
-    ngx_uint_t                  memory;   /* bytes */
-    ngx_uint_t                  bodies;   /* bytes */
-    ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];
-    ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
-} ngx_sf_gauges_t;
-
-/* begins to publish; NGX_ERROR: memory is short */
-ngx_int_t ngx_sf_gauges_start(ngx_sf_worker_t *worker);
-void ngx_sf_gauges_stop(ngx_sf_worker_t *worker);
-
-/* the gauges of this worker, now; those of all, added up */
-void ngx_sf_gauges_publish(ngx_sf_worker_t *worker);
-void ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_sf_gauges_t *sum);
-
 
 /* --- ngx_sf_health.c: /health and /ready --- */
 
@@ -788,43 +524,6 @@ void ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx);
 
 /* whether gzip is asked for, by Accept-Encoding (RFC 9110, 12.5.3) */
 ngx_uint_t ngx_sf_gzip_accepted(const ngx_str_t *header);
-
-
-/* --- the operator's locations: content handlers --- */
-
-ngx_int_t ngx_sf_purge_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_status_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_live_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
-
-/*
- * What they begin with, as they only show: whether a request is no GET or
- * HEAD, asks for a tag that nothing here has, or cannot be read, and has been
- * answered; the handler returns *rc then.
- */
-ngx_uint_t ngx_sf_status_refused(ngx_http_request_t *r, ngx_int_t *rc);
-
-/* adds the version of the module, and the node's name */
-void ngx_sf_status_sign(json_t *doc);
-
-/* the last hour, for its charts: ngx_sf_history.c */
-json_t *ngx_sf_history(ngx_sf_metrics_t *metrics);
-
-/* adds what the live page shows to a document: ngx_sf_load.c */
-ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);
-
-/* how documents are written */
-
-#define NGX_SF_STATUS_JSON                                                    \
-    (JSON_COMPACT|JSON_SORT_KEYS|JSON_REAL_PRECISION(15))
-
-/*
- * Sends a document, which is freed; allow may be NULL.  Returns what a content
- * handler returns.
- */
-ngx_int_t ngx_sf_status_send(ngx_http_request_t *r, ngx_uint_t status,
-    const char *allow, json_t *doc);
 
 
 /* --- ngx_sf_header.c: headers of requests and answers --- */
@@ -882,49 +581,7 @@ ngx_uint_t ngx_sf_header_matches(ngx_http_request_t *r,
 ngx_int_t ngx_sf_header_send(ngx_http_request_t *r);
 
 
-/* --- ngx_sf_conf.c: setters of directives --- */
-
-char *ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_conf_jwt_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* index of an endpoint, NGX_DONE for "all", or NGX_ERROR, which was logged */
-ngx_int_t ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name);
-
-/* whether the location that is being merged passes nothing to PostgreSQL */
-ngx_int_t ngx_sf_conf_check_passers(ngx_conf_t *cf);
-
-/* warns when upstreams take all connections of a worker */
-void ngx_sf_conf_check_connections(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
-
-/* the softfactory_pass of a location holds in its `if` and `limit_except` */
-ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
-    ngx_sf_loc_conf_t *conf);
-
-/* after all of http{}: the upstreams and the fallback that slcf names */
-ngx_int_t ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
-
-
-/* --- ngx_sf_metrics_conf.c: directives of what is shown and counted --- */
-
-char *ngx_sf_metrics_conf_slow(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* a content handler, cmd->post, that needs no zone */
-char *ngx_sf_metrics_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* after all of http{}: shared memory for what is counted, and its handler */
-ngx_int_t ngx_sf_metrics_conf_finish(ngx_conf_t *cf,
-    ngx_sf_main_conf_t *smcf);
-
-
-/* --- ngx_sf_cache_conf.c: directives of the cache --- */
+/* --- ngx_http_softfactory_module.c: configuration --- */
 
 /* of one endpoint, in ms; unset ones come from the level above */
 
@@ -941,65 +598,6 @@ typedef struct {
     ngx_sf_pg_conf_t           *primary;
     u_char                      identity[16];
 } ngx_sf_origin_t;
-
-char *ngx_sf_cache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* a content handler, cmd->post, of the zone that is named */
-char *ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-
-/* whether all that is kept may be shown while no server can be reached */
-ngx_uint_t ngx_sf_cache_conf_bridged(const ngx_sf_main_conf_t *smcf);
-
-/* times of endpoints that are not set here, from the level above */
-ngx_int_t ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf,
-    ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
-
-/* after all of http{}: the zone that a location names */
-ngx_int_t ngx_sf_cache_conf_find_zone(ngx_conf_t *cf,
-    ngx_sf_loc_conf_t *slcf);
-
-/* after all of http{}: the origin that slcf's answers come from */
-ngx_int_t ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
-
-/* zones of a running nginx that have another layout are not taken over */
-void ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
-
-
-/* --- ngx_sf_pg_conf.c: directives of a PostgreSQL upstream --- */
-
-typedef enum {
-    NGX_SF_PG_POOL_NUMBER = 0,
-    NGX_SF_PG_POOL_TIME,
-    NGX_SF_PG_POOL_FLAG
-} ngx_sf_pg_pool_type_e;
-
-typedef struct {
-    const char                 *name;
-    ngx_sf_pg_pool_type_e       type;
-    size_t                      offset;   /* in ngx_sf_pg_conf_t */
-    ngx_int_t                   min;
-    ngx_int_t                   max;
-} ngx_sf_pg_pool_param_t;
-
-/* parameters of softfactory_pg_pool; a name of NULL ends them */
-extern const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[];
-
-void *ngx_sf_pg_create_conf(ngx_conf_t *cf);
-char *ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_sf_pg_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-/* connections of one worker to an upstream in use, at most */
-ngx_uint_t ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf);
-
-/* after all of http{}: servers and lanes of the upstream uscf */
-ngx_int_t ngx_sf_pg_conf_finish(ngx_conf_t *cf,
-    ngx_http_upstream_srv_conf_t *uscf, ngx_sf_pg_conf_t *pgcf);
-
-
-/* --- ngx_http_softfactory_module.c: configuration --- */
 
 /* a location that shows something, of the server that it stands in */
 
@@ -1081,8 +679,7 @@ struct ngx_sf_worker_s {
     ngx_sf_main_conf_t         *smcf;
     ngx_sf_pg_pool_t          **pools;    /* by ngx_sf_pg_conf_t.index */
     ngx_sf_pg_logins_t          logins;   /* of all of them */
-    ngx_sf_pg_statement_t     **statements;   /* by pool and id, made at
-                                                 first use */
+    ngx_sf_variants_t           variants;
     ngx_sf_flights_t            flights;
     ngx_sf_bodies_t             bodies;
     ngx_sf_source_t           **sources;  /* by origin; NULL: no cache */
@@ -1100,4 +697,4 @@ struct ngx_sf_worker_s {
 extern ngx_module_t  ngx_http_softfactory_module;
 
 
-#endif /* _NGX_SF_H_INCLUDED_ */
+#endif /* _NGX_SF_HTTP_H_INCLUDED_ */

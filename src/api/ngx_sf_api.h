@@ -1,0 +1,274 @@
+
+/*
+ * Copyright (C) ngx_http_softfactory_module authors
+ */
+
+
+/*
+ * The API as data: what an endpoint is, how its parameters are read, and how a
+ * statement becomes a text with values.
+ */
+
+
+#ifndef _NGX_SF_API_H_INCLUDED_
+#define _NGX_SF_API_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include "ngx_sf_json.h"
+#include "ngx_sf_pg.h"
+
+
+typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
+typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
+typedef struct ngx_sf_item_s       ngx_sf_item_t;
+
+
+/* --- ngx_sf_api.c: the API as data --- */
+
+typedef enum {
+    NGX_SF_ANYONE = 0,          /* never asks for a token */
+    NGX_SF_ANONYMOUS,           /* the same, unless softfactory_anonymous off */
+    NGX_SF_USER                 /* a token of an active user */
+} ngx_sf_access_e;
+
+
+/* how a parameter is read; what each means stands in ngx_sf_param.c */
+
+typedef enum {
+    NGX_SF_PARAM_END = 0,
+    NGX_SF_PARAM_ID,            /* digits of the path */
+    NGX_SF_PARAM_STRING,        /* filter, applied when not empty */
+    NGX_SF_PARAM_LIST,          /* filter, comma separated */
+    NGX_SF_PARAM_LIST_ONE,      /* stands after a LIST: set instead of it when
+                                   it has a single item */
+    NGX_SF_PARAM_INT,           /* filter, applied when not 0 */
+    NGX_SF_PARAM_INT_DEFAULT,   /* integer, else the default */
+    NGX_SF_PARAM_INT_STRICT,    /* integer, else 400; text kept as given */
+    NGX_SF_PARAM_TEXT,          /* kept as given, else the default */
+    NGX_SF_PARAM_CHOICE,        /* one of .choices, else the first */
+    NGX_SF_PARAM_DATE,          /* ISO date, else today minus .def days */
+    NGX_SF_PARAM_SEARCH,        /* keyword of a LIKE pattern */
+    NGX_SF_PARAM_PAGE,
+    NGX_SF_PARAM_PAGE_SIZE      /* default .def, clamped to .max if set */
+} ngx_sf_param_type_e;
+
+
+/* an allowed value of a CHOICE, and what stands for it in the statement */
+
+typedef struct {
+    const char                 *value;
+    const char                 *sql;
+} ngx_sf_choice_t;
+
+
+typedef struct {
+    const char                 *name;
+    ngx_sf_param_type_e         type;
+    const char                 *alias;    /* read when name does not serve */
+    int64_t                     def;
+    int64_t                     min;
+    int64_t                     max;
+    const char                 *text;     /* default of TEXT */
+    const ngx_sf_choice_t      *choices;  /* ended by NULL */
+    const char                 *since;    /* DATE: counted back from this */
+} ngx_sf_param_t;
+
+
+/* documents that say whether the pool is up: ngx_sf_health.c */
+
+typedef enum {
+    NGX_SF_DOCUMENT_NONE = 0,
+    NGX_SF_DOCUMENT_HEALTH,
+    NGX_SF_DOCUMENT_READY
+} ngx_sf_document_e;
+
+
+/*
+ * An endpoint.  The statement is a template, see ngx_sf_statement.c; an
+ * endpoint has a statement and a shape, or a constant body, or a document.
+ */
+
+typedef struct {
+    const char                 *name;     /* path in snake case: directives,
+                                             metrics, logs */
+    const char                 *path;     /* {id}: digits */
+    ngx_uint_t                  method;
+    ngx_uint_t                  app_methods;  /* the application's, same path */
+    ngx_sf_access_e             access;
+    const char                 *product;  /* slug of the gate, or NULL */
+    const ngx_sf_param_t       *params;
+    ngx_uint_t                  lane;     /* ngx_sf_pg_lane_e */
+    const char                 *sql;
+    const char                 *tags;     /* of what it reads: ngx_sf_tag.c */
+    time_t                      ttl;      /* seconds in the cache */
+    const char                 *total;    /* statement of "total" */
+    const char                 *total_tags;
+    ngx_uint_t                  deadlines;    /* column 1 of total: ms until
+                                                 the next row drops out */
+    const ngx_sf_json_field_t  *shape;
+    const char                 *missing;  /* no row: 404 with this error */
+    const char                 *forbidden;    /* column 0 of row 0 is not
+                                                 true: 403 with this error */
+    const char                 *body;     /* constant document */
+    ngx_sf_document_e           document;
+} ngx_sf_row_t;
+
+
+extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
+
+/* is_active of $user, and the bits of his products */
+extern const char          ngx_sf_api_principal[];
+extern const char          ngx_sf_api_principal_tags[];
+
+/* answers when the pool is up */
+extern const char          ngx_sf_api_ping[];
+
+
+/* --- ngx_sf_row.c: what a row can say wrongly --- */
+
+/* all rows up to the one without a name; NGX_ERROR, which was logged */
+ngx_int_t ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows);
+
+
+/* an endpoint as compiled at configuration */
+
+struct ngx_sf_endpoint_s {
+    const ngx_sf_row_t         *row;
+    ngx_uint_t                  index;    /* of ngx_sf_api */
+    ngx_str_t                   name;
+    ngx_uint_t                  nparams;
+    ngx_uint_t                  product;  /* bit of the gate, 0: none */
+    ngx_sf_item_t              *answer;   /* NULL: without a statement */
+    ngx_sf_item_t              *total;
+    ngx_sf_json_program_t      *program;
+};
+
+
+/* --- ngx_sf_statement.c: templates of SQL -> statement texts --- */
+
+/* a parameter's value as it takes effect */
+
+typedef struct {
+    ngx_str_t                   text;     /* that is bound, valid UTF-8 */
+    ngx_str_t                   echo;     /* that the answer repeats */
+    int64_t                     number;
+    unsigned                    set:1;    /* present and applied */
+    unsigned                    given:1;  /* by the request, not a default */
+} ngx_sf_value_t;
+
+
+/* what a statement is filled from */
+
+typedef struct {
+    const ngx_sf_value_t       *values;   /* by parameter */
+    int64_t                     user;
+    int64_t                     page_size;
+    int64_t                     offset;
+    unsigned                    first:1;  /* first page of default size */
+} ngx_sf_bind_source_t;
+
+
+/*
+ * Compiles a template; endpoint gives the names of parameters.  Statement ids
+ * are taken from *next_id.  NULL: an error that has been logged.
+ */
+ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
+    const ngx_str_t *name, const ngx_sf_param_t *params, const char *sql,
+    ngx_uint_t columns, ngx_uint_t *next_id);
+
+/* mask of the parameters that a template names; *user: it names the user */
+uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
+    ngx_uint_t *user);
+
+/* says what the columns are read as: a mask of ngx_sf_type.h for each */
+void ngx_sf_statement_set_kinds(ngx_sf_statement_t *statement,
+    const u_char *kinds);
+
+/* says which tables it reads: a mask of ngx_sf_table.h */
+void ngx_sf_statement_set_tables(ngx_sf_statement_t *statement,
+    ngx_uint_t tables);
+
+/* texts that a worker has composed */
+
+typedef struct {
+    ngx_pool_t                 *pool;
+    ngx_uint_t                  n;        /* ids of statements */
+    ngx_sf_pg_statement_t     **made;     /* by upstream and id, or NULL */
+} ngx_sf_variants_t;
+
+/*
+ * The text that serves these values from the tables of a primary upstream,
+ * composed at first use.  NULL: memory is short.
+ */
+ngx_sf_pg_statement_t *ngx_sf_statement_variant(
+    const ngx_sf_variants_t *variants, const ngx_sf_pg_conf_t *primary,
+    ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source);
+
+/*
+ * Values in the order of the text's $1, $2, …, copied to the pool; statement
+ * is a variant.  NULL: memory is short.
+ */
+const char **ngx_sf_statement_bind(ngx_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement,
+    const ngx_sf_bind_source_t *source);
+
+/* whether one of these values has come with the request */
+ngx_uint_t ngx_sf_statement_outside(const ngx_sf_pg_statement_t *statement,
+    const ngx_sf_bind_source_t *source);
+
+
+/* --- ngx_sf_param.c: path and query -> typed values --- */
+
+typedef struct {
+    ngx_sf_value_t             *values;   /* by parameter of the row */
+    int64_t                     page;
+    int64_t                     page_size;
+    int64_t                     offset;
+    unsigned                    first:1;  /* first page of default size */
+    unsigned                    no_row:1; /* an id that no row can have */
+    ngx_uint_t                  status;   /* of the first error, 0: none */
+    ngx_str_t                   error;
+} ngx_sf_params_t;
+
+typedef struct {
+    ngx_regex_t                *sql_like; /* keywords that are refused */
+    int64_t                     max_page_size;
+    size_t                      min_search;   /* characters of a keyword that
+                                                 is ASCII alone */
+    time_t                      now;      /* of the request, seconds */
+} ngx_sf_param_env_t;
+
+/* compiles what the readers need; NGX_ERROR has been logged */
+ngx_int_t ngx_sf_param_env_init(ngx_conf_t *cf, ngx_sf_param_env_t *env);
+
+/*
+ * Reads the parameters of a row from the path's digits and the raw query
+ * string.  An error in the input is left in params->status and ->error;
+ * NGX_ERROR only when memory is short.
+ */
+ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
+    const ngx_str_t *id, const ngx_str_t *args,
+    const ngx_sf_param_env_t *env, ngx_sf_params_t *params);
+
+
+/* --- ngx_sf_args.c: query string -> raw values --- */
+
+/*
+ * Fills raw and alias, by row, with what the query string holds under the
+ * row's name and alias: decoded, valid UTF-8, data NULL when there is none.
+ * Both must be zeroed.  NGX_ERROR: memory is short.
+ */
+ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
+    const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
+
+
+/* copies what is needed beyond the request: values and their texts */
+ngx_int_t ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
+    ngx_uint_t n, ngx_sf_params_t *copy);
+
+
+#endif /* _NGX_SF_API_H_INCLUDED_ */
