@@ -324,7 +324,7 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       ngx_sf_metrics_conf_handler,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
-      ngx_sf_exposition_handler },
+      ngx_sf_prometheus_handler },
 
     { ngx_string("softfactory_report"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
@@ -470,7 +470,7 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
                                          smcf->nendpoints);
 
     if (smcf->routes == NULL
-        || ngx_sf_item_compile_principal(cf, smcf) != NGX_OK
+        || ngx_sf_resource_compile_principal(cf, smcf) != NGX_OK
         || ngx_sf_param_env_init(cf, &env) != NGX_OK)
     {
         return NGX_ERROR;
@@ -517,7 +517,7 @@ ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         }
     }
 
-    return ngx_sf_item_compile(cf, smcf, endpoint);
+    return  ngx_sf_resource_compile(cf, smcf, endpoint);
 }
 
 
@@ -1016,7 +1016,7 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     worker->smcf = smcf;
     worker->started = ngx_time();
     worker->tokens = ngx_sf_tokens_create(cycle);
-    worker->memos = ngx_sf_memos_create(cycle);
+    worker->parsed_table = ngx_sf_parsed_table_create(cycle);
     worker->principals = ngx_sf_principals_create(cycle);
 
     worker->variants.pool = cycle->pool;
@@ -1027,7 +1027,7 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
     worker->pools = ngx_pcalloc(cycle->pool, smcf->pools.nelts
                                              * sizeof(ngx_sf_pg_pool_t *));
 
-    if (worker->tokens == NULL || worker->memos == NULL
+    if (worker->tokens == NULL || worker->parsed_table == NULL
         || worker->principals == NULL || worker->variants.made == NULL
         || worker->pools == NULL
         || ngx_sf_flights_init(cycle, &worker->flights, smcf->pools.nelts)
@@ -1215,7 +1215,7 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
     ngx_sf_gauges_publish(worker);
 
     ngx_sf_tokens_destroy(worker->tokens);
-    ngx_sf_memos_destroy(worker->memos);
+    ngx_sf_parsed_table_destroy(worker->parsed_table);
 
     zone = smcf->zones.elts;
 

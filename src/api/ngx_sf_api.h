@@ -24,7 +24,7 @@
 
 typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
 typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
-typedef struct ngx_sf_item_s       ngx_sf_item_t;
+typedef struct ngx_sf_resource_s       ngx_sf_resource_t;
 
 
 /* --- ngx_sf_api.c: the API as data --- */
@@ -142,8 +142,8 @@ struct ngx_sf_endpoint_s {
     ngx_str_t                   name;
     ngx_uint_t                  nparams;
     ngx_uint_t                  product;  /* bit of the gate, 0: none */
-    ngx_sf_item_t              *answer;   /* NULL: without a statement */
-    ngx_sf_item_t              *total;
+    ngx_sf_resource_t          *answer;   /* NULL: without a statement */
+    ngx_sf_resource_t          *total;
     ngx_sf_json_program_t      *program;
 };
 

@@ -32,9 +32,9 @@ static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
 static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *token);
 static uint64_t ngx_sf_auth_who(const ngx_sf_ctx_t *ctx);
-static void ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order);
+static void ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx,
-    const ngx_sf_order_t *order);
+    const ngx_sf_lookup_t  *lookup);
 
 
 ngx_int_t
@@ -186,7 +186,7 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
 
 
 ngx_int_t
-ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
+ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 {
     uint64_t      seed, who;
     ngx_str_t     value;
@@ -195,8 +195,8 @@ ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
     seed = ngx_sf_zone_seed(ctx->slcf->zone);
     who = ngx_sf_auth_who(ctx);
 
-    order->owner = ngx_sf_admit_owner(seed, who);
-    order->principal = 0;
+    lookup->owner = ngx_sf_admit_owner(seed, who);
+    lookup->principal = 0;
 
     value.data = (u_char *) &who;
     value.len = sizeof(who);
@@ -215,7 +215,7 @@ ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
         key.len = value.len;
         ngx_sf_cache_hash(&key, seed);
 
-        order->principal = ngx_max((uint32_t) (key.hash >> 32), 1);
+        lookup->principal = ngx_max((uint32_t) (key.hash >> 32), 1);
     }
 
     return NGX_OK;
@@ -268,7 +268,7 @@ ngx_int_t
 ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 {
     ngx_int_t            rc;
-    ngx_sf_order_t       order;
+    ngx_sf_lookup_t      lookup;
     ngx_sf_pg_outcome_e  outcome;
 
     if (ctx->principal || ctx->user == 0) {
@@ -276,12 +276,12 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
         return NGX_OK;
     }
 
-    ngx_sf_auth_order(ctx, &order);
+    ngx_sf_auth_order(ctx, &lookup);
 
     if (!ctx->asked) {
         ctx->asked = 1;
 
-        if (ngx_sf_principal_find(ctx->worker, &order, &ctx->known)
+        if (ngx_sf_principal_find(ctx->worker, &lookup, &ctx->known)
             == NGX_OK)
         {
             ctx->principal = &ctx->known;
@@ -290,11 +290,11 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
             return NGX_OK;
         }
 
-        if (ngx_sf_auth_asks(ctx, &order) != NGX_OK) {
+        if (ngx_sf_auth_asks(ctx, &lookup) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
 
-        rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
+        rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &lookup);
 
         if (rc != NGX_OK) {
             return rc == NGX_AGAIN ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -317,7 +317,7 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 
     ctx->graced = ctx->wait.flight && ctx->wait.flight->found.status
                                       == NGX_SF_CACHE_STALE;
-    rc = ngx_sf_auth_take(ctx, &order);
+    rc = ngx_sf_auth_take(ctx, &lookup);
 
     ngx_sf_flight_leave(&ctx->wait);
 
@@ -329,25 +329,25 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 
 
 static void
-ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_order_t *order)
+ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 {
-    order->item = ctx->worker->smcf->principal;
-    order->slcf = ctx->slcf;
-    order->params = NULL;
-    order->key = NULL;
-    order->user = ctx->user;
-    order->owner = 0;
-    order->principal = 0;
-    order->bypass = ctx->fence != 0;
-    order->fenced = ctx->fence != 0;
-    order->fence = ctx->fence;
+    lookup->resource = ctx->worker->smcf->principal;
+    lookup->slcf = ctx->slcf;
+    lookup->params = NULL;
+    lookup->key = NULL;
+    lookup->user = ctx->user;
+    lookup->owner = 0;
+    lookup->principal = 0;
+    lookup->bypass = ctx->fence != 0;
+    lookup->fenced = ctx->fence != 0;
+    lookup->fence = ctx->fence;
 }
 
 
 /* the text of a principal, as ngx_sf_item.c makes it */
 
 static ngx_int_t
-ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_order_t *order)
+ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_lookup_t *lookup)
 {
     int64_t    products;
     ngx_str_t  text, bits;
@@ -373,7 +373,7 @@ ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_order_t *order)
     ctx->principal = &ctx->known;
 
     if (ctx->wait.found.value) {
-        ngx_sf_principal_keep(ctx->worker, order, &ctx->wait.found,
+        ngx_sf_principal_keep(ctx->worker, lookup, &ctx->wait.found,
                               &ctx->known);
     }
 

@@ -5,7 +5,7 @@
 
 
 /*
- * Flights: one execution of one item for 1..n requests.
+ * Flights: one execution of one resource for 1..n requests.
  *
  * A request never owns a query.  It has a place (ngx_sf_wait_t) in a flight,
  * which owns the query, its values, the result and what is made of it, in a
@@ -53,21 +53,21 @@
 
 static void ngx_sf_flight_forget(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+    ngx_sf_wait_t  *wait, const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_ping(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+    ngx_sf_wait_t  *wait, const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_pass(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t *wait, const ngx_sf_order_t *order);
+    ngx_sf_wait_t  *wait, const ngx_sf_lookup_t *lookup);
 static ngx_uint_t ngx_sf_flight_after(const ngx_sf_flight_t *flight,
     ngx_msec_t fence);
-static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_order_t *order);
-static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_order_t *order);
+static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_lookup_t *lookup);
+static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup);
 static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
-    const ngx_sf_key_t *key, const ngx_sf_order_t *order);
+    const ngx_sf_key_t  *key, const ngx_sf_lookup_t *lookup);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
-    const ngx_sf_order_t *order);
+    const ngx_sf_lookup_t  *lookup);
 static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
-    const ngx_sf_order_t *order);
+    const ngx_sf_lookup_t  *lookup);
 static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
     ngx_sf_zone_t *zone, const ngx_sf_key_t *key);
 static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
@@ -180,33 +180,34 @@ ngx_sf_flight_forget(ngx_sf_flight_t *flight)
 
 ngx_int_t
 ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_order_t *order)
+    const ngx_sf_lookup_t *lookup)
 {
     ngx_sf_flight_t  *flight;
 
     ngx_memzero(&wait->found, sizeof(ngx_sf_found_t));
     wait->flight = NULL;
     wait->queue.next = NULL;
-    wait->zone = order->slcf->zone;
-    wait->principal = order->principal;
+    wait->zone = lookup->slcf->zone;
+    wait->principal = lookup->principal;
 
-    if (order->item->kind == NGX_SF_ITEM_PING) {
-        return ngx_sf_flight_ping(worker, wait, order);
+    if (lookup->resource->kind == NGX_SF_RESOURCE_PING) {
+        return ngx_sf_flight_ping(worker, wait, lookup);
     }
 
-    if (order->slcf->zone && order->slcf->zone->slot && order->item->cached
-        && worker->sources[order->slcf->origin])
+    if (lookup->slcf->zone && lookup->slcf->zone->slot
+        && lookup->resource->cached
+        && worker->sources[lookup->slcf->origin])
     {
-        if (!order->bypass) {
-            return ngx_sf_flight_look(worker, wait, order);
+        if (!lookup->bypass) {
+            return  ngx_sf_flight_look(worker, wait, lookup);
         }
 
         wait->found.status = NGX_SF_CACHE_BYPASS;
 
-        return ngx_sf_flight_pass(worker, wait, order);
+        return ngx_sf_flight_pass(worker, wait, lookup);
     }
 
-    flight = ngx_sf_flight_create(worker, order);
+    flight = ngx_sf_flight_create(worker, lookup);
     if (flight == NULL) {
         return NGX_ERROR;
     }
@@ -225,19 +226,19 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
 static ngx_int_t
 ngx_sf_flight_ping(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_order_t *order)
+    const ngx_sf_lookup_t *lookup)
 {
     ngx_sf_flight_t   *flight, **place;
     ngx_sf_pg_pool_t  *pool;
 
-    pool = ngx_sf_flight_pool(worker, order->slcf);
+    pool = ngx_sf_flight_pool(worker, lookup->slcf);
     place = &worker->flights.pings[pool->conf->index];
 
     if (*place) {
         return ngx_sf_flight_enter(*place, wait);
     }
 
-    flight = ngx_sf_flight_create(worker, order);
+    flight = ngx_sf_flight_create(worker, lookup);
     if (flight == NULL) {
         return NGX_ERROR;
     }
@@ -259,7 +260,7 @@ ngx_sf_flight_ping(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
 static ngx_int_t
 ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_order_t *order)
+    const ngx_sf_lookup_t *lookup)
 {
     u_char            buf[NGX_SF_FLIGHT_KEY];
     ngx_uint_t        source, keyed;
@@ -267,21 +268,21 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     ngx_sf_zone_t    *zone;
     ngx_sf_flight_t  *flight;
 
-    zone = order->slcf->zone;
-    source = worker->sources[order->slcf->origin] - zone->sh->sources;
+    zone = lookup->slcf->zone;
+    source = worker->sources[lookup->slcf->origin] - zone->sh->sources;
     key.data = buf;
     key.len = sizeof(buf);
-    keyed = ngx_sf_item_key(order, source, &key) == NGX_OK;
+    keyed = ngx_sf_resource_key(lookup, source, &key) == NGX_OK;
 
-    flight = keyed ? ngx_sf_flight_find(worker, &key, order) : NULL;
+    flight = keyed ? ngx_sf_flight_find(worker, &key, lookup) : NULL;
 
     if (flight && ngx_sf_stamp_current(zone, &flight->stamp)
-        && ngx_sf_flight_after(flight, order->fence))
+        && ngx_sf_flight_after(flight, lookup->fence))
     {
         return ngx_sf_flight_join(flight, wait);
     }
 
-    flight = ngx_sf_flight_create(worker, order);
+    flight = ngx_sf_flight_create(worker, lookup);
 
     if (flight == NULL
         || (keyed && ngx_sf_flight_key(flight, NULL, &key) != NGX_OK))
@@ -289,8 +290,8 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         return NGX_ERROR;
     }
 
-    ngx_sf_stamp_read(zone, source, &order->item->tags, order->user,
-                      ngx_sf_item_id(order), &flight->stamp);
+    ngx_sf_stamp_read(zone, source, &lookup->resource->tags, lookup->user,
+                      ngx_sf_resource_id(lookup), &flight->stamp);
 
     ngx_sf_flight_start(flight);
 
@@ -320,7 +321,7 @@ ngx_sf_flight_after(const ngx_sf_flight_t *flight, ngx_msec_t fence)
     }
 
     return flight->query.sent == 0
-           && (flight->order.item->total == NULL
+           && (flight->lookup.resource->total == NULL
                || (total && total->query.sent == 0));
 }
 
@@ -329,7 +330,7 @@ ngx_sf_flight_after(const ngx_sf_flight_t *flight, ngx_msec_t fence)
 
 static ngx_int_t
 ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_order_t *order)
+    const ngx_sf_lookup_t *lookup)
 {
     u_char            buf[NGX_SF_FLIGHT_KEY];
     ngx_int_t         rc;
@@ -340,17 +341,19 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     ngx_sf_source_t  *source;
     ngx_sf_flight_t  *flight;
 
-    zone = order->slcf->zone;
-    source = worker->sources[order->slcf->origin];
+    zone = lookup->slcf->zone;
+    source = worker->sources[lookup->slcf->origin];
     key.data = buf;
     key.len = sizeof(buf);
 
-    if (ngx_sf_item_key(order, source - zone->sh->sources, &key) != NGX_OK) {
+    if (ngx_sf_resource_key(lookup, source - zone->sh->sources, &key)
+        != NGX_OK)
+    {
         wait->found.status = NGX_SF_CACHE_BYPASS;
         zone = NULL;
 
     } else {
-        ngx_sf_flight_fresh(worker, order, &fresh);
+        ngx_sf_flight_fresh(worker, lookup, &fresh);
 
         if (ngx_sf_cache_fetch(zone, &key, &fresh, NULL, 0, &wait->found)
             == NGX_OK)
@@ -358,14 +361,14 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
             return NGX_OK;
         }
 
-        flight = ngx_sf_flight_find(worker, &key, order);
+        flight = ngx_sf_flight_find(worker, &key, lookup);
 
         if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
             return ngx_sf_flight_join(flight, wait);
         }
     }
 
-    flight = ngx_sf_flight_create(worker, order);
+    flight = ngx_sf_flight_create(worker, lookup);
 
     if (flight == NULL
         || (zone && ngx_sf_flight_key(flight, zone, &key) != NGX_OK))
@@ -375,14 +378,14 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
     if (zone) {
         ngx_sf_stamp_read(zone, source - zone->sh->sources,
-                          &order->item->tags, order->user,
-                          ngx_sf_item_id(order), &stamp);
+                          &lookup->resource->tags, lookup->user,
+                          ngx_sf_resource_id(lookup), &stamp);
 
         flight->fresh = fresh;
         flight->stamp = stamp;
 
         rc = ngx_sf_cache_fetch(zone, &key, &fresh, &stamp,
-                                ngx_sf_flight_limit(order), &wait->found);
+                                ngx_sf_flight_limit(lookup), &wait->found);
 
         if (rc == NGX_OK) {
             ngx_sf_flight_unlink(flight);
@@ -396,7 +399,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     }
 
     if (flight->waiting) {
-        flight->give_up = ngx_current_msec + ngx_sf_flight_limit(order);
+        flight->give_up = ngx_current_msec + ngx_sf_flight_limit(lookup);
         ngx_sf_flight_watch(flight);
 
     } else {
@@ -408,17 +411,17 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
 
 void
-ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
+ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     ngx_sf_fresh_t *fresh)
 {
     ngx_sf_ttl_t       *ttl;
     ngx_sf_loc_conf_t  *slcf;
 
-    slcf = order->slcf;
+    slcf = lookup->slcf;
 
-    fresh->owner = order->owner;
+    fresh->owner = lookup->owner;
     fresh->source = worker->sources[slcf->origin];
-    fresh->tables = order->item->tags.tables;
+    fresh->tables = lookup->resource->tags.tables;
     fresh->now = ngx_current_msec;
     fresh->lease = worker->smcf->lease;
     fresh->incoherent_ttl = slcf->incoherent_ttl;
@@ -426,19 +429,19 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
     fresh->error = 0;
     fresh->grace = 0;
 
-    if (order->item->endpoint == NULL) {
+    if (lookup->resource->endpoint == NULL) {
         fresh->ttl = NGX_SF_PRINCIPAL_TTL;
         fresh->grace = slcf->auth_grace;
         return;
     }
 
-    ttl = &slcf->ttls[order->item->endpoint->index];
+    ttl = &slcf->ttls[lookup->resource->endpoint->index];
 
     fresh->ttl = ttl->ttl;
 
     /* what shows a total is as old as that: it must not expire at once */
 
-    if (order->item->kind == NGX_SF_ITEM_TOTAL) {
+    if (lookup->resource->kind == NGX_SF_RESOURCE_TOTAL) {
         fresh->ttl -= ngx_sf_cache_last(ttl->ttl);
     }
 
@@ -447,22 +450,22 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
 }
 
 
-/* ms that making an item may take at the most */
+/* ms that making a resource may take at the most */
 
 static ngx_msec_t
-ngx_sf_flight_limit(const ngx_sf_order_t *order)
+ngx_sf_flight_limit(const ngx_sf_lookup_t *lookup)
 {
     ngx_msec_t         limit;
     ngx_sf_pg_conf_t  *pgcf;
 
-    pgcf = order->slcf->primary_pg;
-    limit = pgcf->wait + pgcf->timeout[ngx_sf_flight_lane(order)]
+    pgcf = lookup->slcf->primary_pg;
+    limit = pgcf->wait + pgcf->timeout[ngx_sf_flight_lane(lookup)]
             + NGX_SF_FLIGHT_GRACE;
 
     /* one after the other, see ngx_sf_flight_start() */
 
-    if (order->item->total) {
-        limit += pgcf->wait + pgcf->timeout[order->item->total->lane];
+    if (lookup->resource->total) {
+        limit += pgcf->wait + pgcf->timeout[lookup->resource->total->lane];
     }
 
     return limit;
@@ -470,11 +473,11 @@ ngx_sf_flight_limit(const ngx_sf_order_t *order)
 
 
 static ngx_uint_t
-ngx_sf_flight_lane(const ngx_sf_order_t *order)
+ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup)
 {
-    return order->item->kind == NGX_SF_ITEM_ANSWER && order->params
-           && order->params->offset >= NGX_SF_FLIGHT_DEEP
-           ? NGX_SF_PG_HEAVY : order->item->lane;
+    return lookup->resource->kind == NGX_SF_RESOURCE_RESPONSE && lookup->params
+           && lookup->params->offset >= NGX_SF_FLIGHT_DEEP
+           ? NGX_SF_PG_HEAVY : lookup->resource->lane;
 }
 
 
@@ -485,7 +488,7 @@ ngx_sf_flight_lane(const ngx_sf_order_t *order)
 
 static ngx_sf_flight_t *
 ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
-    const ngx_sf_order_t *order)
+    const ngx_sf_lookup_t *lookup)
 {
     ngx_queue_t      *q, *bucket;
     ngx_sf_flight_t  *flight;
@@ -495,9 +498,9 @@ ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
     for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
         flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
 
-        if (flight->order.slcf == order->slcf
-            && flight->order.bypass == order->bypass
-            && flight->order.fenced == order->fenced
+        if (flight->lookup.slcf == lookup->slcf
+            && flight->lookup.bypass == lookup->bypass
+            && flight->lookup.fenced == lookup->fenced
             && flight->key.hash == key->hash
             && flight->key.len == key->len
             && ngx_memcmp(flight->key.data, key->data, key->len) == 0)
@@ -511,7 +514,7 @@ ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
 
 
 static ngx_sf_flight_t *
-ngx_sf_flight_create(ngx_sf_worker_t *worker, const ngx_sf_order_t *order)
+ngx_sf_flight_create(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup)
 {
     ngx_pool_t       *pool;
     ngx_sf_flight_t  *flight;
@@ -527,7 +530,7 @@ ngx_sf_flight_create(ngx_sf_worker_t *worker, const ngx_sf_order_t *order)
         flight->pool = pool;
         flight->worker = worker;
 
-        if (ngx_sf_flight_copy(flight, order) == NGX_OK) {
+        if (ngx_sf_flight_copy(flight, lookup) == NGX_OK) {
             return flight;
         }
     }
@@ -541,33 +544,33 @@ ngx_sf_flight_create(ngx_sf_worker_t *worker, const ngx_sf_order_t *order)
 /* nothing of the request is needed any more */
 
 static ngx_int_t
-ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
+ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_lookup_t *lookup)
 {
     ngx_sf_bind_source_t  source;
 
-    flight->order = *order;
-    flight->order.key = NULL;
+    flight->lookup = *lookup;
+    flight->lookup.key = NULL;
     flight->created = ngx_current_msec;
     ngx_queue_init(&flight->waiters);
 
-    if (order->params) {
-        if (ngx_sf_params_copy(flight->pool, order->params,
-                               order->item->endpoint->nparams,
+    if (lookup->params) {
+        if (ngx_sf_params_copy(flight->pool, lookup->params,
+                               lookup->resource->endpoint->nparams,
                                &flight->params)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
 
-        flight->order.params = &flight->params;
+        flight->lookup.params = &flight->params;
     }
 
-    ngx_sf_item_source(&flight->order, &source);
+    ngx_sf_resource_source(&flight->lookup, &source);
 
     flight->query.statement =
         ngx_sf_statement_variant(&flight->worker->variants,
-                                 order->slcf->primary_pg,
-                                 order->item->statement, &source);
+                                 lookup->slcf->primary_pg,
+                                 lookup->resource->statement, &source);
     if (flight->query.statement == NULL) {
         return NGX_ERROR;
     }
@@ -581,9 +584,9 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_order_t *order)
 
     flight->query.outside = ngx_sf_statement_outside(flight->query.statement,
                                                      &source);
-    flight->query.lane = ngx_sf_flight_lane(order);
+    flight->query.lane = ngx_sf_flight_lane(lookup);
     flight->query.wanted = ngx_sf_flight_wanted;
-    flight->query.principal = order->principal;
+    flight->query.principal = lookup->principal;
     flight->query.handler = ngx_sf_flight_handler;
     flight->query.data = flight;
 
@@ -620,7 +623,7 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
 
     ngx_memcpy(flight->key.data, key->data, key->len);
 
-    old = ngx_sf_flight_find(flight->worker, key, &flight->order);
+    old = ngx_sf_flight_find(flight->worker, key, &flight->lookup);
 
     /* one that waits for another worker stays there to be woken */
 
@@ -677,9 +680,9 @@ ngx_sf_flight_join(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
 static void
 ngx_sf_flight_start(ngx_sf_flight_t *flight)
 {
-    const ngx_sf_item_t  *item;
+    const ngx_sf_resource_t  *resource;
 
-    item = flight->order.item;
+    resource = flight->lookup.resource;
 
     flight->members++;
     flight->created = ngx_current_msec;
@@ -693,7 +696,7 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
         flight->members++;
     }
 
-    if (item->total == NULL) {
+    if (resource->total == NULL) {
         ngx_sf_flight_send(flight);
 
     } else if (ngx_sf_flight_total_first(flight)) {
@@ -732,13 +735,13 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
 static ngx_uint_t
 ngx_sf_flight_total_first(const ngx_sf_flight_t *flight)
 {
-    const ngx_sf_order_t  *order;
+    const ngx_sf_lookup_t  *lookup;
 
-    order = &flight->order;
+    lookup = &flight->lookup;
 
-    return (flight->zone && order->item->endpoint->row->deadlines)
-           || (order->slcf->zone && order->params->page > 1)
-           || order->params->offset > order->slcf->max_offset;
+    return (flight->zone && lookup->resource->endpoint->row->deadlines)
+           || (lookup->slcf->zone && lookup->params->page > 1)
+           || lookup->params->offset > lookup->slcf->max_offset;
 }
 
 
@@ -747,9 +750,10 @@ ngx_sf_flight_total_first(const ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_send(ngx_sf_flight_t *flight)
 {
-    const ngx_sf_item_t  *item;
+    ngx_sf_metrics_t         *metrics;
+    const ngx_sf_resource_t  *resource;
 
-    item = flight->order.item;
+    resource = flight->lookup.resource;
     flight->sent = 1;
 
     if (flight->outcome == NGX_SF_PG_OK && ngx_sf_flight_needless(flight)) {
@@ -761,7 +765,8 @@ ngx_sf_flight_send(ngx_sf_flight_t *flight)
         flight->outcome = ngx_sf_flight_submit(flight);
 
         if (flight->outcome == NGX_SF_PG_OK) {
-            flight->worker->smcf->metrics->slot->counts.flights[item->kind]++;
+            metrics = flight->worker->smcf->metrics;
+            metrics->slot->counts.flights[resource->kind]++;
             return;
         }
 
@@ -784,7 +789,7 @@ ngx_sf_flight_submit(ngx_sf_flight_t *flight)
     ngx_sf_pg_outcome_e   outcome;
 
     q = &flight->query;
-    pool = ngx_sf_flight_pool(flight->worker, flight->order.slcf);
+    pool = ngx_sf_flight_pool(flight->worker, flight->lookup.slcf);
     outcome = ngx_sf_pg_submit(pool, q);
 
     for (node = ngx_queue_head(&flight->waiters);
@@ -811,11 +816,11 @@ ngx_sf_flight_needless(const ngx_sf_flight_t *flight)
 {
     const ngx_sf_params_t  *params;
 
-    params = flight->order.params;
+    params = flight->lookup.params;
 
     return flight->counted
            && (params->offset >= flight->count
-               || params->offset > flight->order.slcf->max_offset);
+               || params->offset > flight->lookup.slcf->max_offset);
 }
 
 
@@ -844,15 +849,15 @@ ngx_sf_flight_pool(ngx_sf_worker_t *worker, ngx_sf_loc_conf_t *slcf)
 static void
 ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
 {
-    ngx_int_t       rc;
-    ngx_sf_order_t  order;
+    ngx_int_t        rc;
+    ngx_sf_lookup_t  lookup;
 
-    order = flight->order;
-    order.item = flight->order.item->total;
-    order.key = NULL;
-    order.bypass = order.fenced;
+    lookup = flight->lookup;
+    lookup.resource = flight->lookup.resource->total;
+    lookup.key = NULL;
+    lookup.bypass = lookup.fenced;
 
-    rc = ngx_sf_flight_ask(flight->worker, &flight->total, &order);
+    rc = ngx_sf_flight_ask(flight->worker, &flight->total, &lookup);
 
     if (rc == NGX_AGAIN) {
         return;
@@ -916,7 +921,7 @@ ngx_sf_flight_take_total(ngx_sf_flight_t *flight)
     total = flight->total.flight;
     text = ngx_sf_flight_body(&flight->total);
 
-    if (ngx_sf_item_parse_total(&text, &flight->count, &ms) != NGX_OK) {
+    if (ngx_sf_resource_parse_total(&text, &flight->count, &ms) != NGX_OK) {
         flight->outcome = NGX_SF_PG_FAILED;
     }
 
@@ -994,23 +999,23 @@ ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash)
 static void
 ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
 {
-    ngx_int_t        rc;
-    ngx_sf_found_t   found;
-    ngx_sf_zone_t   *zone;
-    ngx_sf_order_t  *order;
+    ngx_int_t         rc;
+    ngx_sf_found_t    found;
+    ngx_sf_zone_t    *zone;
+    ngx_sf_lookup_t  *lookup;
 
     zone = flight->zone;
-    order = &flight->order;
+    lookup = &flight->lookup;
 
     flight->waiting = 0;
     flight->fresh.now = ngx_current_msec;
 
     ngx_sf_stamp_read(zone, flight->fresh.source - zone->sh->sources,
-                      &order->item->tags, order->user, ngx_sf_item_id(order),
-                      &flight->stamp);
+                      &lookup->resource->tags, lookup->user,
+                      ngx_sf_resource_id(lookup), &flight->stamp);
 
     rc = ngx_sf_cache_fetch(zone, &flight->key, &flight->fresh,
-                            &flight->stamp, ngx_sf_flight_limit(order),
+                            &flight->stamp, ngx_sf_flight_limit(lookup),
                             &found);
 
     if (rc == NGX_AGAIN
@@ -1065,7 +1070,7 @@ ngx_sf_flight_handler(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
 
     source = flight->fresh.source;
 
-    if (q->pool->conf != flight->order.slcf->primary_pg
+    if (q->pool->conf != flight->lookup.slcf->primary_pg
         || (source && source->server && source->server != q->server))
     {
         flight->incoherent = 1;
@@ -1093,7 +1098,7 @@ ngx_sf_flight_count(ngx_sf_flight_t *flight, ngx_sf_pg_outcome_e outcome)
     q = &flight->query;
     metrics = flight->worker->smcf->metrics;
     counts = &metrics->slot->counts;
-    endpoint = flight->order.item->endpoint;
+    endpoint = flight->lookup.resource->endpoint;
 
     counts->errors[outcome] += outcome != NGX_SF_PG_OK;
 
@@ -1175,7 +1180,7 @@ ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_make(ngx_sf_flight_t *flight)
 {
-    if (ngx_sf_item_render(flight) != NGX_OK) {
+    if (ngx_sf_resource_render(flight) != NGX_OK) {
         flight->outcome = NGX_SF_PG_FAILED;
     }
 
@@ -1209,7 +1214,7 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
     answer.len = flight->body.len;
 
     ngx_sf_cache_store(flight->zone, &flight->claim, &answer,
-                       flight->order.slcf->max_entry);
+                       flight->lookup.slcf->max_entry);
 }
 
 
@@ -1283,7 +1288,7 @@ ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
         return;
     }
 
-    primary = flight->worker->pools[flight->order.slcf->primary_pg->index];
+    primary = flight->worker->pools[flight->lookup.slcf->primary_pg->index];
     down = flight->outcome == NGX_SF_PG_UNAVAILABLE
            && ngx_sf_pg_down(primary);
     flight->fresh.now = ngx_current_msec;
@@ -1522,7 +1527,7 @@ ngx_sf_flight_end(ngx_sf_flight_t *flight)
 {
     ngx_sf_zone_t  *zone;
 
-    zone = flight->order.slcf->zone;
+    zone = flight->lookup.slcf->zone;
 
     if (!flight->landed && flight->pending && flight->query.sent == 0
         && zone && zone->slot)

@@ -31,10 +31,10 @@
 typedef struct ngx_sf_main_conf_s   ngx_sf_main_conf_t;
 typedef struct ngx_sf_loc_conf_s    ngx_sf_loc_conf_t;
 typedef struct ngx_sf_worker_s      ngx_sf_worker_t;
-typedef struct ngx_sf_order_s       ngx_sf_order_t;
+typedef struct ngx_sf_lookup_s       ngx_sf_lookup_t;
 typedef struct ngx_sf_flight_s      ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s      ngx_sf_tokens_t;
-typedef struct ngx_sf_memos_s       ngx_sf_memos_t;
+typedef struct ngx_sf_parsed_table_s       ngx_sf_parsed_table_t;
 typedef struct ngx_sf_principals_s  ngx_sf_principals_t;
 typedef struct ngx_sf_places_s      ngx_sf_places_t;
 typedef struct ngx_sf_ctx_s         ngx_sf_ctx_t;
@@ -99,7 +99,7 @@ ngx_int_t ngx_sf_auth_gate(ngx_sf_ctx_t *ctx);
  * Sets the owner of what is made for a request, its user or its address, and
  * who takes his turn at the database for it: softfactory_fair_key.
  */
-ngx_int_t ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_order_t *order);
+ngx_int_t ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
 
 /* user id of the request's token, or NGX_DECLINED; no I/O */
 ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
@@ -127,18 +127,18 @@ void ngx_sf_fence_init(void);
 /* --- ngx_sf_item.c: what is asked of the database, and made of it --- */
 
 typedef enum {
-    NGX_SF_ITEM_PRINCIPAL = 0,  /* active flag and products of a user */
-    NGX_SF_ITEM_TOTAL,          /* number of rows by a filter */
-    NGX_SF_ITEM_ANSWER,         /* JSON of an endpoint */
-    NGX_SF_ITEM_PING            /* whether the pool is up */
-} ngx_sf_item_e;
+    NGX_SF_RESOURCE_PRINCIPAL = 0,  /* active flag and products of a user */
+    NGX_SF_RESOURCE_TOTAL,      /* number of rows by a filter */
+    NGX_SF_RESOURCE_RESPONSE,   /* JSON of an endpoint */
+    NGX_SF_RESOURCE_PING        /* whether the pool is up */
+} ngx_sf_resource_e;
 
-struct ngx_sf_item_s {
-    ngx_sf_item_e               kind;
+struct ngx_sf_resource_s {
+    ngx_sf_resource_e           kind;
     ngx_sf_endpoint_t          *endpoint; /* NULL: principal */
     ngx_sf_statement_t         *statement;
     ngx_uint_t                  lane;
-    ngx_sf_item_t              *total;    /* that an answer shows */
+    ngx_sf_resource_t          *total;    /* that an answer shows */
     ngx_sf_tags_t               tags;
     uint32_t                    id;       /* of name and texts, for keys */
     uint64_t                    params;   /* mask of those that matter */
@@ -146,10 +146,10 @@ struct ngx_sf_item_s {
     unsigned                    cached:1;
 };
 
-/* an item for one request */
+/* a resource for one request */
 
-struct ngx_sf_order_s {
-    const ngx_sf_item_t        *item;
+struct ngx_sf_lookup_s {
+    const ngx_sf_resource_t    *resource;
     ngx_sf_loc_conf_t          *slcf;
     const ngx_sf_params_t      *params;   /* NULL: it has none */
     const ngx_sf_key_t         *key;      /* for user 0; NULL: not known */
@@ -161,42 +161,42 @@ struct ngx_sf_order_s {
     ngx_msec_t                  fence;    /* it is read after that time */
 };
 
-/* compiles the items of an endpoint, or that of principals */
-ngx_int_t ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+/* compiles the resources of an endpoint, or that of principals */
+ngx_int_t ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_sf_endpoint_t *endpoint);
-ngx_int_t ngx_sf_item_compile_principal(ngx_conf_t *cf,
+ngx_int_t ngx_sf_resource_compile_principal(ngx_conf_t *cf,
     ngx_sf_main_conf_t *smcf);
 
-void ngx_sf_item_source(const ngx_sf_order_t *order,
+void ngx_sf_resource_source(const ngx_sf_lookup_t *lookup,
     ngx_sf_bind_source_t *source);
 
 /*
  * The canonical key: orders with equal keys have equal answers.  key->data is
  * a buffer of key->len bytes; NGX_DECLINED: they are not enough.
  */
-ngx_int_t ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
+ngx_int_t ngx_sf_resource_key(const ngx_sf_lookup_t *lookup, ngx_uint_t source,
     ngx_sf_key_t *key);
 
 /* what is read of a row's parameters; the id of the path, or 0 */
-int64_t ngx_sf_item_id(const ngx_sf_order_t *order);
+int64_t ngx_sf_resource_id(const ngx_sf_lookup_t *lookup);
 
 /*
  * Makes what a flight brings of its results: its status, and body or error,
  * and its deadline.
  */
-ngx_int_t ngx_sf_item_render(ngx_sf_flight_t *flight);
+ngx_int_t ngx_sf_resource_render(ngx_sf_flight_t *flight);
 
 /* JSON of an endpoint; res may be NULL if the shape reads no cell */
-ngx_int_t ngx_sf_item_render_json(ngx_pool_t *pool,
+ngx_int_t ngx_sf_resource_render_json(ngx_pool_t *pool,
     const ngx_sf_endpoint_t *endpoint, const ngx_sf_params_t *params,
     const PGresult *res, int64_t total, ngx_str_t *body);
 
 /* the number of a total's text, and ms to its deadline, or -1 */
-ngx_int_t ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total,
+ngx_int_t ngx_sf_resource_parse_total(const ngx_str_t *text, int64_t *total,
     int64_t *deadline);
 
 /* a strong entity tag: NGX_SF_ETAG_LEN bytes (RFC 9110, 8.8.3) */
-void ngx_sf_item_etag(const ngx_str_t *body, u_char *etag);
+void ngx_sf_resource_etag(const ngx_str_t *body, u_char *etag);
 
 
 /* --- ngx_sf_memo.c: requests that this worker has read before --- */
@@ -212,18 +212,18 @@ typedef struct {
     ngx_sf_match_t              match;
     ngx_sf_params_t             params;
     ngx_sf_key_t                key;      /* of the answer, for user 0 */
-} ngx_sf_memo_t;
+} ngx_sf_parsed_t;
 
-ngx_sf_memos_t *ngx_sf_memos_create(ngx_cycle_t *cycle);
-void ngx_sf_memos_destroy(ngx_sf_memos_t *memos);
+ngx_sf_parsed_table_t *ngx_sf_parsed_table_create(ngx_cycle_t *cycle);
+void ngx_sf_parsed_table_destroy(ngx_sf_parsed_table_t *parsed_table);
 
-/* the memo of these bytes, which must be released; NULL: there is none */
-ngx_sf_memo_t *ngx_sf_memo_find(ngx_sf_memos_t *memos,
+/* what these bytes were read as, to be released; NULL: it is not known */
+ngx_sf_parsed_t *ngx_sf_parsed_find(ngx_sf_parsed_table_t *parsed_table,
     ngx_sf_loc_conf_t *slcf, const ngx_str_t *uri, const ngx_str_t *args);
 
 /* keeps what a request was read as, if it may be */
-void ngx_sf_memo_keep(ngx_sf_memos_t *memos, ngx_sf_ctx_t *ctx);
-void ngx_sf_memo_release(ngx_sf_memo_t *memo);
+void ngx_sf_parsed_keep(ngx_sf_parsed_table_t *parsed_table, ngx_sf_ctx_t *ctx);
+void ngx_sf_parsed_release(ngx_sf_parsed_t *parsed);
 
 
 /* --- ngx_sf_body.c: bodies that a worker keeps until they are sent --- */
@@ -259,7 +259,7 @@ ngx_sf_pg_outcome_e ngx_sf_body_copy(ngx_sf_worker_t *worker,
 void ngx_sf_body_free(ngx_sf_worker_t *worker, ngx_sf_body_t *body);
 
 
-/* --- ngx_sf_flight.c: one execution of one item for 1..n requests --- */
+/* --- ngx_sf_flight.c: one execution of one resource for 1..n requests --- */
 
 typedef struct ngx_sf_wait_s  ngx_sf_wait_t;
 
@@ -291,7 +291,7 @@ struct ngx_sf_flight_s {
     ngx_pool_t                 *pool;
     ngx_sf_worker_t            *worker;
 
-    ngx_sf_order_t              order;    /* its params are a copy */
+    ngx_sf_lookup_t             lookup;   /* its params are a copy */
     ngx_sf_params_t             params;
     ngx_sf_zone_t              *zone;     /* NULL: not cached */
     ngx_sf_key_t                key;
@@ -334,25 +334,25 @@ struct ngx_sf_flight_s {
 };
 
 /*
- * Takes a place in the making of an item.  NGX_OK: it is there, in the zone or
- * in a flight that has landed; NGX_AGAIN: wait->handler will be called;
+ * Takes a place in the making of a resource.  NGX_OK: it is there, in the zone
+ * or in a flight that has landed; NGX_AGAIN: wait->handler will be called;
  * NGX_ERROR: memory is short.
  */
 ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_order_t *order);
+    const ngx_sf_lookup_t  *lookup);
 
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
 
-/* for whom an order is looked up in the zone, and by what it is judged */
-void ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
+/* for whom a resource is looked up in the zone, and by what it is judged */
+void ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     ngx_sf_fresh_t *fresh);
 
 /* adds how long the statements of a flight have taken, and why they failed */
 void ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
     uint64_t *db, u_char sqlstate[6]);
 
-/* of a place whose item is there */
+/* of a place whose resource is there */
 ngx_sf_pg_outcome_e ngx_sf_flight_outcome(const ngx_sf_wait_t *wait);
 ngx_sf_entry_t *ngx_sf_flight_entry(const ngx_sf_wait_t *wait);
 ngx_str_t ngx_sf_flight_body(const ngx_sf_wait_t *wait);
@@ -372,11 +372,11 @@ ngx_sf_principals_t *ngx_sf_principals_create(ngx_cycle_t *cycle);
 
 /* NGX_DECLINED: the zone must be asked */
 ngx_int_t ngx_sf_principal_find(ngx_sf_worker_t *worker,
-    const ngx_sf_order_t *order, ngx_sf_principal_t *principal);
+    const ngx_sf_lookup_t  *lookup, ngx_sf_principal_t *principal);
 
-/* keeps one who may pass, by what the zone has said for that order */
+/* keeps one who may pass, by what the zone has said for that lookup */
 void ngx_sf_principal_keep(ngx_sf_worker_t *worker,
-    const ngx_sf_order_t *order, const ngx_sf_found_t *found,
+    const ngx_sf_lookup_t *lookup, const ngx_sf_found_t *found,
     const ngx_sf_principal_t *principal);
 
 
@@ -404,7 +404,7 @@ struct ngx_sf_ctx_s {
     int64_t                     user;     /* of the token, 0: not known */
     ngx_sf_principal_t         *principal;    /* NULL: nobody yet */
     ngx_sf_principal_t          known;    /* the one of that user */
-    ngx_sf_memo_t              *memo;     /* NULL: it was read anew */
+    ngx_sf_parsed_t            *parsed;   /* NULL: it was read anew */
     ngx_sf_params_t             params;
 
     ngx_sf_wait_t               wait;     /* principal, then the answer */
@@ -611,7 +611,7 @@ struct ngx_sf_main_conf_s {
     ngx_sf_endpoint_t          *endpoints;
     ngx_uint_t                  nendpoints;
     ngx_sf_routes_t            *routes;
-    ngx_sf_item_t              *principal;
+    ngx_sf_resource_t          *principal;
     ngx_uint_t                  nstatements;
     ngx_uint_t                  listen_id;    /* of listeners' statements */
     ngx_array_t                 products; /* of ngx_str_t: bit = index */
@@ -685,7 +685,7 @@ struct ngx_sf_worker_s {
     ngx_sf_source_t           **sources;  /* by origin; NULL: no cache */
     ngx_sf_listen_t           **listeners;    /* by origin, NULL: none */
     ngx_sf_tokens_t            *tokens;
-    ngx_sf_memos_t             *memos;
+    ngx_sf_parsed_table_t      *parsed_table;
     ngx_sf_principals_t        *principals;
     ngx_sf_places_t            *places;   /* by pool, of its gauges */
     ngx_event_t                 second;   /* timer of gauges and samples */

@@ -43,7 +43,7 @@ struct ngx_sf_principals_s {
 
 
 static ngx_sf_principal_copy_t *ngx_sf_principal_place(
-    ngx_sf_worker_t *worker, const ngx_sf_order_t *order);
+    ngx_sf_worker_t  *worker, const ngx_sf_lookup_t *lookup);
 
 
 ngx_sf_principals_t *
@@ -54,29 +54,29 @@ ngx_sf_principals_create(ngx_cycle_t *cycle)
 
 
 ngx_int_t
-ngx_sf_principal_find(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
+ngx_sf_principal_find(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     ngx_sf_principal_t *principal)
 {
     ngx_sf_zone_t            *zone;
     ngx_sf_fresh_t            fresh;
     ngx_sf_principal_copy_t  *copy;
 
-    zone = order->slcf->zone;
+    zone = lookup->slcf->zone;
 
-    if (zone == NULL || zone->slot == NULL || order->bypass) {
+    if (zone == NULL || zone->slot == NULL || lookup->bypass) {
         return NGX_DECLINED;
     }
 
-    copy = ngx_sf_principal_place(worker, order);
+    copy = ngx_sf_principal_place(worker, lookup);
 
-    if (copy->source == NULL || copy->principal.id != order->user
-        || copy->source != worker->sources[order->slcf->origin]
+    if (copy->source == NULL || copy->principal.id != lookup->user
+        || copy->source != worker->sources[lookup->slcf->origin]
         || ngx_current_msec - copy->taken >= NGX_SF_PRINCIPALS_KEPT)
     {
         return NGX_DECLINED;
     }
 
-    ngx_sf_flight_fresh(worker, order, &fresh);
+    ngx_sf_flight_fresh(worker, lookup, &fresh);
 
     if (!ngx_sf_cache_young(zone, &copy->stamp, copy->created, &fresh)) {
         return NGX_DECLINED;
@@ -89,7 +89,7 @@ ngx_sf_principal_find(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
 
 
 void
-ngx_sf_principal_keep(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
+ngx_sf_principal_keep(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     const ngx_sf_found_t *found, const ngx_sf_principal_t *principal)
 {
     ngx_sf_entry_t           *entry;
@@ -103,9 +103,9 @@ ngx_sf_principal_keep(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
         return;
     }
 
-    copy = ngx_sf_principal_place(worker, order);
+    copy = ngx_sf_principal_place(worker, lookup);
 
-    copy->source = worker->sources[order->slcf->origin];
+    copy->source = worker->sources[lookup->slcf->origin];
     copy->principal = *principal;
     copy->taken = ngx_current_msec;
     copy->created = entry->created;
@@ -114,12 +114,12 @@ ngx_sf_principal_keep(ngx_sf_worker_t *worker, const ngx_sf_order_t *order,
 
 
 static ngx_sf_principal_copy_t *
-ngx_sf_principal_place(ngx_sf_worker_t *worker, const ngx_sf_order_t *order)
+ngx_sf_principal_place(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup)
 {
     uint64_t  hash;
 
-    hash = ngx_sf_cache_mix(order->user,
-                            ngx_sf_zone_seed(order->slcf->zone) | 1);
+    hash = ngx_sf_cache_mix(lookup->user,
+                            ngx_sf_zone_seed(lookup->slcf->zone) | 1);
 
     return &worker->principals->copies[hash & (NGX_SF_PRINCIPALS_SIZE - 1)];
 }

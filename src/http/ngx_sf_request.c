@@ -226,9 +226,9 @@ ngx_sf_request_cleanup(void *data)
         ngx_sf_request_passed(ctx);
     }
 
-    if (ctx->memo && (ctx->ended || r != r->main)) {
-        ngx_sf_memo_release(ctx->memo);
-        ctx->memo = NULL;
+    if (ctx->parsed && (ctx->ended || r != r->main)) {
+        ngx_sf_parsed_release(ctx->parsed);
+        ctx->parsed = NULL;
     }
 }
 
@@ -252,9 +252,9 @@ ngx_sf_request_log(ngx_http_request_t *r)
 
     ngx_sf_request_end(ctx);
 
-    if (ctx->memo && r == r->main) {
-        ngx_sf_memo_release(ctx->memo);
-        ctx->memo = NULL;
+    if (ctx->parsed && r == r->main) {
+        ngx_sf_parsed_release(ctx->parsed);
+        ctx->parsed = NULL;
     }
 
     return NGX_OK;
@@ -414,9 +414,9 @@ ngx_sf_request_route(ngx_sf_ctx_t *ctx)
     method = r->method == NGX_HTTP_HEAD ? NGX_HTTP_GET : r->method;
 
     if (method == NGX_HTTP_GET) {
-        ctx->memo = ngx_sf_memo_find(ctx->worker->memos, ctx->slcf, &r->uri,
-                                     &r->args);
-        if (ctx->memo) {
+        ctx->parsed = ngx_sf_parsed_find(ctx->worker->parsed_table, ctx->slcf,
+                                         &r->uri, &r->args);
+        if (ctx->parsed) {
             return ngx_sf_request_remember(ctx);
         }
     }
@@ -463,9 +463,9 @@ ngx_sf_request_route(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_remember(ngx_sf_ctx_t *ctx)
 {
-    ctx->match = ctx->memo->match;
+    ctx->match = ctx->parsed->match;
     ctx->endpoint = ctx->match.endpoint;
-    ctx->params = ctx->memo->params;
+    ctx->params = ctx->parsed->params;
     ctx->step = NGX_SF_STEP_TOKEN;
 
     if (ngx_http_discard_request_body(ctx->request) != NGX_OK) {
@@ -505,7 +505,7 @@ ngx_sf_request_fallback(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_params(ngx_sf_ctx_t *ctx)
 {
-    if (ctx->memo == NULL && ngx_sf_request_read(ctx) != NGX_OK) {
+    if (ctx->parsed == NULL && ngx_sf_request_read(ctx) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -542,7 +542,7 @@ ngx_sf_request_read(ngx_sf_ctx_t *ctx)
         ctx->params.error.len = ngx_strlen(ctx->params.error.data);
     }
 
-    ngx_sf_memo_keep(ctx->worker->memos, ctx);
+    ngx_sf_parsed_keep(ctx->worker->parsed_table, ctx);
 
     return NGX_OK;
 }
@@ -551,8 +551,8 @@ ngx_sf_request_read(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
 {
-    ngx_int_t       rc;
-    ngx_sf_order_t  order;
+    ngx_int_t        rc;
+    ngx_sf_lookup_t  lookup;
 
     ctx->step = NGX_SF_STEP_TAKE;
 
@@ -560,16 +560,16 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
         return NGX_OK;
     }
 
-    order.item = ctx->endpoint->answer;
-    order.slcf = ctx->slcf;
-    order.params = &ctx->params;
-    order.key = ctx->memo ? &ctx->memo->key : NULL;
-    order.user = ctx->principal ? ctx->principal->id : 0;
-    order.bypass = ctx->fence != 0;
-    order.fenced = ctx->fence != 0;
-    order.fence = ctx->fence;
+    lookup.resource = ctx->endpoint->answer;
+    lookup.slcf = ctx->slcf;
+    lookup.params = &ctx->params;
+    lookup.key = ctx->parsed ? &ctx->parsed->key : NULL;
+    lookup.user = ctx->principal ? ctx->principal->id : 0;
+    lookup.bypass = ctx->fence != 0;
+    lookup.fenced = ctx->fence != 0;
+    lookup.fence = ctx->fence;
 
-    if (ngx_sf_auth_asks(ctx, &order) != NGX_OK) {
+    if (ngx_sf_auth_asks(ctx, &lookup) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -577,10 +577,10 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
         && ngx_http_test_predicates(ctx->request, ctx->slcf->bypass)
            != NGX_OK)
     {
-        order.bypass = 1;
+        lookup.bypass = 1;
     }
 
-    rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &order);
+    rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &lookup);
 
     ctx->cache_time = ngx_sf_pg_now() - ctx->started - ctx->auth_time;
 
@@ -700,8 +700,8 @@ ngx_sf_request_take_own(ngx_sf_ctx_t *ctx)
         ctx->body.data = (u_char *) row->body;
         ctx->body.len = ngx_strlen(row->body);
 
-    } else if (ngx_sf_item_render_json(ctx->request->pool, ctx->endpoint,
-                                       &ctx->params, NULL, 0, &ctx->body)
+    } else if (ngx_sf_resource_render_json(ctx->request->pool, ctx->endpoint,
+                                           &ctx->params, NULL, 0, &ctx->body)
                != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -718,7 +718,7 @@ ngx_sf_request_take_own(ngx_sf_ctx_t *ctx)
     }
 
     ctx->etag.len = NGX_SF_ETAG_LEN;
-    ngx_sf_item_etag(&ctx->body, ctx->etag.data);
+    ngx_sf_resource_etag(&ctx->body, ctx->etag.data);
 
     return NGX_OK;
 }

@@ -10,73 +10,73 @@
  */
 
 
-#include "ngx_sf_exposition.h"
+#include "ngx_sf_prometheus.h"
 
 
-static void ngx_sf_family_of_zone(ngx_sf_exposition_t *ex, ngx_uint_t i,
+static void ngx_sf_family_of_zone(ngx_sf_prometheus_t *ex, ngx_uint_t i,
     u_char *name);
-static ngx_uint_t ngx_sf_family_of_upstream(ngx_sf_exposition_t *ex,
+static ngx_uint_t ngx_sf_family_of_upstream(ngx_sf_prometheus_t *ex,
     ngx_uint_t i, u_char *name);
-static ngx_uint_t ngx_sf_family_of_server(ngx_sf_exposition_t *ex,
+static ngx_uint_t ngx_sf_family_of_server(ngx_sf_prometheus_t *ex,
     ngx_uint_t i, u_char *buf, size_t size);
-static ngx_sf_source_t *ngx_sf_family_of_source(ngx_sf_exposition_t *ex,
+static ngx_sf_source_t *ngx_sf_family_of_source(ngx_sf_prometheus_t *ex,
     ngx_uint_t i, u_char *buf, size_t size);
-static void ngx_sf_family_requests(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_requests(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_endpoint_histogram(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_endpoint_histogram(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_endpoint_counter(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_counter(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_counter(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_fallback(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_fallback(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_fallback_duration(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_fallback_duration(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_cache_requests(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_queue(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_queue(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_errors(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_errors(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_flights(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_flights(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_up(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_up(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_disconnects(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_queue_gauge(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_connections(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_connections(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_lane(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_lane(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_fills(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_fills(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_evictions(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_evictions(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_queue_bytes(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_queue_bytes(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_by_queue(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_by_queue(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family, ngx_uint_t i, ngx_uint_t small,
     ngx_uint_t rest);
-static void ngx_sf_family_zone(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_zone(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_listener(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_listener(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_listener_state(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_clients(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_clients(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_process(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_process(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_machine(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_machine(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_cpu(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_cpu(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_start(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_start(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
-static void ngx_sf_family_build(ngx_sf_exposition_t *ex,
+static void ngx_sf_family_build(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
 
 
@@ -321,7 +321,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
 /* GET with 200 and 5xx from the start, all else when it has happened */
 
 static void
-ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_requests(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     u_char       status[NGX_INT_T_LEN + 1];
     uint64_t     n;
@@ -344,7 +344,7 @@ ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
                                                                 : "other",
                              ngx_sf_metrics_statuses[s]) = '\0';
 
-                ngx_sf_exposition_line(ex,
+                ngx_sf_prometheus_line(ex,
                            "%s{method=\"%s\",endpoint=\"%s\",status=\"%s\"} "
                            "%uL\n", family->name, ngx_sf_metrics_methods[m],
                            ngx_sf_request_endpoint_name(ex->smcf, i), status,
@@ -358,7 +358,7 @@ ngx_sf_family_requests(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 /* requests have no principal of their own, statements no unknown endpoint */
 
 static void
-ngx_sf_family_endpoint_histogram(ngx_sf_exposition_t *ex,
+ngx_sf_family_endpoint_histogram(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
     u_char      *counts;
@@ -372,7 +372,7 @@ ngx_sf_family_endpoint_histogram(ngx_sf_exposition_t *ex,
         counts = (u_char *) &ex->sum->endpoints[i];
 
         if (i != skip) {
-            ngx_sf_exposition_histogram(ex, family, "endpoint",
+            ngx_sf_prometheus_histogram(ex, family, "endpoint",
                            ngx_sf_request_endpoint_name(ex->smcf, i),
                            (ngx_sf_histogram_t *) (counts + family->offset));
         }
@@ -381,7 +381,7 @@ ngx_sf_family_endpoint_histogram(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
+ngx_sf_family_endpoint_counter(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
     u_char      *counts;
@@ -390,7 +390,7 @@ ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
     for (i = 0; i <= ex->smcf->nendpoints; i++) {
         counts = (u_char *) &ex->sum->endpoints[i];
 
-        ngx_sf_exposition_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
+        ngx_sf_prometheus_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
                                ngx_sf_request_endpoint_name(ex->smcf, i),
                                *(uint64_t *) (counts + family->offset));
     }
@@ -398,16 +398,16 @@ ngx_sf_family_endpoint_counter(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_counter(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_counter(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %uL\n", family->name,
+    ngx_sf_prometheus_line(ex, "%s %uL\n", family->name,
                            *(uint64_t *) ((u_char *) ex->sum
                                           + family->offset));
 }
 
 
 static void
-ngx_sf_family_fallback(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_fallback(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_uint_t                 i;
     const ngx_sf_histogram_t  *duration;
@@ -415,7 +415,7 @@ ngx_sf_family_fallback(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
     duration = ex->sum->fallback.duration;
 
     for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
-        ngx_sf_exposition_line(ex, "%s{status=\"%s\"} %uL\n", family->name,
+        ngx_sf_prometheus_line(ex, "%s{status=\"%s\"} %uL\n", family->name,
                                ngx_sf_metrics_classes[i],
                                ngx_sf_histogram_count(&duration[i]));
     }
@@ -423,13 +423,13 @@ ngx_sf_family_fallback(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_fallback_duration(ngx_sf_exposition_t *ex,
+ngx_sf_family_fallback_duration(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
-        ngx_sf_exposition_histogram(ex, family, "status",
+        ngx_sf_prometheus_histogram(ex, family, "status",
                                     ngx_sf_metrics_classes[i],
                                     &ex->sum->fallback.duration[i]);
     }
@@ -437,7 +437,7 @@ ngx_sf_family_fallback_duration(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
+ngx_sf_family_cache_requests(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
     ngx_uint_t  i, k;
@@ -448,7 +448,7 @@ ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
         }
 
         for (k = NGX_SF_CACHE_HIT; k < NGX_SF_CACHE_STATUSES; k++) {
-            ngx_sf_exposition_line(ex,
+            ngx_sf_prometheus_line(ex,
                            "%s{endpoint=\"%s\",result=\"%s\"} %uL\n",
                            family->name,
                            ngx_sf_request_endpoint_name(ex->smcf, i),
@@ -460,12 +460,12 @@ ngx_sf_family_cache_requests(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_queue(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_queue(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_PG_LISTEN; i++) {
-        ngx_sf_exposition_histogram(ex, family, "lane",
+        ngx_sf_prometheus_histogram(ex, family, "lane",
                                     ngx_sf_metrics_lanes[i],
                                     &ex->sum->queue[i]);
     }
@@ -473,12 +473,12 @@ ngx_sf_family_queue(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_errors(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_errors(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_uint_t  i;
 
     for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
-        ngx_sf_exposition_line(ex, "%s{reason=\"%s\"} %uL\n", family->name,
+        ngx_sf_prometheus_line(ex, "%s{reason=\"%s\"} %uL\n", family->name,
                                ngx_sf_metrics_outcomes[i],
                                ex->sum->errors[i]);
     }
@@ -486,7 +486,7 @@ ngx_sf_family_errors(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_flights(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_flights(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_uint_t  i;
 
@@ -498,16 +498,16 @@ ngx_sf_family_flights(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
     };
 
     for (i = 0; i < NGX_SF_METRICS_KINDS; i++) {
-        ngx_sf_exposition_line(ex, "%s{kind=\"%s\"} %uL\n", family->name,
+        ngx_sf_prometheus_line(ex, "%s{kind=\"%s\"} %uL\n", family->name,
                                kinds[i], ex->sum->flights[i]);
     }
 }
 
 
 static void
-ngx_sf_family_up(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_up(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    u_char      name[NGX_SF_EXPOSITION_NAME];
+    u_char      name[NGX_SF_PROMETHEUS_NAME];
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
@@ -515,17 +515,17 @@ ngx_sf_family_up(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
             continue;
         }
 
-        ngx_sf_exposition_line(ex, "%s{upstream=\"%s\"} %d\n", family->name,
+        ngx_sf_prometheus_line(ex, "%s{upstream=\"%s\"} %d\n", family->name,
                                name, ex->gauges->upstreams[i].up != 0);
     }
 }
 
 
 static void
-ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
+ngx_sf_family_disconnects(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char      name[NGX_SF_EXPOSITION_NAME];
+    u_char      name[NGX_SF_PROMETHEUS_NAME];
     ngx_uint_t  i, k;
 
     for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
@@ -534,7 +534,7 @@ ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
         }
 
         for (k = NGX_SF_PG_CLOSE_NONE + 1; k < NGX_SF_PG_CLOSE_REASONS; k++) {
-            ngx_sf_exposition_line(ex,
+            ngx_sf_prometheus_line(ex,
                                "%s{upstream=\"%s\",reason=\"%s\"} %uL\n",
                                family->name, name, ngx_sf_pg_conn_close_name(k),
                                ex->sum->disconnects[i][k]);
@@ -544,10 +544,10 @@ ngx_sf_family_disconnects(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
+ngx_sf_family_queue_gauge(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char                    name[NGX_SF_EXPOSITION_NAME];
+    u_char                    name[NGX_SF_PROMETHEUS_NAME];
     ngx_uint_t                i, k;
     ngx_sf_upstream_gauge_t  *upstream;
 
@@ -559,7 +559,7 @@ ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
         }
 
         for (k = 0; k < NGX_SF_PG_LISTEN; k++) {
-            ngx_sf_exposition_line(ex,
+            ngx_sf_prometheus_line(ex,
                                "%s{upstream=\"%s\",lane=\"%s\"} %ui\n",
                                family->name, name, ngx_sf_metrics_lanes[k],
                                family->offset == ngx_sf_in_upstream(queue)
@@ -572,13 +572,13 @@ ngx_sf_family_queue_gauge(ngx_sf_exposition_t *ex,
 /* the name of an upstream's place; 0: nobody uses it */
 
 static ngx_uint_t
-ngx_sf_family_of_upstream(ngx_sf_exposition_t *ex, ngx_uint_t i,
+ngx_sf_family_of_upstream(ngx_sf_prometheus_t *ex, ngx_uint_t i,
     u_char *name)
 {
     const u_char  *text;
 
     text = ex->metrics->sh->upstreams[i].name;
-    ngx_sf_exposition_escape(name, text, ngx_strlen(text));
+    ngx_sf_prometheus_escape(name, text, ngx_strlen(text));
 
     return ex->gauges->upstreams[i].used != 0;
 }
@@ -587,11 +587,11 @@ ngx_sf_family_of_upstream(ngx_sf_exposition_t *ex, ngx_uint_t i,
 /* upstream="...",server="..." of a place, with NUL; 0: nobody uses it */
 
 static ngx_uint_t
-ngx_sf_family_of_server(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
+ngx_sf_family_of_server(ngx_sf_prometheus_t *ex, ngx_uint_t i, u_char *buf,
     size_t size)
 {
-    u_char                        upstream[NGX_SF_EXPOSITION_NAME];
-    u_char                        server[NGX_SF_EXPOSITION_NAME];
+    u_char                        upstream[NGX_SF_PROMETHEUS_NAME];
+    u_char                        server[NGX_SF_PROMETHEUS_NAME];
     const u_char                 *text;
     const ngx_sf_metrics_name_t  *name;
 
@@ -602,8 +602,8 @@ ngx_sf_family_of_server(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
     name = &ex->metrics->sh->servers[i];
     text = ex->metrics->sh->upstreams[name->upstream].name;
 
-    ngx_sf_exposition_escape(upstream, text, ngx_strlen(text));
-    ngx_sf_exposition_escape(server, name->name, ngx_strlen(name->name));
+    ngx_sf_prometheus_escape(upstream, text, ngx_strlen(text));
+    ngx_sf_prometheus_escape(server, name->name, ngx_strlen(name->name));
 
     *ngx_slprintf(buf, buf + size - 1, "upstream=\"%s\",server=\"%s\"",
                   upstream, server) = '\0';
@@ -613,10 +613,10 @@ ngx_sf_family_of_server(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
 
 
 static void
-ngx_sf_family_connections(ngx_sf_exposition_t *ex,
+ngx_sf_family_connections(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char      labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    u_char      labels[2 * NGX_SF_PROMETHEUS_NAME + 32];
     ngx_uint_t  i, k, state;
 
     static const char *const  states[] = {
@@ -630,7 +630,7 @@ ngx_sf_family_connections(ngx_sf_exposition_t *ex,
 
         for (k = 0; k < NGX_SF_PG_LANES; k++) {
             for (state = 0; state < NGX_SF_GAUGE_STATES; state++) {
-                ngx_sf_exposition_line(ex,
+                ngx_sf_prometheus_line(ex,
                         "%s{%s,lane=\"%s\",state=\"%s\"} %ui\n",
                         family->name, labels, ngx_sf_metrics_lanes[k],
                         states[state],
@@ -642,9 +642,9 @@ ngx_sf_family_connections(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_lane(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_lane(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    u_char       labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    u_char       labels[2 * NGX_SF_PROMETHEUS_NAME + 32];
     u_char      *lane;
     ngx_uint_t   i, k;
 
@@ -656,7 +656,7 @@ ngx_sf_family_lane(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
         for (k = 0; k < NGX_SF_PG_LANES; k++) {
             lane = (u_char *) &ex->gauges->servers[i].lanes[k];
 
-            ngx_sf_exposition_line(ex, "%s{%s,lane=\"%s\"} %ui\n",
+            ngx_sf_prometheus_line(ex, "%s{%s,lane=\"%s\"} %ui\n",
                                    family->name, labels,
                                    ngx_sf_metrics_lanes[k],
                                    *(ngx_uint_t *) (lane + family->offset));
@@ -666,9 +666,9 @@ ngx_sf_family_lane(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_fills(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    u_char                       name[NGX_SF_EXPOSITION_NAME];
+    u_char                       name[NGX_SF_PROMETHEUS_NAME];
     ngx_uint_t                   i;
     const ngx_sf_cache_stats_t  *stats;
 
@@ -676,7 +676,7 @@ ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
         stats = &ex->facts[i].stats;
         ngx_sf_family_of_zone(ex, i, name);
 
-        ngx_sf_exposition_line(ex,
+        ngx_sf_prometheus_line(ex,
                                "%s{zone=\"%s\",result=\"stored\"} %ui\n"
                                "%s{zone=\"%s\",result=\"raced\"} %ui\n"
                                "%s{zone=\"%s\",result=\"refused\"} %ui\n",
@@ -688,7 +688,7 @@ ngx_sf_family_fills(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_evictions(ngx_sf_exposition_t *ex,
+ngx_sf_family_evictions(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
     ngx_uint_t             i;
@@ -705,7 +705,7 @@ ngx_sf_family_evictions(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_queue_bytes(ngx_sf_exposition_t *ex,
+ngx_sf_family_queue_bytes(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
     ngx_uint_t  i;
@@ -719,15 +719,15 @@ ngx_sf_family_queue_bytes(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_by_queue(ngx_sf_exposition_t *ex,
+ngx_sf_family_by_queue(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family, ngx_uint_t i, ngx_uint_t small,
     ngx_uint_t rest)
 {
-    u_char  name[NGX_SF_EXPOSITION_NAME];
+    u_char  name[NGX_SF_PROMETHEUS_NAME];
 
     ngx_sf_family_of_zone(ex, i, name);
 
-    ngx_sf_exposition_line(ex,
+    ngx_sf_prometheus_line(ex,
                            "%s{zone=\"%s\",queue=\"small\"} %ui\n"
                            "%s{zone=\"%s\",queue=\"main\"} %ui\n",
                            family->name, name, small,
@@ -736,9 +736,9 @@ ngx_sf_family_by_queue(ngx_sf_exposition_t *ex,
 
 
 static void
-ngx_sf_family_zone(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_zone(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    u_char       name[NGX_SF_EXPOSITION_NAME];
+    u_char       name[NGX_SF_PROMETHEUS_NAME];
     u_char      *facts;
     ngx_uint_t   i;
 
@@ -746,7 +746,7 @@ ngx_sf_family_zone(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
         facts = (u_char *) &ex->facts[i];
         ngx_sf_family_of_zone(ex, i, name);
 
-        ngx_sf_exposition_line(ex, "%s{zone=\"%s\"} %ui\n", family->name,
+        ngx_sf_prometheus_line(ex, "%s{zone=\"%s\"} %ui\n", family->name,
                                name, *(ngx_uint_t *) (facts
                                                       + family->offset));
     }
@@ -754,32 +754,32 @@ ngx_sf_family_zone(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_of_zone(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *name)
+ngx_sf_family_of_zone(ngx_sf_prometheus_t *ex, ngx_uint_t i, u_char *name)
 {
     ngx_sf_zone_t  **zone;
 
     zone = ex->smcf->zones.elts;
 
-    ngx_sf_exposition_escape(name, zone[i]->name.data, zone[i]->name.len);
+    ngx_sf_prometheus_escape(name, zone[i]->name.data, zone[i]->name.len);
 }
 
 
 /* zone="...",upstream="..." of an origin, with NUL; NULL: it is not used */
 
 static ngx_sf_source_t *
-ngx_sf_family_of_source(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
+ngx_sf_family_of_source(ngx_sf_prometheus_t *ex, ngx_uint_t i, u_char *buf,
     size_t size)
 {
-    u_char            zone[NGX_SF_EXPOSITION_NAME];
-    u_char            upstream[NGX_SF_EXPOSITION_NAME];
+    u_char            zone[NGX_SF_PROMETHEUS_NAME];
+    u_char            upstream[NGX_SF_PROMETHEUS_NAME];
     ngx_sf_origin_t  *origin;
 
     origin = ex->smcf->origins.elts;
     origin += i;
 
-    ngx_sf_exposition_escape(zone, origin->zone->name.data,
+    ngx_sf_prometheus_escape(zone, origin->zone->name.data,
                              origin->zone->name.len);
-    ngx_sf_exposition_escape(upstream, origin->primary->name.data,
+    ngx_sf_prometheus_escape(upstream, origin->primary->name.data,
                              origin->primary->name.len);
 
     *ngx_slprintf(buf, buf + size - 1, "zone=\"%s\",upstream=\"%s\"", zone,
@@ -791,9 +791,9 @@ ngx_sf_family_of_source(ngx_sf_exposition_t *ex, ngx_uint_t i, u_char *buf,
 
 
 static void
-ngx_sf_family_listener(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_listener(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    u_char            labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    u_char            labels[2 * NGX_SF_PROMETHEUS_NAME + 32];
     ngx_uint_t        i;
     ngx_sf_source_t  *source;
 
@@ -801,7 +801,7 @@ ngx_sf_family_listener(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
         source = ngx_sf_family_of_source(ex, i, labels, sizeof(labels));
 
         if (source) {
-            ngx_sf_exposition_line(ex, "%s{%s} %uA\n", family->name, labels,
+            ngx_sf_prometheus_line(ex, "%s{%s} %uA\n", family->name, labels,
                                    *(ngx_atomic_t *) ((u_char *) source
                                                       + family->offset));
         }
@@ -810,10 +810,10 @@ ngx_sf_family_listener(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
+ngx_sf_family_listener_state(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char            labels[2 * NGX_SF_EXPOSITION_NAME + 32];
+    u_char            labels[2 * NGX_SF_PROMETHEUS_NAME + 32];
     double            value;
     ngx_uint_t        i, up, n;
     ngx_msec_int_t    age;
@@ -852,18 +852,18 @@ ngx_sf_family_listener_state(ngx_sf_exposition_t *ex,
             }
         }
 
-        ngx_sf_exposition_line(ex, "%s{%s} %.6f\n", family->name, labels,
+        ngx_sf_prometheus_line(ex, "%s{%s} %.6f\n", family->name, labels,
                                value);
     }
 }
 
 
 static void
-ngx_sf_family_clients(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_clients(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
 #if (NGX_STAT_STUB)
 
-    ngx_sf_exposition_line(ex,
+    ngx_sf_prometheus_line(ex,
                            "%s{state=\"active\"} %uA\n"
                            "%s{state=\"reading\"} %uA\n"
                            "%s{state=\"writing\"} %uA\n"
@@ -878,18 +878,18 @@ ngx_sf_family_clients(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_process(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_process(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %ui\n", family->name,
+    ngx_sf_prometheus_line(ex, "%s %ui\n", family->name,
                            *(ngx_uint_t *) ((u_char *) ex->gauges
                                             + family->offset));
 }
 
 
 static void
-ngx_sf_family_machine(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_machine(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %.6f\n", family->name,
+    ngx_sf_prometheus_line(ex, "%s %.6f\n", family->name,
                         *(double *) ((u_char *) &ex->metrics->sh->machine
                                      + family->offset)
                         / 100);
@@ -897,30 +897,30 @@ ngx_sf_family_machine(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
 
 
 static void
-ngx_sf_family_cpu(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_cpu(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %uL.%06uL\n", family->name,
+    ngx_sf_prometheus_line(ex, "%s %uL.%06uL\n", family->name,
                            ex->sum->cpu / 1000000, ex->sum->cpu % 1000000);
 }
 
 
 static void
-ngx_sf_family_start(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_start(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
-    ngx_sf_exposition_line(ex, "%s %T.%03ui\n", family->name,
+    ngx_sf_prometheus_line(ex, "%s %T.%03ui\n", family->name,
                            ex->metrics->sh->start.sec,
                            ex->metrics->sh->start.msec);
 }
 
 
 static void
-ngx_sf_family_build(ngx_sf_exposition_t *ex, const ngx_sf_family_t *family)
+ngx_sf_family_build(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_uint_t  libpq;
 
     libpq = ngx_sf_pg_conn_library();
 
-    ngx_sf_exposition_line(ex,
+    ngx_sf_prometheus_line(ex,
                            "%s{version=\"%s\",nginx=\"%s\","
                            "libpq=\"%ui.%ui\"} 1\n",
                            family->name, NGX_SF_VERSION, NGINX_VERSION,

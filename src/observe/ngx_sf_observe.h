@@ -42,7 +42,7 @@ ngx_int_t ngx_sf_purge_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_status_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_live_handler(ngx_http_request_t *r);
 ngx_int_t ngx_sf_report_handler(ngx_http_request_t *r);
-ngx_int_t ngx_sf_exposition_handler(ngx_http_request_t *r);
+ngx_int_t ngx_sf_prometheus_handler(ngx_http_request_t *r);
 
 /*
  * What they begin with, as they only show: whether a request is no GET or
@@ -58,7 +58,7 @@ void ngx_sf_status_sign(json_t *doc);
 json_t *ngx_sf_history(ngx_sf_metrics_t *metrics);
 
 /* adds what the live page shows to a document: ngx_sf_load.c */
-ngx_int_t ngx_sf_load_status(ngx_http_request_t *r, json_t *doc);
+ngx_int_t ngx_sf_status_load(ngx_http_request_t *r, json_t *doc);
 
 /*
  * Sends a document, which is freed; allow may be NULL.  Returns what a content

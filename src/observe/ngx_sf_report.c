@@ -9,13 +9,13 @@
  * of the last minutes, as the difference of how things stand and stood.
  *
  * The keys are those of the document's appendix B, and more of the same kind.
- * The sentences of "recommendations" come from the rules of ngx_sf_advice.c.
+ * The sentences of "recommendations" come from the rules of ngx_sf_recommend.c.
  */
 
 
 #include "ngx_sf_observe.h"
 #include "ngx_sf_conf.h"
-#include "ngx_sf_advice.h"
+#include "ngx_sf_recommend.h"
 
 
 typedef struct {
@@ -26,13 +26,13 @@ typedef struct {
 /* of an endpoint, in the window */
 
 typedef struct {
-    ngx_sf_advice_endpoint_t    figures;
-    uint64_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
-    ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
-    ngx_sf_span_t               span;     /* microseconds */
-    double                      query_sum;    /* ms */
-    double                      p50;
-    double                      p99;
+    ngx_sf_recommend_endpoint_t  figures;
+    uint64_t                     bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    ngx_uint_t                   cache[NGX_SF_CACHE_STATUSES];
+    ngx_sf_span_t                span;    /* microseconds */
+    double                       query_sum;   /* ms */
+    double                       p50;
+    double                       p99;
 } ngx_sf_report_row_t;
 
 typedef struct {
@@ -71,7 +71,7 @@ static json_t *ngx_sf_report_application(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_cache(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_advice(ngx_sf_report_t *report);
 static void ngx_sf_report_server(ngx_sf_report_t *report,
-    ngx_sf_advice_server_t *server);
+    ngx_sf_recommend_server_t  *server);
 static ngx_uint_t ngx_sf_report_asked(const ngx_uint_t *cache,
     ngx_uint_t *hits);
 static json_t *ngx_sf_report_time(time_t sec);
@@ -186,7 +186,7 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 {
     ngx_uint_t                     k, high;
     ngx_sf_report_row_t           *row;
-    ngx_sf_advice_endpoint_t      *figures;
+    ngx_sf_recommend_endpoint_t   *figures;
     const ngx_sf_past_endpoint_t  *now, *then;
 
     row = &report->rows[i];
@@ -334,7 +334,7 @@ ngx_sf_report_summary(ngx_sf_report_t *report)
 {
     ngx_uint_t                 i, slow, erring;
     ngx_sf_sample_load_t             *load;
-    ngx_sf_advice_endpoint_t  *figures;
+    ngx_sf_recommend_endpoint_t  *figures;
 
     slow = 0;
     erring = 0;
@@ -342,7 +342,7 @@ ngx_sf_report_summary(ngx_sf_report_t *report)
     for (i = 0; i < report->metrics->nendpoints + 2; i++) {
         figures = &report->rows[i].figures;
 
-        slow += figures->p95 > NGX_SF_ADVICE_SLOW;
+        slow += figures->p95 > NGX_SF_RECOMMEND_SLOW;
         erring += figures->errors != 0;
     }
 
@@ -416,22 +416,22 @@ ngx_sf_report_endpoints(ngx_sf_report_t *report)
 static json_t *
 ngx_sf_report_slow(ngx_sf_report_t *report)
 {
-    json_t                    *list;
-    ngx_uint_t                 i;
-    ngx_sf_advice_endpoint_t  *figures;
+    json_t                       *list;
+    ngx_uint_t                    i;
+    ngx_sf_recommend_endpoint_t  *figures;
 
     list = json_array();
 
     for (i = 0; i < report->metrics->nendpoints + 1; i++) {
         figures = &report->rows[i].figures;
 
-        if (figures->p95 > NGX_SF_ADVICE_SLOW) {
+        if (figures->p95 > NGX_SF_RECOMMEND_SLOW) {
             json_array_append_new(list,
                 json_pack("{s:s, s:o, s:o, s:s}",
                           "endpoint", figures->path,
                           "avg_ms", ngx_sf_report_number(figures->avg),
                           "p95_ms", ngx_sf_report_number(figures->p95),
-                          "issue", ngx_sf_advice_issue(figures)));
+                          "issue", ngx_sf_recommend_issue(figures)));
         }
     }
 
@@ -555,19 +555,19 @@ ngx_sf_report_cache(ngx_sf_report_t *report)
 static json_t *
 ngx_sf_report_advice(ngx_sf_report_t *report)
 {
-    u_char                            text[NGX_SF_ADVICE_TEXT], *last, *p;
-    json_t                           *list;
-    ngx_uint_t                        i;
-    ngx_sf_advice_server_t            server;
-    const ngx_sf_advice_server_pt    *rule;
-    const ngx_sf_advice_endpoint_pt  *by;
+    u_char                               text[NGX_SF_RECOMMEND_TEXT], *last, *p;
+    json_t                              *list;
+    ngx_uint_t                           i;
+    ngx_sf_recommend_server_t            server;
+    const ngx_sf_recommend_server_pt    *rule;
+    const ngx_sf_recommend_endpoint_pt  *by;
 
     list = json_array();
     last = text + sizeof(text);
 
     ngx_sf_report_server(report, &server);
 
-    for (rule = ngx_sf_advice_server_rules; *rule; rule++) {
+    for (rule = ngx_sf_recommend_server_rules; *rule; rule++) {
         p = (*rule)(text, last, &server);
 
         if (p) {
@@ -576,7 +576,7 @@ ngx_sf_report_advice(ngx_sf_report_t *report)
         }
     }
 
-    for (by = ngx_sf_advice_endpoint_rules; *by; by++) {
+    for (by = ngx_sf_recommend_endpoint_rules; *by; by++) {
         for (i = 0; i < report->metrics->nendpoints; i++) {
             p = (*by)(text, last, &report->rows[i].figures);
 
@@ -592,7 +592,7 @@ ngx_sf_report_advice(ngx_sf_report_t *report)
 
 
 static void
-ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
+ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
 {
     uint64_t                  errors[NGX_SF_PG_OUTCOMES], n;
     ngx_uint_t                i, mask;
@@ -601,7 +601,7 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_advice_server_t *server)
     ngx_sf_source_t          *source;
     ngx_sf_upstream_gauge_t  *upstream;
 
-    ngx_memzero(server, sizeof(ngx_sf_advice_server_t));
+    ngx_memzero(server, sizeof(ngx_sf_recommend_server_t));
 
     for (i = 0; i < NGX_SF_PG_OUTCOMES; i++) {
         errors[i] = ngx_sf_metrics_since(report->now.errors[i],

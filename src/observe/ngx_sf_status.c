@@ -77,7 +77,7 @@ ngx_sf_status_handler(ngx_http_request_t *r)
 
     ngx_sf_status_sign(doc);
 
-    if (smcf->metrics && ngx_sf_load_status(r, doc) != NGX_OK) {
+    if (smcf->metrics && ngx_sf_status_load(r, doc) != NGX_OK) {
         json_decref(doc);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

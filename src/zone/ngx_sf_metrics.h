@@ -38,7 +38,7 @@
 #define NGX_SF_METRICS_METHODS    4
 #define NGX_SF_METRICS_STATUSES   21
 #define NGX_SF_METRICS_CLASSES    6       /* of a status, and 499 */
-#define NGX_SF_METRICS_KINDS      4       /* ngx_sf_item_e */
+#define NGX_SF_METRICS_KINDS      4       /* ngx_sf_resource_e */
 #define NGX_SF_METRICS_INTERVAL   5       /* seconds between two pasts */
 #define NGX_SF_METRICS_PASTS      740     /* of an hour and a bit */
 #define NGX_SF_METRICS_SLOW       16      /* slow requests, of a worker */

@@ -136,7 +136,7 @@ static ngx_uint_t
 fuzz_is_array(const ngx_str_t *text)
 {
     size_t      i;
-    ngx_uint_t  items;
+    ngx_uint_t  resources;
 
     if (text->len < 2 || text->data[0] != '{'
         || text->data[text->len - 1] != '}')
@@ -144,7 +144,7 @@ fuzz_is_array(const ngx_str_t *text)
         return 0;
     }
 
-    items = 0;
+    resources = 0;
     i = 1;
 
     for ( ;; ) {
@@ -156,7 +156,7 @@ fuzz_is_array(const ngx_str_t *text)
             i += text->data[i] == '\\' ? 2 : 1;
         }
 
-        items++;
+        resources++;
 
         if (i + 2 > text->len) {
             return 0;
@@ -165,7 +165,7 @@ fuzz_is_array(const ngx_str_t *text)
         i++;
 
         if (text->data[i] != ',') {
-            return i == text->len - 1 && items >= 2 && items <= 64;
+            return  i == text->len - 1 && resources >= 2 && resources <= 64;
         }
 
         i++;
@@ -307,8 +307,8 @@ fuzz_pages(const ngx_sf_row_t *row, const ngx_sf_params_t *params)
 
 
 static void
-fuzz_bound(ngx_pool_t *pool, ngx_sf_order_t *order, const ngx_sf_item_t *item,
-    const char *name)
+fuzz_bound(ngx_pool_t *pool, ngx_sf_lookup_t *lookup,
+    const ngx_sf_resource_t *resource, const char *name)
 {
     size_t                   len;
     ngx_uint_t               i;
@@ -316,15 +316,15 @@ fuzz_bound(ngx_pool_t *pool, ngx_sf_order_t *order, const ngx_sf_item_t *item,
     ngx_sf_bind_source_t     source;
     ngx_sf_pg_statement_t   *variant;
 
-    if (item == NULL) {
+    if (resource == NULL) {
         return;
     }
 
-    order->item = item;
-    ngx_sf_item_source(order, &source);
+    lookup->resource = resource;
+    ngx_sf_resource_source(lookup, &source);
 
     variant = ngx_sf_statement_variant(&fuzz_e.worker.variants, fuzz_e.primary,
-                                       item->statement, &source);
+                                       resource->statement, &source);
     fuzz_require(variant != NULL, "text", name);
 
     values = ngx_sf_statement_bind(pool, variant, &source);
@@ -344,7 +344,7 @@ fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
 {
     ngx_int_t            rc;
     ngx_uint_t           i;
-    ngx_sf_order_t       order;
+    ngx_sf_lookup_t      lookup;
     ngx_sf_params_t      params;
     const ngx_sf_row_t  *row;
 
@@ -369,12 +369,12 @@ fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
 
     fuzz_pages(row, &params);
 
-    ngx_memzero(&order, sizeof(ngx_sf_order_t));
-    order.params = &params;
-    order.user = user;
+    ngx_memzero(&lookup, sizeof(ngx_sf_lookup_t));
+    lookup.params = &params;
+    lookup.user = user;
 
-    fuzz_bound(pool, &order, endpoint->answer, row->name);
-    fuzz_bound(pool, &order, endpoint->total, row->name);
+    fuzz_bound(pool, &lookup, endpoint->answer, row->name);
+    fuzz_bound(pool, &lookup, endpoint->total, row->name);
 }
 
 

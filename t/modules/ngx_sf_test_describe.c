@@ -46,7 +46,7 @@
 
 
 #include "ngx_sf_test.h"
-#include "ngx_sf_exposition.h"
+#include "ngx_sf_prometheus.h"
 #include "ngx_sf_table.h"
 
 #include <jansson.h>

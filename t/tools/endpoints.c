@@ -177,7 +177,7 @@ endpoints_combine(endpoints_source_t *s, const ngx_sf_param_t *params,
 
 
 void
-endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
+endpoints_variants(endpoints_t *e, const ngx_sf_resource_t *resource,
     endpoints_variant_pt call, void *data)
 {
     u_char                 *seen;
@@ -187,12 +187,12 @@ endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
     ngx_sf_pg_statement_t  *variant;
 
     seen = endpoints_alloc(e->cf.pool, e->smcf->nstatements);
-    params = item->endpoint ? item->endpoint->row->params : NULL;
+    params = resource->endpoint ? resource->endpoint->row->params : NULL;
 
     for (n = 0; endpoints_combine(&s, params, n); n++) {
 
         variant = ngx_sf_statement_variant(&e->worker.variants, e->primary,
-                                           item->statement, &s.source);
+                                           resource->statement, &s.source);
         endpoints_require(variant != NULL, "no memory");
         endpoints_require(variant->id < e->smcf->nstatements,
                           "an id is out of bounds");

@@ -51,10 +51,10 @@ void endpoints_compile(endpoints_t *e, ngx_pool_t *pool);
 ngx_sf_endpoint_t *endpoints_find(endpoints_t *e, const char *name);
 
 /*
- * Calls back for every text that the item's statement has, once for each; the
- * values in the source are no real ones.
+ * Calls back for every text that the resource's statement has, once for each;
+ * the values in the source are no real ones.
  */
-void endpoints_variants(endpoints_t *e, const ngx_sf_item_t *item,
+void endpoints_variants(endpoints_t *e, const ngx_sf_resource_t *resource,
     endpoints_variant_pt call, void *data);
 
 /*

@@ -39,14 +39,14 @@ static const char *const  tool_kinds[] = {
 };
 
 
-/* an item, and what is told of its statement */
+/* a resource, and what is told of its statement */
 
 typedef struct {
-    const ngx_sf_item_t   *item;
-    const char            *endpoint;
-    const char            *kind;
-    const char            *lane;
-    json_t                *out;
+    const ngx_sf_resource_t  *resource;
+    const char               *endpoint;
+    const char               *kind;
+    const char               *lane;
+    json_t                   *out;
 } tool_statement_t;
 
 
@@ -76,7 +76,7 @@ tool_list(endpoints_t *e, tool_statement_t *st)
     data[0] = &last;
     data[1] = &n;
 
-    endpoints_variants(e, st->item, tool_count, data);
+    endpoints_variants(e, st->resource, tool_count, data);
 
     json_array_append_new(st->out,
         json_pack("{s:s, s:s, s:s, s:i, s:i}", "endpoint", st->endpoint,
@@ -104,24 +104,25 @@ tool_variant(ngx_sf_pg_statement_t *variant,
 static void
 tool_variants(endpoints_t *e, tool_statement_t *st)
 {
-    endpoints_variants(e, st->item, tool_variant, st);
+    endpoints_variants(e, st->resource, tool_variant, st);
 }
 
 
 static void
-tool_item(endpoints_t *e, const ngx_sf_item_t *item, tool_statement_pt call,
-    json_t *out)
+tool_resource(endpoints_t *e, const ngx_sf_resource_t *resource,
+    tool_statement_pt call, json_t *out)
 {
     tool_statement_t  st;
 
-    if (item == NULL) {
+    if (resource == NULL) {
         return;
     }
 
-    st.item = item;
-    st.endpoint = item->endpoint ? item->endpoint->row->name : "principal";
-    st.kind = tool_kinds[item->kind];
-    st.lane = tool_lanes[item->lane];
+    st.resource = resource;
+    st.endpoint = resource->endpoint ? resource->endpoint->row->name
+                                     : "principal";
+    st.kind = tool_kinds[resource->kind];
+    st.lane = tool_lanes[resource->lane];
     st.out = out;
 
     call(e, &st);
@@ -137,11 +138,11 @@ tool_walk(endpoints_t *e, tool_statement_pt call)
     out = json_array();
 
     for (i = 0; i < e->smcf->nendpoints; i++) {
-        tool_item(e, e->smcf->endpoints[i].answer, call, out);
-        tool_item(e, e->smcf->endpoints[i].total, call, out);
+        tool_resource(e, e->smcf->endpoints[i].answer, call, out);
+        tool_resource(e, e->smcf->endpoints[i].total, call, out);
     }
 
-    tool_item(e, e->smcf->principal, call, out);
+    tool_resource(e, e->smcf->principal, call, out);
 
     return out;
 }
@@ -168,7 +169,7 @@ tool_session(endpoints_t *e)
 
 
 static json_t *
-tool_sent(endpoints_t *e, const ngx_sf_order_t *order)
+tool_sent(endpoints_t *e, const ngx_sf_lookup_t *lookup)
 {
     json_t                  *values;
     ngx_uint_t               i;
@@ -176,10 +177,10 @@ tool_sent(endpoints_t *e, const ngx_sf_order_t *order)
     ngx_sf_bind_source_t     source;
     ngx_sf_pg_statement_t   *variant;
 
-    ngx_sf_item_source(order, &source);
+    ngx_sf_resource_source(lookup, &source);
 
     variant = ngx_sf_statement_variant(&e->worker.variants, e->primary,
-                                       order->item->statement, &source);
+                                       lookup->resource->statement, &source);
     if (variant == NULL) {
         return NULL;
     }
@@ -208,10 +209,10 @@ tool_die(const char *what, const u_char *text, size_t len)
 }
 
 
-static const ngx_sf_item_t *
+static const ngx_sf_resource_t *
 tool_find(endpoints_t *e, const char *name, const char *kind)
 {
-    ngx_sf_item_t      *item;
+    ngx_sf_resource_t  *resource;
     ngx_sf_endpoint_t  *endpoint;
 
     if (strcmp(kind, "principal") == 0) {
@@ -225,14 +226,14 @@ tool_find(endpoints_t *e, const char *name, const char *kind)
         return NULL;
     }
 
-    item = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->answer;
+    resource = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->answer;
 
-    if (item == NULL || strcmp(kind, tool_kinds[item->kind]) != 0) {
+    if (resource == NULL || strcmp(kind, tool_kinds[resource->kind]) != 0) {
         tool_die("this endpoint has no statement of kind ", (u_char *) kind,
                  strlen(kind));
     }
 
-    return item;
+    return  resource;
 }
 
 
@@ -241,7 +242,7 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
 {
     int               i;
     ngx_str_t         id, args;
-    ngx_sf_order_t    order;
+    ngx_sf_lookup_t   lookup;
     ngx_sf_params_t   params;
 
     if (argc < 2) {
@@ -249,10 +250,10 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
                  (u_char *) "", 0);
     }
 
-    ngx_memzero(&order, sizeof(ngx_sf_order_t));
+    ngx_memzero(&lookup, sizeof(ngx_sf_lookup_t));
     ngx_str_set(&id, "1");
     ngx_str_set(&args, "");
-    order.user = 1;
+    lookup.user = 1;
 
     for (i = 2; i < argc; i++) {
         if (strncmp(argv[i], "id=", 3) == 0) {
@@ -260,7 +261,7 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
             id.len = strlen(argv[i]) - 3;
 
         } else if (strncmp(argv[i], "user=", 5) == 0) {
-            order.user = atoll(argv[i] + 5);
+            lookup.user = atoll(argv[i] + 5);
 
         } else {
             args.data = (u_char *) argv[i];
@@ -268,14 +269,14 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
         }
     }
 
-    order.item = tool_find(e, argv[0], argv[1]);
+    lookup.resource = tool_find(e, argv[0], argv[1]);
 
-    if (order.item->endpoint == NULL) {
-        return tool_sent(e, &order);
+    if (lookup.resource->endpoint == NULL) {
+        return tool_sent(e, &lookup);
     }
 
-    if (ngx_sf_params_read(e->cf.pool, order.item->endpoint->row->params, &id,
-                           &args, &e->env, &params)
+    if (ngx_sf_params_read(e->cf.pool, lookup.resource->endpoint->row->params,
+                           &id, &args, &e->env, &params)
         != NGX_OK)
     {
         return NULL;
@@ -285,9 +286,9 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
         tool_die("refused: ", params.error.data, params.error.len);
     }
 
-    order.params = &params;
+    lookup.params = &params;
 
-    return tool_sent(e, &order);
+    return  tool_sent(e, &lookup);
 }
 
 

@@ -599,7 +599,7 @@ test_compare(const void *one, const void *other)
 }
 
 
-/* keys as ngx_sf_item_key() makes them: few bytes differ */
+/* keys as ngx_sf_resource_key() makes them: few bytes differ */
 
 static void
 test_spread(uint64_t seed)

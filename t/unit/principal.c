@@ -25,7 +25,7 @@
 
 static ngx_sf_zone_t        *test_zone;
 static ngx_sf_source_t      *test_sources[2];
-static ngx_sf_item_t         test_item;
+static ngx_sf_resource_t         test_item;
 static ngx_sf_loc_conf_t     test_location, test_other;
 static ngx_sf_main_conf_t    test_smcf;
 static ngx_sf_worker_t       test_worker;
@@ -46,7 +46,7 @@ test_begin(void)
     }
 
     (void) ngx_sf_tags_compile(TEST_TAGS, &test_item.tags);
-    test_item.kind = NGX_SF_ITEM_PRINCIPAL;
+    test_item.kind = NGX_SF_RESOURCE_PRINCIPAL;
 
     test_smcf.lease = 2000;
     test_location.zone = test_zone;
@@ -60,18 +60,18 @@ test_begin(void)
 }
 
 
-static ngx_sf_order_t
+static ngx_sf_lookup_t
 test_order(ngx_sf_loc_conf_t *slcf, int64_t user)
 {
-    ngx_sf_order_t  order;
+    ngx_sf_lookup_t  lookup;
 
-    ngx_memzero(&order, sizeof(ngx_sf_order_t));
+    ngx_memzero(&lookup, sizeof(ngx_sf_lookup_t));
 
-    order.item = &test_item;
-    order.slcf = slcf;
-    order.user = user;
+    lookup.resource = &test_item;
+    lookup.slcf = slcf;
+    lookup.user = user;
 
-    return order;
+    return  lookup;
 }
 
 
@@ -82,7 +82,7 @@ test_keep(int64_t user, ngx_msec_t age)
 {
     ngx_uint_t          i;
     ngx_sf_found_t      found;
-    ngx_sf_order_t      order;
+    ngx_sf_lookup_t     lookup;
     ngx_sf_principal_t  principal;
 
     for (i = 0; i < 2; i++) {
@@ -90,7 +90,7 @@ test_keep(int64_t user, ngx_msec_t age)
         test_sources[i]->covered = test_item.tags.tables;
     }
 
-    order = test_order(&test_location, user);
+    lookup = test_order(&test_location, user);
     ngx_sf_stamp_read(test_zone, test_sources[0] - test_zone->sh->sources,
                       &test_item.tags, user, 0, &test_entry.stamp);
     test_entry.created = ngx_current_msec - age;
@@ -102,20 +102,20 @@ test_keep(int64_t user, ngx_msec_t age)
     principal.id = user;
     principal.products = user << 1 | 1;
 
-    ngx_sf_principal_keep(&test_worker, &order, &found, &principal);
+    ngx_sf_principal_keep(&test_worker, &lookup, &found, &principal);
 }
 
 
 static ngx_uint_t
 test_found(ngx_sf_loc_conf_t *slcf, int64_t user, ngx_uint_t bypass)
 {
-    ngx_sf_order_t      order;
+    ngx_sf_lookup_t     lookup;
     ngx_sf_principal_t  principal;
 
-    order = test_order(slcf, user);
-    order.bypass = bypass;
+    lookup = test_order(slcf, user);
+    lookup.bypass = bypass;
 
-    return ngx_sf_principal_find(&test_worker, &order, &principal) == NGX_OK
+    return ngx_sf_principal_find(&test_worker, &lookup, &principal) == NGX_OK
            && principal.id == user
            && principal.products == ((uint64_t) user << 1 | 1);
 }

@@ -502,44 +502,44 @@ test_variant(ngx_sf_pg_statement_t *variant,
 }
 
 
-/* columns that the reader of an item's rows looks at */
+/* columns that the reader of a resource's rows looks at */
 
 static ngx_uint_t
-test_columns(const ngx_sf_item_t *item)
+test_columns(const ngx_sf_resource_t *resource)
 {
-    switch (item->kind) {
+    switch (resource->kind) {
 
-    case NGX_SF_ITEM_ANSWER:
-        return ngx_sf_json_columns(item->endpoint->program);
+    case NGX_SF_RESOURCE_RESPONSE:
+        return ngx_sf_json_columns(resource->endpoint->program);
 
-    case NGX_SF_ITEM_TOTAL:
-        return item->endpoint->row->deadlines ? 2 : 1;
+    case NGX_SF_RESOURCE_TOTAL:
+        return resource->endpoint->row->deadlines ? 2 : 1;
 
-    case NGX_SF_ITEM_PING:
+    case NGX_SF_RESOURCE_PING:
         return 1;
 
-    default: /* NGX_SF_ITEM_PRINCIPAL */
+    default: /* NGX_SF_RESOURCE_PRINCIPAL */
         return 2;
     }
 }
 
 
 static void
-test_item(test_api_t *api, const ngx_sf_item_t *item, const char *kind)
+test_item(test_api_t *api, const ngx_sf_resource_t *resource, const char *kind)
 {
-    if (item == NULL) {
+    if (resource == NULL) {
         return;
     }
 
     api->variants = 0;
     api->wrong = 0;
-    api->columns = test_columns(item);
+    api->columns = test_columns(resource);
 
-    endpoints_variants(&test_e, item, test_variant, api);
+    endpoints_variants(&test_e, resource, test_variant, api);
 
     unit_ok(api->wrong == 0 && api->variants > 0, "%s %s, %lu texts",
-            item->endpoint ? item->endpoint->row->name : "principal", kind,
-            (unsigned long) api->variants);
+            resource->endpoint ? resource->endpoint->row->name : "principal",
+            kind, (unsigned long) api->variants);
 }
 
 

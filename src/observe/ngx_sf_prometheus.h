@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_SF_EXPOSITION_H_INCLUDED_
-#define _NGX_SF_EXPOSITION_H_INCLUDED_
+#ifndef _NGX_SF_PROMETHEUS_H_INCLUDED_
+#define _NGX_SF_PROMETHEUS_H_INCLUDED_
 
 
 #include "ngx_sf_observe.h"
@@ -16,7 +16,7 @@
  * need to put out samples.
  */
 
-#define NGX_SF_EXPOSITION_NAME  (2 * NGX_SF_METRICS_NAME)
+#define NGX_SF_PROMETHEUS_NAME  (2 * NGX_SF_METRICS_NAME)
 
 
 typedef struct {
@@ -32,11 +32,11 @@ typedef struct {
     off_t                       size;
     unsigned                    open:1;   /* OpenMetrics */
     unsigned                    failed:1;
-} ngx_sf_exposition_t;
+} ngx_sf_prometheus_t;
 
 typedef struct ngx_sf_family_s  ngx_sf_family_t;
 
-typedef void (*ngx_sf_family_pt)(ngx_sf_exposition_t *ex,
+typedef void (*ngx_sf_family_pt)(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
 
 struct ngx_sf_family_s {
@@ -53,18 +53,18 @@ struct ngx_sf_family_s {
 extern const ngx_sf_family_t  ngx_sf_families[];  /* ended by a NULL name */
 
 
-/* --- ngx_sf_exposition.c: how it is written --- */
+/* --- ngx_sf_prometheus.c: how it is written --- */
 
-/* lines, of NGX_SF_EXPOSITION_LINE bytes at most; a failure is kept in ex */
-void ngx_sf_exposition_line(ngx_sf_exposition_t *ex, const char *fmt, ...);
+/* lines, of NGX_SF_PROMETHEUS_LINE bytes at most; a failure is kept in ex */
+void ngx_sf_prometheus_line(ngx_sf_prometheus_t *ex, const char *fmt, ...);
 
-/* a label's value; buf has NGX_SF_EXPOSITION_NAME bytes, longer text is cut */
-void ngx_sf_exposition_escape(u_char *buf, const u_char *text, size_t len);
+/* a label's value; buf has NGX_SF_PROMETHEUS_NAME bytes, longer text is cut */
+void ngx_sf_prometheus_escape(u_char *buf, const u_char *text, size_t len);
 
 /* all samples of a histogram with one label */
-void ngx_sf_exposition_histogram(ngx_sf_exposition_t *ex,
+void ngx_sf_prometheus_histogram(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family, const char *label, const char *value,
     const ngx_sf_histogram_t *histogram);
 
 
-#endif /* _NGX_SF_EXPOSITION_H_INCLUDED_ */
+#endif /* _NGX_SF_PROMETHEUS_H_INCLUDED_ */

@@ -15,7 +15,7 @@
 #include "ngx_sf_observe.h"
 
 
-#define NGX_SF_LOAD_SLOW  32              /* slow requests that are shown */
+#define NGX_SF_STATUS_LOAD_SLOW  32       /* slow requests that are shown */
 
 
 typedef struct {
@@ -24,38 +24,40 @@ typedef struct {
     ngx_sf_counts_t             sum;
     ngx_sf_gauges_t             gauges;
     const ngx_sf_past_t        *minute;   /* how it was a minute ago */
-    ngx_sf_slow_t               slow[NGX_SF_LOAD_SLOW];
+    ngx_sf_slow_t               slow[NGX_SF_STATUS_LOAD_SLOW];
     ngx_uint_t                  nslow;
-} ngx_sf_load_view_t;
+} ngx_sf_status_load_view_t;
 
 
-static json_t *ngx_sf_load_machine(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_workers(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_clients(void);
-static json_t *ngx_sf_load_bounds(void);
-static json_t *ngx_sf_load_requests(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_application(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_endpoints(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i);
-static json_t *ngx_sf_load_upstreams(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_servers(ngx_sf_load_view_t *view, ngx_uint_t i);
-static json_t *ngx_sf_load_lanes(const ngx_sf_server_gauge_t *server);
-static json_t *ngx_sf_load_errors(ngx_sf_load_view_t *view);
-static json_t *ngx_sf_load_slow(ngx_sf_load_view_t *view);
-static void ngx_sf_load_slow_take(ngx_sf_load_view_t *view,
+static json_t *ngx_sf_status_load_machine(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_workers(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_clients(void);
+static json_t *ngx_sf_status_load_bounds(void);
+static json_t *ngx_sf_status_load_requests(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_application(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_endpoints(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view,
+    ngx_uint_t i);
+static json_t *ngx_sf_status_load_upstreams(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_servers(ngx_sf_status_load_view_t *view,
+    ngx_uint_t i);
+static json_t *ngx_sf_status_load_lanes(const ngx_sf_server_gauge_t *server);
+static json_t *ngx_sf_status_load_errors(ngx_sf_status_load_view_t *view);
+static json_t *ngx_sf_status_load_slow(ngx_sf_status_load_view_t *view);
+static void ngx_sf_status_load_slow_take(ngx_sf_status_load_view_t *view,
     const ngx_sf_slow_t *slow);
 
 
 ngx_int_t
-ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
+ngx_sf_status_load(ngx_http_request_t *r, json_t *doc)
 {
-    int                  rc;
-    ngx_str_t            value;
-    ngx_time_t          *tp;
-    ngx_sf_past_t       *start;
-    ngx_sf_load_view_t  *view;
+    int                         rc;
+    ngx_str_t                   value;
+    ngx_time_t                 *tp;
+    ngx_sf_past_t              *start;
+    ngx_sf_status_load_view_t  *view;
 
-    view = ngx_pcalloc(r->pool, sizeof(ngx_sf_load_view_t));
+    view = ngx_pcalloc(r->pool, sizeof(ngx_sf_status_load_view_t));
     if (view == NULL) {
         return NGX_ERROR;
     }
@@ -77,16 +79,16 @@ ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
                        " s:o, s:o}",
                        "now", tp->sec + tp->msec / 1000.0,
                        "started", start->sec + start->msec / 1000.0,
-                       "workers", ngx_sf_load_workers(view),
-                       "connections", ngx_sf_load_clients(),
-                       "machine", ngx_sf_load_machine(view),
-                       "buckets", ngx_sf_load_bounds(),
-                       "requests", ngx_sf_load_requests(view),
-                       "application", ngx_sf_load_application(view),
-                       "endpoints", ngx_sf_load_endpoints(view),
-                       "upstreams", ngx_sf_load_upstreams(view),
-                       "errors", ngx_sf_load_errors(view),
-                       "slow", ngx_sf_load_slow(view)));
+                       "workers", ngx_sf_status_load_workers(view),
+                       "connections", ngx_sf_status_load_clients(),
+                       "machine", ngx_sf_status_load_machine(view),
+                       "buckets", ngx_sf_status_load_bounds(),
+                       "requests", ngx_sf_status_load_requests(view),
+                       "application", ngx_sf_status_load_application(view),
+                       "endpoints", ngx_sf_status_load_endpoints(view),
+                       "upstreams", ngx_sf_status_load_upstreams(view),
+                       "errors", ngx_sf_status_load_errors(view),
+                       "slow", ngx_sf_status_load_slow(view)));
 
     if (rc == 0
         && ngx_http_arg(r, (u_char *) "history", 7, &value) == NGX_OK)
@@ -100,7 +102,7 @@ ngx_sf_load_status(ngx_http_request_t *r, json_t *doc)
 
 
 static json_t *
-ngx_sf_load_machine(ngx_sf_load_view_t *view)
+ngx_sf_status_load_machine(ngx_sf_status_load_view_t *view)
 {
     ngx_sf_machine_t  *machine;
 
@@ -113,7 +115,7 @@ ngx_sf_load_machine(ngx_sf_load_view_t *view)
 
 
 static json_t *
-ngx_sf_load_workers(ngx_sf_load_view_t *view)
+ngx_sf_status_load_workers(ngx_sf_status_load_view_t *view)
 {
     json_t                 *list;
     ngx_uint_t              i;
@@ -140,7 +142,7 @@ ngx_sf_load_workers(ngx_sf_load_view_t *view)
 /* nginx counts them where it was built with its own status module */
 
 static json_t *
-ngx_sf_load_clients(void)
+ngx_sf_status_load_clients(void)
 {
 #if (NGX_STAT_STUB)
 
@@ -159,7 +161,7 @@ ngx_sf_load_clients(void)
 
 
 static json_t *
-ngx_sf_load_bounds(void)
+ngx_sf_status_load_bounds(void)
 {
     json_t      *list;
     ngx_uint_t   i;
@@ -176,7 +178,7 @@ ngx_sf_load_bounds(void)
 
 
 static json_t *
-ngx_sf_load_requests(ngx_sf_load_view_t *view)
+ngx_sf_status_load_requests(ngx_sf_status_load_view_t *view)
 {
     uint64_t    n, errors, all, failed, slow;
     ngx_uint_t  i;
@@ -207,7 +209,7 @@ ngx_sf_load_requests(ngx_sf_load_view_t *view)
 /* who answers what is passed on: since the start, and in the last minute */
 
 static json_t *
-ngx_sf_load_application(ngx_sf_load_view_t *view)
+ngx_sf_status_load_application(ngx_sf_status_load_view_t *view)
 {
     double                     seconds;
     json_t                    *classes;
@@ -240,7 +242,7 @@ ngx_sf_load_application(ngx_sf_load_view_t *view)
 
 
 static json_t *
-ngx_sf_load_endpoints(ngx_sf_load_view_t *view)
+ngx_sf_status_load_endpoints(ngx_sf_status_load_view_t *view)
 {
     json_t      *list;
     uint64_t     errors;
@@ -250,7 +252,7 @@ ngx_sf_load_endpoints(ngx_sf_load_view_t *view)
 
     for (i = 0; i <= view->metrics->nendpoints; i++) {
         if (ngx_sf_metrics_requests(&view->sum.endpoints[i], &errors)) {
-            json_array_append_new(list, ngx_sf_load_endpoint(view, i));
+            json_array_append_new(list, ngx_sf_status_load_endpoint(view, i));
         }
     }
 
@@ -259,7 +261,7 @@ ngx_sf_load_endpoints(ngx_sf_load_view_t *view)
 
 
 static json_t *
-ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i)
+ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view, ngx_uint_t i)
 {
     json_t                    *buckets, *cache;
     uint64_t                   n, errors;
@@ -301,7 +303,7 @@ ngx_sf_load_endpoint(ngx_sf_load_view_t *view, ngx_uint_t i)
 
 
 static json_t *
-ngx_sf_load_upstreams(ngx_sf_load_view_t *view)
+ngx_sf_status_load_upstreams(ngx_sf_status_load_view_t *view)
 {
     json_t                   *list, *queue;
     ngx_uint_t                i, k;
@@ -327,7 +329,7 @@ ngx_sf_load_upstreams(ngx_sf_load_view_t *view)
             json_pack("{s:s, s:b, s:o, s:o, s:I}",
                       "name", view->metrics->sh->upstreams[i].name,
                       "up", upstream->up != 0,
-                      "servers", ngx_sf_load_servers(view, i),
+                      "servers", ngx_sf_status_load_servers(view, i),
                       "queue", queue,
                       "queue_max", (json_int_t) upstream->queue_max));
     }
@@ -337,7 +339,7 @@ ngx_sf_load_upstreams(ngx_sf_load_view_t *view)
 
 
 static json_t *
-ngx_sf_load_servers(ngx_sf_load_view_t *view, ngx_uint_t i)
+ngx_sf_status_load_servers(ngx_sf_status_load_view_t *view, ngx_uint_t i)
 {
     json_t                       *list;
     ngx_uint_t                    k;
@@ -353,7 +355,7 @@ ngx_sf_load_servers(ngx_sf_load_view_t *view, ngx_uint_t i)
         if (server->used && name->upstream == i) {
             json_array_append_new(list,
                 json_pack("{s:s, s:o}", "name", name->name,
-                          "lanes", ngx_sf_load_lanes(server)));
+                          "lanes", ngx_sf_status_load_lanes(server)));
         }
     }
 
@@ -362,7 +364,7 @@ ngx_sf_load_servers(ngx_sf_load_view_t *view, ngx_uint_t i)
 
 
 static json_t *
-ngx_sf_load_lanes(const ngx_sf_server_gauge_t *server)
+ngx_sf_status_load_lanes(const ngx_sf_server_gauge_t *server)
 {
     json_t                     *lanes;
     ngx_uint_t                  i;
@@ -388,7 +390,7 @@ ngx_sf_load_lanes(const ngx_sf_server_gauge_t *server)
 
 
 static json_t *
-ngx_sf_load_errors(ngx_sf_load_view_t *view)
+ngx_sf_status_load_errors(ngx_sf_status_load_view_t *view)
 {
     json_t      *errors;
     ngx_uint_t   i;
@@ -407,7 +409,7 @@ ngx_sf_load_errors(ngx_sf_load_view_t *view)
 /* the last ones of all workers, the newest first */
 
 static json_t *
-ngx_sf_load_slow(ngx_sf_load_view_t *view)
+ngx_sf_status_load_slow(ngx_sf_status_load_view_t *view)
 {
     json_t                 *list;
     ngx_uint_t              i, k, serial;
@@ -427,7 +429,7 @@ ngx_sf_load_slow(ngx_sf_load_view_t *view)
             if (serial && copy.serial == serial
                 && slot->slow[k].serial == serial)
             {
-                ngx_sf_load_slow_take(view, &copy);
+                ngx_sf_status_load_slow_take(view, &copy);
             }
         }
     }
@@ -446,7 +448,8 @@ ngx_sf_load_slow(ngx_sf_load_view_t *view)
 /* in its order; what is oldest falls off the end */
 
 static void
-ngx_sf_load_slow_take(ngx_sf_load_view_t *view, const ngx_sf_slow_t *slow)
+ngx_sf_status_load_slow_take(ngx_sf_status_load_view_t *view,
+    const ngx_sf_slow_t *slow)
 {
     ngx_uint_t            i;
     const ngx_sf_slow_t  *other;
@@ -460,14 +463,14 @@ ngx_sf_load_slow_take(ngx_sf_load_view_t *view, const ngx_sf_slow_t *slow)
             break;
         }
 
-        if (i < NGX_SF_LOAD_SLOW) {
+        if (i < NGX_SF_STATUS_LOAD_SLOW) {
             view->slow[i] = *other;
         }
     }
 
-    if (i < NGX_SF_LOAD_SLOW) {
+    if (i < NGX_SF_STATUS_LOAD_SLOW) {
         view->slow[i] = *slow;
     }
 
-    view->nslow = ngx_min(view->nslow + 1, NGX_SF_LOAD_SLOW);
+    view->nslow = ngx_min(view->nslow + 1, NGX_SF_STATUS_LOAD_SLOW);
 }

@@ -24,7 +24,7 @@
 
 
 static endpoints_t         test_e;
-static ngx_sf_memos_t     *test_memos;
+static ngx_sf_parsed_table_t     *test_memos;
 static ngx_sf_loc_conf_t   test_location;
 static ngx_sf_zone_t       test_zone;
 static ngx_sf_source_t    *test_source;
@@ -38,7 +38,7 @@ test_begin(void)
     test_source = &test_zone.sh->sources[0];
     test_location.zone = &test_zone;
     test_e.worker.sources = &test_source;
-    test_memos = ngx_sf_memos_create((ngx_cycle_t *) ngx_cycle);
+    test_memos = ngx_sf_parsed_table_create((ngx_cycle_t *) ngx_cycle);
 }
 
 
@@ -75,7 +75,7 @@ test_keep(const char *name, const char *uri, const char *query,
     }
 
     ctx.params.status = status;
-    ngx_sf_memo_keep(test_memos, &ctx);
+    ngx_sf_parsed_keep(test_memos, &ctx);
 
     ngx_destroy_pool(r.pool);
 }
@@ -84,21 +84,21 @@ test_keep(const char *name, const char *uri, const char *query,
 static ngx_uint_t
 test_kept(const char *uri, const char *query)
 {
-    ngx_str_t       path, args;
-    ngx_sf_memo_t  *memo;
+    ngx_str_t         path, args;
+    ngx_sf_parsed_t  *parsed;
 
     path.data = (u_char *) uri;
     path.len = strlen(uri);
     args.data = (u_char *) query;
     args.len = strlen(query);
 
-    memo = ngx_sf_memo_find(test_memos, &test_location, &path, &args);
+    parsed = ngx_sf_parsed_find(test_memos, &test_location, &path, &args);
 
-    if (memo == NULL) {
+    if (parsed == NULL) {
         return 0;
     }
 
-    ngx_sf_memo_release(memo);
+    ngx_sf_parsed_release(parsed);
 
     return 1;
 }
@@ -170,7 +170,7 @@ test_length(void)
 }
 
 
-/* a memo in use stays, whoever comes; the others make room */
+/* a parsed in use stays, whoever comes; the others make room */
 
 static void
 test_room(void)
@@ -210,18 +210,18 @@ test_room(void)
 static void
 test_held(void)
 {
-    char            query[64];
-    ngx_str_t       path, args;
-    ngx_uint_t      i;
-    ngx_sf_memo_t  *memo;
+    char              query[64];
+    ngx_str_t         path, args;
+    ngx_uint_t        i;
+    ngx_sf_parsed_t  *parsed;
 
     ngx_str_set(&path, TEST_LIST);
     ngx_str_set(&args, "page=6");
 
     test_keep("review_campaigns", TEST_LIST, "page=6", 0);
-    memo = ngx_sf_memo_find(test_memos, &test_location, &path, &args);
+    parsed = ngx_sf_parsed_find(test_memos, &test_location, &path, &args);
 
-    if (!unit_ok(memo != NULL, "it is held")) {
+    if (!unit_ok(parsed != NULL, "it is held")) {
         return;
     }
 
@@ -231,9 +231,9 @@ test_held(void)
     }
 
     unit_ok(!test_kept(TEST_LIST, "page=6"), "it has made room");
-    unit_is(&memo->args, "page=6", "and is there for who holds it");
+    unit_is(&parsed->args, "page=6", "and is there for who holds it");
 
-    ngx_sf_memo_release(memo);
+    ngx_sf_parsed_release(parsed);
 }
 
 
@@ -250,7 +250,7 @@ main(void)
     test_room();
     test_held();
 
-    ngx_sf_memos_destroy(test_memos);
+    ngx_sf_parsed_table_destroy(test_memos);
 
     return unit_done();
 }

@@ -11,78 +11,78 @@
  */
 
 
-#include "ngx_sf_advice.h"
+#include "ngx_sf_recommend.h"
 
 
-#define NGX_SF_ADVICE_FEW  20             /* requests that prove nothing */
+#define NGX_SF_RECOMMEND_FEW  20          /* requests that prove nothing */
 
-#define ngx_sf_advice_s(n)     ((n) == 1 ? "" : "s")
-
-
-static u_char *ngx_sf_advice_latency(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint);
-static u_char *ngx_sf_advice_errors(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint);
-static u_char *ngx_sf_advice_hits(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint);
-static u_char *ngx_sf_advice_down(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_application(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_listener(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_triggers(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_broken(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_busy(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_quota(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_queue(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_timeout(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_cpu(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_memory(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
-static u_char *ngx_sf_advice_evictions(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
+#define ngx_sf_recommend_s(n)     ((n) == 1 ? "" : "s")
 
 
-const ngx_sf_advice_endpoint_pt  ngx_sf_advice_endpoint_rules[] = {
-    ngx_sf_advice_errors,
-    ngx_sf_advice_latency,
-    ngx_sf_advice_hits,
+static u_char *ngx_sf_recommend_latency(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t  *endpoint);
+static u_char *ngx_sf_recommend_errors(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t  *endpoint);
+static u_char *ngx_sf_recommend_hits(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t  *endpoint);
+static u_char *ngx_sf_recommend_down(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_application(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_listener(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_triggers(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_broken(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_busy(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_quota(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_queue(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_timeout(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_cpu(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_memory(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+static u_char *ngx_sf_recommend_evictions(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
+
+
+const ngx_sf_recommend_endpoint_pt  ngx_sf_recommend_endpoint_rules[] = {
+    ngx_sf_recommend_errors,
+    ngx_sf_recommend_latency,
+    ngx_sf_recommend_hits,
     NULL
 };
 
 
-const ngx_sf_advice_server_pt  ngx_sf_advice_server_rules[] = {
-    ngx_sf_advice_down,
-    ngx_sf_advice_application,
-    ngx_sf_advice_listener,
-    ngx_sf_advice_triggers,
-    ngx_sf_advice_broken,
-    ngx_sf_advice_busy,
-    ngx_sf_advice_quota,
-    ngx_sf_advice_queue,
-    ngx_sf_advice_timeout,
-    ngx_sf_advice_cpu,
-    ngx_sf_advice_memory,
-    ngx_sf_advice_evictions,
+const ngx_sf_recommend_server_pt  ngx_sf_recommend_server_rules[] = {
+    ngx_sf_recommend_down,
+    ngx_sf_recommend_application,
+    ngx_sf_recommend_listener,
+    ngx_sf_recommend_triggers,
+    ngx_sf_recommend_broken,
+    ngx_sf_recommend_busy,
+    ngx_sf_recommend_quota,
+    ngx_sf_recommend_queue,
+    ngx_sf_recommend_timeout,
+    ngx_sf_recommend_cpu,
+    ngx_sf_recommend_memory,
+    ngx_sf_recommend_evictions,
     NULL
 };
 
 
 static u_char *
-ngx_sf_advice_errors(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint)
+ngx_sf_recommend_errors(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t *endpoint)
 {
     double  percent;
 
-    if (endpoint->requests < NGX_SF_ADVICE_FEW) {
+    if (endpoint->requests < NGX_SF_RECOMMEND_FEW) {
         return NULL;
     }
 
@@ -101,19 +101,19 @@ ngx_sf_advice_errors(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_latency(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint)
+ngx_sf_recommend_latency(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t *endpoint)
 {
-    if (endpoint->p95 <= NGX_SF_ADVICE_SLOW) {
+    if (endpoint->p95 <= NGX_SF_RECOMMEND_SLOW) {
         return NULL;
     }
 
     buf = ngx_slprintf(buf, last, "%s: the 95th percentile is %.1f ms (%s): ",
                        endpoint->path, endpoint->p95,
-                       endpoint->p95 > NGX_SF_ADVICE_VERY_SLOW
+                       endpoint->p95 > NGX_SF_RECOMMEND_VERY_SLOW
                        ? "critical, above 2 s" : "above 500 ms");
 
-    if (endpoint->queries && endpoint->query > NGX_SF_ADVICE_SLOW / 5) {
+    if (endpoint->queries && endpoint->query > NGX_SF_RECOMMEND_SLOW / 5) {
         return ngx_slprintf(buf, last,
                             "its statement takes %.0f ms; look at its plan "
                             "with EXPLAIN, at conf/postgresql/indexes.sql "
@@ -131,12 +131,12 @@ ngx_sf_advice_latency(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_hits(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint)
+ngx_sf_recommend_hits(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t *endpoint)
 {
     double  percent;
 
-    if (endpoint->asked < 5 * NGX_SF_ADVICE_FEW) {
+    if (endpoint->asked < 5 * NGX_SF_RECOMMEND_FEW) {
         return NULL;
     }
 
@@ -156,8 +156,8 @@ ngx_sf_advice_hits(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_down(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_down(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->down == 0 && server->unavailable == 0) {
         return NULL;
@@ -167,7 +167,7 @@ ngx_sf_advice_down(u_char *buf, u_char *last,
         return ngx_slprintf(buf, last,
                             "The database could not be reached for %ui "
                             "statement%s: %s.", server->unavailable,
-                            ngx_sf_advice_s(server->unavailable),
+                            ngx_sf_recommend_s(server->unavailable),
                             server->bridged
                             ? "error= of softfactory_cache_ttl shows what was "
                               "in the cache, another server or replicas= "
@@ -184,8 +184,8 @@ ngx_sf_advice_down(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_application(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_application(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->unanswered * 200 <= server->passed) {
         return NULL;
@@ -201,8 +201,8 @@ ngx_sf_advice_application(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_listener(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_listener(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->incoherent == 0) {
         return NULL;
@@ -216,8 +216,8 @@ ngx_sf_advice_listener(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_triggers(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_triggers(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->uncovered == 0) {
         return NULL;
@@ -227,13 +227,13 @@ ngx_sf_advice_triggers(u_char *buf, u_char *last,
                         "Current triggers are missing on %ui table%s: run "
                         "conf/postgresql/notify.sql as the owner.",
                         server->uncovered,
-                        ngx_sf_advice_s(server->uncovered));
+                        ngx_sf_recommend_s(server->uncovered));
 }
 
 
 static u_char *
-ngx_sf_advice_broken(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_broken(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->broken == 0) {
         return NULL;
@@ -243,13 +243,13 @@ ngx_sf_advice_broken(u_char *buf, u_char *last,
                         "The schema did not fit %ui statement%s: error.log "
                         "says what is missing; the tables must be those of "
                         "conf/postgresql/schema.sql.", server->broken,
-                        ngx_sf_advice_s(server->broken));
+                        ngx_sf_recommend_s(server->broken));
 }
 
 
 static u_char *
-ngx_sf_advice_busy(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_busy(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->busy + server->expired == 0) {
         return NULL;
@@ -261,13 +261,13 @@ ngx_sf_advice_busy(u_char *buf, u_char *last,
                         "heavy= in softfactory_pg_pool if the database has "
                         "room, else a longer queue= and wait=, or fewer "
                         "requests (limit_req).", server->busy,
-                        ngx_sf_advice_s(server->busy), server->expired);
+                        ngx_sf_recommend_s(server->busy), server->expired);
 }
 
 
 static u_char *
-ngx_sf_advice_quota(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_quota(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->quota == 0) {
         return NULL;
@@ -278,14 +278,14 @@ ngx_sf_advice_quota(u_char *buf, u_char *last,
                         "quarter of the queue %s refused (429): where many "
                         "share one address, set_real_ip_from, or "
                         "softfactory_fair_key.", server->quota,
-                        ngx_sf_advice_s(server->quota),
+                        ngx_sf_recommend_s(server->quota),
                         server->quota == 1 ? "was" : "were");
 }
 
 
 static u_char *
-ngx_sf_advice_queue(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_queue(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->queue_p95 <= 10 || server->busy + server->expired) {
         return NULL;
@@ -299,8 +299,8 @@ ngx_sf_advice_queue(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_timeout(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_timeout(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->timeout == 0) {
         return NULL;
@@ -310,13 +310,13 @@ ngx_sf_advice_timeout(u_char *buf, u_char *last,
                         "%ui statement%s ran into a timeout: look for "
                         "locks (pg_locks) and slow plans before timeout= or "
                         "heavy_timeout= of softfactory_pg_pool is raised.",
-                        server->timeout, ngx_sf_advice_s(server->timeout));
+                        server->timeout, ngx_sf_recommend_s(server->timeout));
 }
 
 
 static u_char *
-ngx_sf_advice_cpu(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_cpu(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->cpu <= 75) {
         return NULL;
@@ -332,8 +332,8 @@ ngx_sf_advice_cpu(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_memory(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_memory(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
     if (server->memory <= 80) {
         return NULL;
@@ -349,10 +349,10 @@ ngx_sf_advice_memory(u_char *buf, u_char *last,
 
 
 static u_char *
-ngx_sf_advice_evictions(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server)
+ngx_sf_recommend_evictions(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t *server)
 {
-    if (server->requests < NGX_SF_ADVICE_FEW
+    if (server->requests < NGX_SF_RECOMMEND_FEW
         || server->evictions * 100 <= server->requests)
     {
         return NULL;
@@ -368,7 +368,7 @@ ngx_sf_advice_evictions(u_char *buf, u_char *last,
 
 
 const char *
-ngx_sf_advice_issue(const ngx_sf_advice_endpoint_t *endpoint)
+ngx_sf_recommend_issue(const ngx_sf_recommend_endpoint_t *endpoint)
 {
     if (endpoint->queries == 0) {
         return "Slow without a statement: clients that read slowly";

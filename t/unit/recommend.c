@@ -11,19 +11,19 @@
  */
 
 
-#include "ngx_sf_advice.h"
+#include "ngx_sf_recommend.h"
 #include "unit.h"
 
 
 typedef struct {
-    const char                 *name;
-    ngx_sf_advice_endpoint_t    endpoint;
-    const char                 *words[4]; /* all of them; none: silence */
+    const char                  *name;
+    ngx_sf_recommend_endpoint_t  endpoint;
+    const char                  *words[4]; /* all of them; none: silence */
 } test_endpoint_t;
 
 typedef struct {
     const char                 *name;
-    ngx_sf_advice_server_t      server;
+    ngx_sf_recommend_server_t   server;
     const char                 *words[4];
 } test_server_t;
 
@@ -179,7 +179,7 @@ test_words(const char *name, u_char *text, size_t len, ngx_uint_t sentences,
     }
 
     if (sentences) {
-        good &= len < NGX_SF_ADVICE_TEXT - 16 && text[len - 1] == '.';
+        good &= len < NGX_SF_RECOMMEND_TEXT - 16 && text[len - 1] == '.';
     }
 
     unit_ok(good, "%s: %s", name, sentences ? (char *) text : "(nothing)");
@@ -189,18 +189,18 @@ test_words(const char *name, u_char *text, size_t len, ngx_uint_t sentences,
 static void
 test_endpoint_rules(void)
 {
-    u_char                            text[4 * NGX_SF_ADVICE_TEXT + 1];
-    u_char                           *p, *end;
-    ngx_uint_t                        n;
-    const test_endpoint_t            *t;
-    const ngx_sf_advice_endpoint_pt  *rule;
+    u_char                               text[4 * NGX_SF_RECOMMEND_TEXT + 1];
+    u_char                              *p, *end;
+    ngx_uint_t                           n;
+    const test_endpoint_t               *t;
+    const ngx_sf_recommend_endpoint_pt  *rule;
 
     for (t = test_endpoints; t->name; t++) {
         p = text;
         n = 0;
 
-        for (rule = ngx_sf_advice_endpoint_rules; *rule; rule++) {
-            end = (*rule)(p, p + NGX_SF_ADVICE_TEXT, &t->endpoint);
+        for (rule = ngx_sf_recommend_endpoint_rules; *rule; rule++) {
+            end = (*rule)(p, p + NGX_SF_RECOMMEND_TEXT, &t->endpoint);
             n += end != NULL;
             p = end ? end : p;
         }
@@ -213,18 +213,18 @@ test_endpoint_rules(void)
 static void
 test_server_rules(void)
 {
-    u_char                          text[4 * NGX_SF_ADVICE_TEXT + 1];
-    u_char                         *p, *end;
-    ngx_uint_t                      n;
-    const test_server_t            *t;
-    const ngx_sf_advice_server_pt  *rule;
+    u_char                             text[4 * NGX_SF_RECOMMEND_TEXT + 1];
+    u_char                            *p, *end;
+    ngx_uint_t                         n;
+    const test_server_t               *t;
+    const ngx_sf_recommend_server_pt  *rule;
 
     for (t = test_servers; t->name; t++) {
         p = text;
         n = 0;
 
-        for (rule = ngx_sf_advice_server_rules; *rule; rule++) {
-            end = (*rule)(p, p + NGX_SF_ADVICE_TEXT, &t->server);
+        for (rule = ngx_sf_recommend_server_rules; *rule; rule++) {
+            end = (*rule)(p, p + NGX_SF_RECOMMEND_TEXT, &t->server);
             n += end != NULL;
             p = end ? end : p;
         }
@@ -237,19 +237,19 @@ test_server_rules(void)
 static void
 test_issue(void)
 {
-    ngx_sf_advice_endpoint_t  endpoint = { TEST_NAME, .avg = 600,
-                                           .requests = 10 };
+    ngx_sf_recommend_endpoint_t  endpoint = { TEST_NAME, .avg = 600,
+                                              .requests = 10 };
 
-    unit_ok(strstr(ngx_sf_advice_issue(&endpoint), "clients"),
+    unit_ok(strstr(ngx_sf_recommend_issue(&endpoint), "clients"),
             "slow without a statement");
 
     endpoint.queries = 10;
     endpoint.query = 300;
-    unit_ok(strstr(ngx_sf_advice_issue(&endpoint), "plan"),
+    unit_ok(strstr(ngx_sf_recommend_issue(&endpoint), "plan"),
             "slow by its statement");
 
     endpoint.query = 299;
-    unit_ok(strstr(ngx_sf_advice_issue(&endpoint), "Waiting"),
+    unit_ok(strstr(ngx_sf_recommend_issue(&endpoint), "Waiting"),
             "slow elsewhere");
 }
 

@@ -5,10 +5,10 @@
 
 
 /*
- * Items: what is asked of the database, and what is made of its rows.
+ * Resources: what is asked of the database, and what is made of its rows.
  *
  * There are few kinds.  The answer of an endpoint is a JSON document; it may
- * show a total, which is an item of its own, because pages that differ share
+ * show a total, which is a resource of its own, because pages that differ share
  * it.  The principal says what a user may do.  Each has a statement, the tags
  * of what that reads, and a form in which it is kept in the zone:
  *
@@ -16,7 +16,7 @@
  *   total       the number, and after a blank the ms to its deadline
  *   answer      the document
  *
- * The key of an order is made of all that has an effect on its answer and of
+ * The key of a lookup is made of all that has an effect on its answer and of
  * nothing else: two query strings that mean the same have one key.
  */
 
@@ -29,54 +29,56 @@
 
 /* no deadline is taken to be further away than this */
 
-#define NGX_SF_ITEM_FAR  (366LL * 24 * 3600 * 1000)
+#define NGX_SF_RESOURCE_FAR  (366LL * 24 * 3600 * 1000)
 
 
 /* of the principal's statement: bits of a slug, and what stands for a slug */
 
-#define NGX_SF_ITEM_NO_BITS  "0::bigint"
-#define NGX_SF_ITEM_BITS     "CASE p.slug END"
-#define NGX_SF_ITEM_BIT      " WHEN '' THEN ''::bigint"
+#define NGX_SF_RESOURCE_NO_BITS  "0::bigint"
+#define NGX_SF_RESOURCE_BITS     "CASE p.slug END"
+#define NGX_SF_RESOURCE_BIT      " WHEN '' THEN ''::bigint"
 
 
 /* where a key has the user */
 
-#define NGX_SF_ITEM_KEY_USER  (sizeof(uint32_t) + 1)
+#define NGX_SF_RESOURCE_KEY_USER  (sizeof(uint32_t) + 1)
 
 
 typedef struct {
     u_char                     *pos;
     u_char                     *end;
-} ngx_sf_item_writer_t;
+} ngx_sf_resource_writer_t;
 
 
-static ngx_sf_item_t *ngx_sf_item_create(ngx_conf_t *cf,
-    ngx_sf_main_conf_t *smcf, ngx_sf_item_e kind,
+static ngx_sf_resource_t *ngx_sf_resource_create(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_sf_resource_e kind,
     ngx_sf_endpoint_t *endpoint, const char *sql, ngx_uint_t columns,
     const char *tags);
-static u_char *ngx_sf_item_bits(u_char *p, const ngx_array_t *products);
-static uint32_t ngx_sf_item_shape(const ngx_sf_json_field_t *field);
-static ngx_int_t ngx_sf_item_key_write(const ngx_sf_order_t *order,
+static u_char *ngx_sf_resource_bits(u_char *p, const ngx_array_t *products);
+static uint32_t ngx_sf_resource_shape(const ngx_sf_json_field_t *field);
+static ngx_int_t ngx_sf_resource_key_write(const ngx_sf_lookup_t *lookup,
     ngx_uint_t source, ngx_sf_key_t *key);
-static void ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data,
+static void ngx_sf_resource_write(ngx_sf_resource_writer_t *w, const void *data,
     size_t len);
-static void ngx_sf_item_write_text(ngx_sf_item_writer_t *w,
+static void ngx_sf_resource_write_text(ngx_sf_resource_writer_t *w,
     const ngx_str_t *text);
-static void ngx_sf_item_write_params(ngx_sf_item_writer_t *w,
-    const ngx_sf_order_t *order);
-static ngx_int_t ngx_sf_item_render_principal(ngx_sf_flight_t *flight);
-static ngx_int_t ngx_sf_item_render_total(ngx_sf_flight_t *flight);
-static ngx_int_t ngx_sf_item_render_answer(ngx_sf_flight_t *flight);
-static ngx_int_t ngx_sf_item_render_ping(ngx_sf_flight_t *flight);
-static const char *ngx_sf_item_refuse(ngx_sf_flight_t *flight);
-static ngx_int_t ngx_sf_item_refuse_depth(ngx_sf_flight_t *flight);
+static void ngx_sf_resource_write_params(ngx_sf_resource_writer_t *w,
+    const ngx_sf_lookup_t  *lookup);
+static ngx_int_t ngx_sf_resource_render_principal(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_resource_render_total(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_resource_render_answer(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_resource_render_ping(ngx_sf_flight_t *flight);
+static const char *ngx_sf_resource_refuse(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_resource_refuse_depth(ngx_sf_flight_t *flight);
 
 
-static ngx_int_t (*const ngx_sf_item_renderers[])(ngx_sf_flight_t *flight) = {
-    /* PRINCIPAL */  ngx_sf_item_render_principal,
-    /* TOTAL */      ngx_sf_item_render_total,
-    /* ANSWER */     ngx_sf_item_render_answer,
-    /* PING */       ngx_sf_item_render_ping
+typedef ngx_int_t (*ngx_sf_resource_render_pt)(ngx_sf_flight_t *flight);
+
+static const ngx_sf_resource_render_pt  ngx_sf_resource_renderers[] = {
+    /* PRINCIPAL */  ngx_sf_resource_render_principal,
+    /* TOTAL */      ngx_sf_resource_render_total,
+    /* ANSWER */     ngx_sf_resource_render_answer,
+    /* PING */       ngx_sf_resource_render_ping
 };
 
 
@@ -88,31 +90,31 @@ typedef enum {
 
 /* what the columns of those are read as that have no shape */
 
-static const u_char  ngx_sf_item_principal_kinds[] = {
+static const u_char  ngx_sf_resource_principal_kinds[] = {
     /* ACTIVE */    NGX_SF_TYPE_BOOLEAN,
     /* PRODUCTS */  NGX_SF_TYPE_NUMBER
 };
 
-static const u_char  ngx_sf_item_total_kinds[] = {
+static const u_char  ngx_sf_resource_total_kinds[] = {
     NGX_SF_TYPE_NUMBER, NGX_SF_TYPE_NUMBER
 };
 
 
 ngx_int_t
-ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_sf_endpoint_t *endpoint)
 {
     u_char              *kinds;
     ngx_uint_t           columns;
-    ngx_sf_item_t       *item;
+    ngx_sf_resource_t   *resource;
     const ngx_sf_row_t  *row;
 
     row = endpoint->row;
 
     if (row->document) {
-        endpoint->answer = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_PING,
-                                              endpoint, ngx_sf_api_ping, 1,
-                                              "");
+        endpoint->answer =
+            ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PING, endpoint,
+                                   ngx_sf_api_ping, 1, "");
 
         return endpoint->answer ? NGX_OK : NGX_ERROR;
     }
@@ -122,10 +124,10 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     }
 
     columns = ngx_sf_json_columns(endpoint->program);
-    item = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_ANSWER, endpoint,
-                              row->sql, columns, row->tags);
+    resource = ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_RESPONSE,
+                                      endpoint, row->sql, columns, row->tags);
 
-    if (item == NULL) {
+    if (resource == NULL) {
         return NGX_ERROR;
     }
 
@@ -135,30 +137,30 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         kinds[0] |= NGX_SF_TYPE_BOOLEAN;
     }
 
-    ngx_sf_statement_set_kinds(item->statement, kinds);
+    ngx_sf_statement_set_kinds(resource->statement, kinds);
 
-    endpoint->answer = item;
-    item->id ^= ngx_sf_item_shape(row->shape);
-    item->params = (uint64_t) -1;
+    endpoint->answer = resource;
+    resource->id ^= ngx_sf_resource_shape(row->shape);
+    resource->params = (uint64_t) -1;
 
     if (row->total == NULL) {
         return NGX_OK;
     }
 
-    endpoint->total = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_TOTAL,
-                                         endpoint, row->total,
-                                         row->deadlines ? 2 : 1,
-                                         row->total_tags);
+    endpoint->total = ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_TOTAL,
+                                             endpoint, row->total,
+                                             row->deadlines ? 2 : 1,
+                                             row->total_tags);
     if (endpoint->total == NULL) {
         return NGX_ERROR;
     }
 
     ngx_sf_statement_set_kinds(endpoint->total->statement,
-                               ngx_sf_item_total_kinds);
-    endpoint->total->lane = item->lane == NGX_SF_PG_HEAVY ? NGX_SF_PG_HEAVY
-                                                          : NGX_SF_PG_TOTALS;
-    item->total = endpoint->total;
-    item->personal |= endpoint->total->personal;
+                               ngx_sf_resource_total_kinds);
+    endpoint->total->lane = resource->lane == NGX_SF_PG_HEAVY ? NGX_SF_PG_HEAVY
+                            : NGX_SF_PG_TOTALS;
+    resource->total = endpoint->total;
+    resource->personal |= endpoint->total->personal;
 
     return NGX_OK;
 }
@@ -167,7 +169,7 @@ ngx_sf_item_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 /* a number that changes with the document: old ones are not found by it */
 
 static uint32_t
-ngx_sf_item_shape(const ngx_sf_json_field_t *field)
+ngx_sf_resource_shape(const ngx_sf_json_field_t *field)
 {
     uint32_t                    n;
     const ngx_sf_json_field_t  *child;
@@ -188,7 +190,7 @@ ngx_sf_item_shape(const ngx_sf_json_field_t *field)
          child && child->kind != NGX_SF_JSON_END;
          child++)
     {
-        n = n * 31 + ngx_sf_item_shape(child);
+        n = n * 31 + ngx_sf_resource_shape(child);
     }
 
     return n;
@@ -196,18 +198,20 @@ ngx_sf_item_shape(const ngx_sf_json_field_t *field)
 
 
 ngx_int_t
-ngx_sf_item_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
+ngx_sf_resource_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 {
     size_t       size;
     u_char      *sql;
     ngx_str_t    bits, *product;
     ngx_uint_t   i;
 
-    size = ngx_max(sizeof(NGX_SF_ITEM_NO_BITS), sizeof(NGX_SF_ITEM_BITS));
+    size = ngx_max(sizeof(NGX_SF_RESOURCE_NO_BITS),
+                   sizeof(NGX_SF_RESOURCE_BITS));
     product = smcf->products.elts;
 
     for (i = 0; i < smcf->products.nelts; i++) {
-        size += sizeof(NGX_SF_ITEM_BIT) + 2 * product[i].len + NGX_INT64_LEN;
+        size += sizeof(NGX_SF_RESOURCE_BIT) + 2 * product[i].len
+                + NGX_INT64_LEN;
     }
 
     bits.data = ngx_pnalloc(cf->temp_pool, size);
@@ -217,19 +221,19 @@ ngx_sf_item_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
         return NGX_ERROR;
     }
 
-    bits.len = ngx_sf_item_bits(bits.data, &smcf->products) - bits.data;
+    bits.len = ngx_sf_resource_bits(bits.data, &smcf->products) - bits.data;
     *ngx_sprintf(sql, ngx_sf_api_principal, &bits) = '\0';
 
-    smcf->principal = ngx_sf_item_create(cf, smcf, NGX_SF_ITEM_PRINCIPAL,
-                                         NULL, (char *) sql, 2,
-                                         ngx_sf_api_principal_tags);
+    smcf->principal =
+        ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PRINCIPAL, NULL,
+                               (char *) sql, 2, ngx_sf_api_principal_tags);
 
     if (smcf->principal == NULL) {
         return NGX_ERROR;
     }
 
     ngx_sf_statement_set_kinds(smcf->principal->statement,
-                               ngx_sf_item_principal_kinds);
+                               ngx_sf_resource_principal_kinds);
 
     return NGX_OK;
 }
@@ -241,15 +245,15 @@ ngx_sf_item_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
  */
 
 static u_char *
-ngx_sf_item_bits(u_char *p, const ngx_array_t *products)
+ngx_sf_resource_bits(u_char *p, const ngx_array_t *products)
 {
     size_t      n;
     ngx_str_t  *product;
     ngx_uint_t  i;
 
     if (products->nelts == 0) {
-        return ngx_cpymem(p, NGX_SF_ITEM_NO_BITS,
-                          sizeof(NGX_SF_ITEM_NO_BITS) - 1);
+        return ngx_cpymem(p, NGX_SF_RESOURCE_NO_BITS,
+                          sizeof(NGX_SF_RESOURCE_NO_BITS) - 1);
     }
 
     product = products->elts;
@@ -274,18 +278,18 @@ ngx_sf_item_bits(u_char *p, const ngx_array_t *products)
 }
 
 
-static ngx_sf_item_t *
-ngx_sf_item_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
-    ngx_sf_item_e kind, ngx_sf_endpoint_t *endpoint, const char *sql,
+static ngx_sf_resource_t *
+ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_resource_e  kind, ngx_sf_endpoint_t *endpoint, const char *sql,
     ngx_uint_t columns, const char *tags)
 {
-    ngx_str_t       name;
-    ngx_uint_t      personal;
-    const char     *wrong;
-    ngx_sf_item_t  *item;
+    ngx_str_t           name;
+    ngx_uint_t          personal;
+    const char         *wrong;
+    ngx_sf_resource_t  *resource;
 
-    item = ngx_pcalloc(cf->pool, sizeof(ngx_sf_item_t));
-    if (item == NULL) {
+    resource = ngx_pcalloc(cf->pool, sizeof(ngx_sf_resource_t));
+    if (resource == NULL) {
         return NULL;
     }
 
@@ -293,19 +297,19 @@ ngx_sf_item_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     if (endpoint) {
         name = endpoint->name;
-        item->lane = endpoint->row->lane;
+        resource->lane = endpoint->row->lane;
     }
 
-    item->kind = kind;
-    item->endpoint = endpoint;
-    item->statement = ngx_sf_statement_compile(cf, &name,
+    resource->kind = kind;
+    resource->endpoint = endpoint;
+    resource->statement = ngx_sf_statement_compile(cf, &name,
                                      endpoint ? endpoint->row->params : NULL,
                                      sql, columns, &smcf->nstatements);
-    if (item->statement == NULL) {
+    if (resource->statement == NULL) {
         return NULL;
     }
 
-    wrong = tags ? ngx_sf_tags_compile(tags, &item->tags) : "no tags";
+    wrong = tags ? ngx_sf_tags_compile(tags, &resource->tags) : "no tags";
 
     if (wrong) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -313,49 +317,50 @@ ngx_sf_item_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NULL;
     }
 
-    ngx_sf_statement_set_tables(item->statement, item->tags.tables);
+    ngx_sf_statement_set_tables(resource->statement, resource->tags.tables);
 
-    item->id = ngx_crc32_long((u_char *) sql, ngx_strlen(sql))
-               ^ ngx_murmur_hash2(name.data, name.len) ^ kind;
-    item->params = ngx_sf_statement_params(item->statement, &personal);
-    item->personal = personal;
-    item->cached = kind != NGX_SF_ITEM_PING;
+    resource->id = ngx_crc32_long((u_char *) sql, ngx_strlen(sql))
+                   ^ ngx_murmur_hash2(name.data, name.len) ^ kind;
+    resource->params = ngx_sf_statement_params(resource->statement, &personal);
+    resource->personal = personal;
+    resource->cached = kind != NGX_SF_RESOURCE_PING;
 
-    return item;
+    return  resource;
 }
 
 
 void
-ngx_sf_item_source(const ngx_sf_order_t *order, ngx_sf_bind_source_t *source)
+ngx_sf_resource_source(const ngx_sf_lookup_t *lookup,
+    ngx_sf_bind_source_t *source)
 {
     ngx_memzero(source, sizeof(ngx_sf_bind_source_t));
 
-    source->user = order->user;
+    source->user = lookup->user;
 
-    if (order->params) {
-        source->values = order->params->values;
-        source->page_size = order->params->page_size;
-        source->offset = order->params->offset;
-        source->first = order->params->first;
+    if (lookup->params) {
+        source->values = lookup->params->values;
+        source->page_size = lookup->params->page_size;
+        source->offset = lookup->params->offset;
+        source->first = lookup->params->first;
     }
 }
 
 
 int64_t
-ngx_sf_item_id(const ngx_sf_order_t *order)
+ngx_sf_resource_id(const ngx_sf_lookup_t *lookup)
 {
     ngx_uint_t             i;
     const ngx_sf_param_t  *param;
 
-    if (order->item->endpoint == NULL) {
+    if (lookup->resource->endpoint == NULL) {
         return 0;
     }
 
-    param = order->item->endpoint->row->params;
+    param = lookup->resource->endpoint->row->params;
 
     for (i = 0; param[i].type != NGX_SF_PARAM_END; i++) {
         if (param[i].type == NGX_SF_PARAM_ID) {
-            return order->params->values[i].number;
+            return  lookup->params->values[i].number;
         }
     }
 
@@ -364,21 +369,21 @@ ngx_sf_item_id(const ngx_sf_order_t *order)
 
 
 ngx_int_t
-ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
+ngx_sf_resource_key(const ngx_sf_lookup_t *lookup, ngx_uint_t source,
     ngx_sf_key_t *key)
 {
     int64_t   user;
     uint64_t  seed;
 
-    seed = ngx_sf_zone_seed(order->slcf->zone);
-    user = order->item->personal ? order->user : 0;
+    seed = ngx_sf_zone_seed(lookup->slcf->zone);
+    user = lookup->resource->personal ? lookup->user : 0;
 
-    if (order->key && order->key->len <= key->len) {
-        key->len = order->key->len;
-        ngx_memcpy(key->data, order->key->data, key->len);
-        key->hash = order->key->hash;
+    if (lookup->key && lookup->key->len <= key->len) {
+        key->len = lookup->key->len;
+        ngx_memcpy(key->data, lookup->key->data, key->len);
+        key->hash = lookup->key->hash;
 
-    } else if (ngx_sf_item_key_write(order, source, key) == NGX_OK) {
+    } else if (ngx_sf_resource_key_write(lookup, source, key) == NGX_OK) {
         ngx_sf_cache_hash(key, seed);
 
     } else {
@@ -388,7 +393,7 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
     /* last, as the rest of it is the same for all users */
 
     if (user) {
-        ngx_memcpy(key->data + NGX_SF_ITEM_KEY_USER, &user, sizeof(user));
+        ngx_memcpy(key->data + NGX_SF_RESOURCE_KEY_USER, &user, sizeof(user));
         ngx_sf_cache_hash_more(key, user, seed);
     }
 
@@ -399,12 +404,12 @@ ngx_sf_item_key(const ngx_sf_order_t *order, ngx_uint_t source,
 /* the key for user 0 */
 
 static ngx_int_t
-ngx_sf_item_key_write(const ngx_sf_order_t *order, ngx_uint_t source,
+ngx_sf_resource_key_write(const ngx_sf_lookup_t *lookup, ngx_uint_t source,
     ngx_sf_key_t *key)
 {
-    u_char                n;
-    int64_t               user;
-    ngx_sf_item_writer_t  w;
+    u_char                    n;
+    int64_t                   user;
+    ngx_sf_resource_writer_t  w;
 
     n = source;
     user = 0;
@@ -412,12 +417,13 @@ ngx_sf_item_key_write(const ngx_sf_order_t *order, ngx_uint_t source,
     w.pos = key->data;
     w.end = key->data + key->len;
 
-    ngx_sf_item_write(&w, &order->item->id, sizeof(order->item->id));
-    ngx_sf_item_write(&w, &n, sizeof(n));
-    ngx_sf_item_write(&w, &user, sizeof(user));
+    ngx_sf_resource_write(&w, &lookup->resource->id,
+                          sizeof(lookup->resource->id));
+    ngx_sf_resource_write(&w, &n, sizeof(n));
+    ngx_sf_resource_write(&w, &user, sizeof(user));
 
-    if (order->params) {
-        ngx_sf_item_write_params(&w, order);
+    if (lookup->params) {
+        ngx_sf_resource_write_params(&w, lookup);
     }
 
     if (w.pos == NULL) {
@@ -433,7 +439,7 @@ ngx_sf_item_key_write(const ngx_sf_order_t *order, ngx_uint_t source,
 /* pos becomes NULL when the buffer is full, and stays so */
 
 static void
-ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data, size_t len)
+ngx_sf_resource_write(ngx_sf_resource_writer_t *w, const void *data, size_t len)
 {
     if (w->pos == NULL || (size_t) (w->end - w->pos) < len) {
         w->pos = NULL;
@@ -445,36 +451,36 @@ ngx_sf_item_write(ngx_sf_item_writer_t *w, const void *data, size_t len)
 
 
 static void
-ngx_sf_item_write_text(ngx_sf_item_writer_t *w, const ngx_str_t *text)
+ngx_sf_resource_write_text(ngx_sf_resource_writer_t *w, const ngx_str_t *text)
 {
     uint32_t  len;
 
     len = text->len;
 
-    ngx_sf_item_write(w, &len, sizeof(len));
-    ngx_sf_item_write(w, text->data, text->len);
+    ngx_sf_resource_write(w, &len, sizeof(len));
+    ngx_sf_resource_write(w, text->data, text->len);
 }
 
 
 /* parameters that have no effect are not there at all */
 
 static void
-ngx_sf_item_write_params(ngx_sf_item_writer_t *w,
-    const ngx_sf_order_t *order)
+ngx_sf_resource_write_params(ngx_sf_resource_writer_t *w,
+    const ngx_sf_lookup_t *lookup)
 {
-    u_char                 index;
-    ngx_uint_t             i;
-    const ngx_sf_item_t   *item;
-    const ngx_sf_value_t  *value;
-    const ngx_sf_param_t  *param;
+    u_char                    index;
+    ngx_uint_t                i;
+    const ngx_sf_resource_t  *resource;
+    const ngx_sf_value_t     *value;
+    const ngx_sf_param_t     *param;
 
-    item = order->item;
-    param = item->endpoint->row->params;
+    resource = lookup->resource;
+    param = resource->endpoint->row->params;
 
     for (i = 0; param[i].type != NGX_SF_PARAM_END; i++) {
-        value = &order->params->values[i];
+        value = &lookup->params->values[i];
 
-        if (!(item->params & ((uint64_t) 1 << i))
+        if (!(resource->params & ((uint64_t) 1 << i))
             || param[i].type == NGX_SF_PARAM_PAGE
             || param[i].type == NGX_SF_PARAM_PAGE_SIZE
             || (!value->set && value->number == 0 && value->text.len == 0
@@ -485,33 +491,33 @@ ngx_sf_item_write_params(ngx_sf_item_writer_t *w,
 
         index = i << 1 | value->set;
 
-        ngx_sf_item_write(w, &index, sizeof(index));
-        ngx_sf_item_write(w, &value->number, sizeof(value->number));
-        ngx_sf_item_write_text(w, &value->text);
+        ngx_sf_resource_write(w, &index, sizeof(index));
+        ngx_sf_resource_write(w, &value->number, sizeof(value->number));
+        ngx_sf_resource_write_text(w, &value->text);
 
-        if (item->kind == NGX_SF_ITEM_ANSWER) {
-            ngx_sf_item_write_text(w, &value->echo);
+        if (resource->kind == NGX_SF_RESOURCE_RESPONSE) {
+            ngx_sf_resource_write_text(w, &value->echo);
         }
     }
 
-    if (item->kind == NGX_SF_ITEM_ANSWER && order->params->page) {
-        ngx_sf_item_write(w, &order->params->page, sizeof(int64_t));
-        ngx_sf_item_write(w, &order->params->page_size, sizeof(int64_t));
+    if (resource->kind == NGX_SF_RESOURCE_RESPONSE && lookup->params->page) {
+        ngx_sf_resource_write(w, &lookup->params->page, sizeof(int64_t));
+        ngx_sf_resource_write(w, &lookup->params->page_size, sizeof(int64_t));
     }
 }
 
 
 ngx_int_t
-ngx_sf_item_render(ngx_sf_flight_t *flight)
+ngx_sf_resource_render(ngx_sf_flight_t *flight)
 {
     flight->status = NGX_HTTP_OK;
 
-    return ngx_sf_item_renderers[flight->order.item->kind](flight);
+    return  ngx_sf_resource_renderers[flight->lookup.resource->kind](flight);
 }
 
 
 static ngx_int_t
-ngx_sf_item_render_principal(ngx_sf_flight_t *flight)
+ngx_sf_resource_render_principal(ngx_sf_flight_t *flight)
 {
     u_char     *p;
     ngx_str_t   bits;
@@ -541,7 +547,7 @@ ngx_sf_item_render_principal(ngx_sf_flight_t *flight)
 
 
 static ngx_int_t
-ngx_sf_item_render_total(ngx_sf_flight_t *flight)
+ngx_sf_resource_render_total(ngx_sf_flight_t *flight)
 {
     u_char     *p;
     int64_t     ms, total;
@@ -550,7 +556,7 @@ ngx_sf_item_render_total(ngx_sf_flight_t *flight)
     count = ngx_sf_pg_result_cell(flight->res, 0, 0);
     ngx_str_null(&left);
 
-    if (flight->order.item->endpoint->row->deadlines) {
+    if (flight->lookup.resource->endpoint->row->deadlines) {
         left = ngx_sf_pg_result_cell(flight->res, 0, 1);
     }
 
@@ -569,7 +575,7 @@ ngx_sf_item_render_total(ngx_sf_flight_t *flight)
 
     flight->body.len = p - flight->body.data;
 
-    if (ngx_sf_item_parse_total(&flight->body, &total, &ms) != NGX_OK) {
+    if (ngx_sf_resource_parse_total(&flight->body, &total, &ms) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -582,7 +588,7 @@ ngx_sf_item_render_total(ngx_sf_flight_t *flight)
 
 
 ngx_int_t
-ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
+ngx_sf_resource_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
 {
     u_char     *blank;
     ngx_str_t   number;
@@ -608,26 +614,26 @@ ngx_sf_item_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
         return NGX_ERROR;
     }
 
-    *ms = ngx_max(0, ngx_min(*ms, NGX_SF_ITEM_FAR));
+    *ms = ngx_max(0, ngx_min(*ms, NGX_SF_RESOURCE_FAR));
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
+ngx_sf_resource_render_answer(ngx_sf_flight_t *flight)
 {
     const char  *refusal;
 
     /* it was not asked for, see ngx_sf_flight_needless(): it has no rows, or */
 
     if (flight->res == NULL
-        && flight->order.params->offset < flight->count)
+        && flight->lookup.params->offset < flight->count)
     {
-        return ngx_sf_item_refuse_depth(flight);
+        return ngx_sf_resource_refuse_depth(flight);
     }
 
-    refusal = ngx_sf_item_refuse(flight);
+    refusal = ngx_sf_resource_refuse(flight);
 
     if (refusal) {
         flight->error.data = (u_char *) refusal;
@@ -635,16 +641,17 @@ ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
         return NGX_OK;
     }
 
-    if (ngx_sf_item_render_json(flight->pool, flight->order.item->endpoint,
-                                flight->order.params, flight->res,
-                                flight->count, &flight->body)
+    if (ngx_sf_resource_render_json(flight->pool,
+                                    flight->lookup.resource->endpoint,
+                                    flight->lookup.params, flight->res,
+                                    flight->count, &flight->body)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (flight->zone) {
-        ngx_sf_item_etag(&flight->body, flight->etag);
+        ngx_sf_resource_etag(&flight->body, flight->etag);
         flight->tagged = 1;
     }
 
@@ -655,12 +662,12 @@ ngx_sf_item_render_answer(ngx_sf_flight_t *flight)
 /* the errors that only the rows can tell */
 
 static const char *
-ngx_sf_item_refuse(ngx_sf_flight_t *flight)
+ngx_sf_resource_refuse(ngx_sf_flight_t *flight)
 {
     ngx_uint_t           rows;
     const ngx_sf_row_t  *row;
 
-    row = flight->order.item->endpoint->row;
+    row = flight->lookup.resource->endpoint->row;
     rows = ngx_sf_pg_result_rows(flight->res);
 
     if (rows == 0 && row->missing) {
@@ -668,7 +675,7 @@ ngx_sf_item_refuse(ngx_sf_flight_t *flight)
         return row->missing;
     }
 
-    if (rows == 0 && flight->order.params->page > 1) {
+    if (rows == 0 && flight->lookup.params->page > 1) {
         flight->status = NGX_HTTP_NOT_FOUND;
         return "Not found";
     }
@@ -685,7 +692,7 @@ ngx_sf_item_refuse(ngx_sf_flight_t *flight)
 /* there is such a page, but all rows before it would be read for it */
 
 static ngx_int_t
-ngx_sf_item_refuse_depth(ngx_sf_flight_t *flight)
+ngx_sf_resource_refuse_depth(ngx_sf_flight_t *flight)
 {
     u_char  *p;
 
@@ -698,7 +705,7 @@ ngx_sf_item_refuse_depth(ngx_sf_flight_t *flight)
 
     flight->status = NGX_HTTP_BAD_REQUEST;
     flight->error.data = p;
-    flight->error.len = ngx_sprintf(p, text, flight->order.slcf->max_offset)
+    flight->error.len = ngx_sprintf(p, text, flight->lookup.slcf->max_offset)
                         - p;
 
     return NGX_OK;
@@ -706,14 +713,14 @@ ngx_sf_item_refuse_depth(ngx_sf_flight_t *flight)
 
 
 static ngx_int_t
-ngx_sf_item_render_ping(ngx_sf_flight_t *flight)
+ngx_sf_resource_render_ping(ngx_sf_flight_t *flight)
 {
     return NGX_OK;
 }
 
 
 ngx_int_t
-ngx_sf_item_render_json(ngx_pool_t *pool, const ngx_sf_endpoint_t *endpoint,
+ngx_sf_resource_render_json(ngx_pool_t *pool, const ngx_sf_endpoint_t *endpoint,
     const ngx_sf_params_t *params, const PGresult *res, int64_t total,
     ngx_str_t *body)
 {
@@ -746,7 +753,7 @@ ngx_sf_item_render_json(ngx_pool_t *pool, const ngx_sf_endpoint_t *endpoint,
 
 
 void
-ngx_sf_item_etag(const ngx_str_t *body, u_char *etag)
+ngx_sf_resource_etag(const ngx_str_t *body, u_char *etag)
 {
     u_char     hash[16];
     ngx_md5_t  md5;

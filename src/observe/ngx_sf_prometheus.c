@@ -16,31 +16,31 @@
  */
 
 
-#include "ngx_sf_exposition.h"
+#include "ngx_sf_prometheus.h"
 
 
-#define NGX_SF_EXPOSITION_BUF   (32 * 1024)
-#define NGX_SF_EXPOSITION_LINE  1024      /* bytes at most */
+#define NGX_SF_PROMETHEUS_BUF   (32 * 1024)
+#define NGX_SF_PROMETHEUS_LINE  1024      /* bytes at most */
 
 
-static ngx_uint_t ngx_sf_exposition_open(ngx_http_request_t *r);
-static ngx_int_t ngx_sf_exposition_prepare(ngx_sf_exposition_t *ex);
-static void ngx_sf_exposition_write(ngx_sf_exposition_t *ex);
-static ngx_int_t ngx_sf_exposition_send(ngx_sf_exposition_t *ex);
-static ngx_int_t ngx_sf_exposition_room(ngx_sf_exposition_t *ex);
+static ngx_uint_t ngx_sf_prometheus_open(ngx_http_request_t *r);
+static ngx_int_t ngx_sf_prometheus_prepare(ngx_sf_prometheus_t *ex);
+static void ngx_sf_prometheus_write(ngx_sf_prometheus_t *ex);
+static ngx_int_t ngx_sf_prometheus_send(ngx_sf_prometheus_t *ex);
+static ngx_int_t ngx_sf_prometheus_room(ngx_sf_prometheus_t *ex);
 
 
 ngx_int_t
-ngx_sf_exposition_handler(ngx_http_request_t *r)
+ngx_sf_prometheus_handler(ngx_http_request_t *r)
 {
     ngx_int_t             rc;
-    ngx_sf_exposition_t  *ex;
+    ngx_sf_prometheus_t  *ex;
 
     if (ngx_sf_status_refused(r, &rc)) {
         return rc;
     }
 
-    ex = ngx_pcalloc(r->pool, sizeof(ngx_sf_exposition_t));
+    ex = ngx_pcalloc(r->pool, sizeof(ngx_sf_prometheus_t));
     if (ex == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -48,20 +48,20 @@ ngx_sf_exposition_handler(ngx_http_request_t *r)
     ex->r = r;
     ex->smcf = ngx_http_get_module_main_conf(r, ngx_http_softfactory_module);
     ex->metrics = ex->smcf->metrics;
-    ex->open = ngx_sf_exposition_open(r);
+    ex->open = ngx_sf_prometheus_open(r);
     ex->end = &ex->out;
 
-    if (ngx_sf_exposition_prepare(ex) != NGX_OK) {
+    if (ngx_sf_prometheus_prepare(ex) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    ngx_sf_exposition_write(ex);
+    ngx_sf_prometheus_write(ex);
 
     if (ex->failed) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_sf_exposition_send(ex);
+    return  ngx_sf_prometheus_send(ex);
 }
 
 
@@ -71,7 +71,7 @@ ngx_sf_exposition_handler(ngx_http_request_t *r)
  */
 
 static ngx_uint_t
-ngx_sf_exposition_open(ngx_http_request_t *r)
+ngx_sf_prometheus_open(ngx_http_request_t *r)
 {
     u_char           *p, *last;
     ngx_int_t         i, weights[3];
@@ -125,7 +125,7 @@ ngx_sf_exposition_open(ngx_http_request_t *r)
 /* what has been counted and published up to now */
 
 static ngx_int_t
-ngx_sf_exposition_prepare(ngx_sf_exposition_t *ex)
+ngx_sf_prometheus_prepare(ngx_sf_prometheus_t *ex)
 {
     ngx_uint_t       i;
     ngx_sf_zone_t  **zone;
@@ -155,7 +155,7 @@ ngx_sf_exposition_prepare(ngx_sf_exposition_t *ex)
 
 
 static void
-ngx_sf_exposition_write(ngx_sf_exposition_t *ex)
+ngx_sf_prometheus_write(ngx_sf_prometheus_t *ex)
 {
     size_t                  len;
     const ngx_sf_family_t  *family;
@@ -169,7 +169,7 @@ ngx_sf_exposition_write(ngx_sf_exposition_t *ex)
             len -= sizeof("_total") - 1;
         }
 
-        ngx_sf_exposition_line(ex, "# HELP %*s %s\n# TYPE %*s %s\n",
+        ngx_sf_prometheus_line(ex, "# HELP %*s %s\n# TYPE %*s %s\n",
                                len, family->name, family->help, len,
                                family->name, family->type);
 
@@ -177,13 +177,13 @@ ngx_sf_exposition_write(ngx_sf_exposition_t *ex)
     }
 
     if (ex->open) {
-        ngx_sf_exposition_line(ex, "# EOF\n");
+        ngx_sf_prometheus_line(ex, "# EOF\n");
     }
 }
 
 
 static ngx_int_t
-ngx_sf_exposition_send(ngx_sf_exposition_t *ex)
+ngx_sf_prometheus_send(ngx_sf_prometheus_t *ex)
 {
     ngx_int_t            rc;
     ngx_http_request_t  *r;
@@ -222,12 +222,12 @@ ngx_sf_exposition_send(ngx_sf_exposition_t *ex)
 
 
 void
-ngx_sf_exposition_line(ngx_sf_exposition_t *ex, const char *fmt, ...)
+ngx_sf_prometheus_line(ngx_sf_prometheus_t *ex, const char *fmt, ...)
 {
     u_char   *p;
     va_list   args;
 
-    if (ngx_sf_exposition_room(ex) != NGX_OK) {
+    if (ngx_sf_prometheus_room(ex) != NGX_OK) {
         ex->failed = 1;
         return;
     }
@@ -235,7 +235,7 @@ ngx_sf_exposition_line(ngx_sf_exposition_t *ex, const char *fmt, ...)
     p = ex->b->last;
 
     va_start(args, fmt);
-    ex->b->last = ngx_vslprintf(p, p + NGX_SF_EXPOSITION_LINE, fmt, args);
+    ex->b->last = ngx_vslprintf(p, p + NGX_SF_PROMETHEUS_LINE, fmt, args);
     va_end(args);
 
     ex->size += ex->b->last - p;
@@ -243,11 +243,11 @@ ngx_sf_exposition_line(ngx_sf_exposition_t *ex, const char *fmt, ...)
 
 
 static ngx_int_t
-ngx_sf_exposition_room(ngx_sf_exposition_t *ex)
+ngx_sf_prometheus_room(ngx_sf_prometheus_t *ex)
 {
     ngx_chain_t  *cl;
 
-    if (ex->b && ex->b->end - ex->b->last >= NGX_SF_EXPOSITION_LINE) {
+    if (ex->b && ex->b->end - ex->b->last >= NGX_SF_PROMETHEUS_LINE) {
         return NGX_OK;
     }
 
@@ -256,7 +256,7 @@ ngx_sf_exposition_room(ngx_sf_exposition_t *ex)
         return NGX_ERROR;
     }
 
-    cl->buf = ngx_create_temp_buf(ex->r->pool, NGX_SF_EXPOSITION_BUF);
+    cl->buf = ngx_create_temp_buf(ex->r->pool, NGX_SF_PROMETHEUS_BUF);
     if (cl->buf == NULL) {
         return NGX_ERROR;
     }
@@ -272,12 +272,12 @@ ngx_sf_exposition_room(ngx_sf_exposition_t *ex)
 
 
 void
-ngx_sf_exposition_escape(u_char *buf, const u_char *text, size_t len)
+ngx_sf_prometheus_escape(u_char *buf, const u_char *text, size_t len)
 {
     u_char  *last;
     size_t   i;
 
-    last = buf + NGX_SF_EXPOSITION_NAME - 2;
+    last = buf + NGX_SF_PROMETHEUS_NAME - 2;
 
     for (i = 0; i < len && buf < last; i++) {
         if (text[i] == '"' || text[i] == '\\') {
@@ -294,7 +294,7 @@ ngx_sf_exposition_escape(u_char *buf, const u_char *text, size_t len)
 
 
 void
-ngx_sf_exposition_histogram(ngx_sf_exposition_t *ex,
+ngx_sf_prometheus_histogram(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family, const char *label, const char *value,
     const ngx_sf_histogram_t *histogram)
 {
@@ -306,15 +306,15 @@ ngx_sf_exposition_histogram(ngx_sf_exposition_t *ex,
     for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
         n += histogram->bucket[i];
 
-        ngx_sf_exposition_line(ex, "%s_bucket{%s=\"%s\",le=\"%s\"} %uL\n",
+        ngx_sf_prometheus_line(ex, "%s_bucket{%s=\"%s\",le=\"%s\"} %uL\n",
                                family->name, label, value,
                                ngx_sf_histogram_names[i], n);
     }
 
-    ngx_sf_exposition_line(ex, "%s_sum{%s=\"%s\"} %uL.%06uL\n",
+    ngx_sf_prometheus_line(ex, "%s_sum{%s=\"%s\"} %uL.%06uL\n",
                            family->name, label, value,
                            histogram->sum / 1000000,
                            histogram->sum % 1000000);
-    ngx_sf_exposition_line(ex, "%s_count{%s=\"%s\"} %uL\n", family->name,
+    ngx_sf_prometheus_line(ex, "%s_count{%s=\"%s\"} %uL\n", family->name,
                            label, value, n);
 }

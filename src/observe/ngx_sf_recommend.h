@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_SF_ADVICE_H_INCLUDED_
-#define _NGX_SF_ADVICE_H_INCLUDED_
+#ifndef _NGX_SF_RECOMMEND_H_INCLUDED_
+#define _NGX_SF_RECOMMEND_H_INCLUDED_
 
 
 #include <ngx_config.h>
@@ -27,7 +27,7 @@ typedef struct {
     ngx_uint_t                  queries;
     ngx_uint_t                  hits;     /* from the zone, of any age */
     ngx_uint_t                  asked;    /* and not from the zone */
-} ngx_sf_advice_endpoint_t;
+} ngx_sf_recommend_endpoint_t;
 
 /* of all */
 
@@ -49,29 +49,29 @@ typedef struct {
     ngx_uint_t                  down;     /* upstreams */
     ngx_uint_t                  passed;   /* to the application */
     ngx_uint_t                  unanswered;   /* of those */
-} ngx_sf_advice_server_t;
+} ngx_sf_recommend_server_t;
 
 /* thresholds of the performance report: ms, percent */
 
-#define NGX_SF_ADVICE_SLOW      500
-#define NGX_SF_ADVICE_VERY_SLOW 2000
-#define NGX_SF_ADVICE_TEXT      512       /* bytes of a sentence */
+#define NGX_SF_RECOMMEND_SLOW      500
+#define NGX_SF_RECOMMEND_VERY_SLOW 2000
+#define NGX_SF_RECOMMEND_TEXT      512    /* bytes of a sentence */
 
 /*
  * The sentence of a rule, if it applies: its end, or NULL.  buf has room for
- * NGX_SF_ADVICE_TEXT bytes, without NUL.
+ * NGX_SF_RECOMMEND_TEXT bytes, without NUL.
  */
-typedef u_char *(*ngx_sf_advice_endpoint_pt)(u_char *buf, u_char *last,
-    const ngx_sf_advice_endpoint_t *endpoint);
-typedef u_char *(*ngx_sf_advice_server_pt)(u_char *buf, u_char *last,
-    const ngx_sf_advice_server_t *server);
+typedef u_char *(*ngx_sf_recommend_endpoint_pt)(u_char *buf, u_char *last,
+    const ngx_sf_recommend_endpoint_t  *endpoint);
+typedef u_char *(*ngx_sf_recommend_server_pt)(u_char *buf, u_char *last,
+    const ngx_sf_recommend_server_t  *server);
 
 /* the rules, ended by NULL; the most urgent ones first */
-extern const ngx_sf_advice_endpoint_pt  ngx_sf_advice_endpoint_rules[];
-extern const ngx_sf_advice_server_pt    ngx_sf_advice_server_rules[];
+extern const ngx_sf_recommend_endpoint_pt  ngx_sf_recommend_endpoint_rules[];
+extern const ngx_sf_recommend_server_pt    ngx_sf_recommend_server_rules[];
 
 /* why an endpoint is slow, in a few words */
-const char *ngx_sf_advice_issue(const ngx_sf_advice_endpoint_t *endpoint);
+const char *ngx_sf_recommend_issue(const ngx_sf_recommend_endpoint_t *endpoint);
 
 
-#endif /* _NGX_SF_ADVICE_H_INCLUDED_ */
+#endif /* _NGX_SF_RECOMMEND_H_INCLUDED_ */

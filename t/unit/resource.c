@@ -204,34 +204,34 @@ static ngx_sf_loc_conf_t  test_location;  /* without a zone: no seed */
 typedef struct {
     ngx_uint_t       good;      /* the query was not refused */
     ngx_sf_params_t  params;
-    ngx_sf_order_t   order;
+    ngx_sf_lookup_t  lookup;
 } test_order_t;
 
 
 static void
-test_read(test_order_t *o, const ngx_sf_item_t *item, const char *query,
+test_read(test_order_t *o, const ngx_sf_resource_t *resource, const char *query,
     const char *digits, int64_t user)
 {
     ngx_str_t  id, args;
 
     ngx_memzero(o, sizeof(test_order_t));
 
-    o->order.item = item;
-    o->order.slcf = &test_location;
-    o->order.user = user;
+    o->lookup.resource = resource;
+    o->lookup.slcf = &test_location;
+    o->lookup.user = user;
     o->good = 1;
 
-    if (item->endpoint == NULL) {
+    if (resource->endpoint == NULL) {
         return;
     }
 
     id = unit_str(digits, strlen(digits));
     args = unit_str(query, strlen(query));
 
-    o->good = ngx_sf_params_read(unit_pool, item->endpoint->row->params, &id,
-                                 &args, &test_e.env, &o->params)
+    o->good = ngx_sf_params_read(unit_pool, resource->endpoint->row->params,
+                                 &id, &args, &test_e.env, &o->params)
               == NGX_OK && o->params.status == 0;
-    o->order.params = &o->params;
+    o->lookup.params = &o->params;
 }
 
 
@@ -249,7 +249,7 @@ test_key(const test_order_t *o, ngx_uint_t source)
     out.data = key.data;
     out.len = 0;
 
-    if (o->good && ngx_sf_item_key(&o->order, source, &key) == NGX_OK) {
+    if (o->good && ngx_sf_resource_key(&o->lookup, source, &key) == NGX_OK) {
         out.len = key.len;
         test_hash = key.hash;
     }
@@ -259,12 +259,12 @@ test_key(const test_order_t *o, ngx_uint_t source)
 
 
 static ngx_str_t
-test_query(const ngx_sf_item_t *item, const char *query, const char *digits,
-    int64_t user, ngx_uint_t source)
+test_query(const ngx_sf_resource_t *resource, const char *query,
+    const char *digits, int64_t user, ngx_uint_t source)
 {
     test_order_t  o;
 
-    test_read(&o, item, query, digits, user);
+    test_read(&o, resource, query, digits, user);
 
     return test_key(&o, source);
 }
@@ -279,13 +279,13 @@ test_same(const ngx_str_t *one, const ngx_str_t *other)
 
 
 static void
-test_one_pair(const test_pair_t *p, const ngx_sf_item_t *item,
+test_one_pair(const test_pair_t *p, const ngx_sf_resource_t *resource,
     ngx_uint_t equal, const char *kind)
 {
     ngx_str_t  one, other;
 
-    one = test_query(item, p->one, "1", 7, 0);
-    other = test_query(item, p->other, "1", 7, 0);
+    one = test_query(resource, p->one, "1", 7, 0);
+    other = test_query(resource, p->other, "1", 7, 0);
 
     unit_ok(one.len && other.len && test_same(&one, &other) == equal,
             "%s, %s: \"%s\" %s \"%s\"", p->endpoint, kind, p->one,
@@ -316,23 +316,23 @@ test_queries(void)
 static ngx_str_t
 test_effect(const test_order_t *o)
 {
-    u_char                  *p, *last;
-    ngx_str_t                out;
-    ngx_uint_t               i;
-    const char             **values;
-    const ngx_sf_item_t     *item;
-    ngx_sf_bind_source_t     source;
-    ngx_sf_pg_statement_t   *variant;
+    u_char                   *p, *last;
+    ngx_str_t                 out;
+    ngx_uint_t                i;
+    const char              **values;
+    const ngx_sf_resource_t  *resource;
+    ngx_sf_bind_source_t      source;
+    ngx_sf_pg_statement_t    *variant;
 
-    item = o->order.item;
+    resource = o->lookup.resource;
     p = ngx_pnalloc(unit_pool, TEST_EFFECT);
     out.data = p;
     last = p + TEST_EFFECT;
 
-    ngx_sf_item_source(&o->order, &source);
+    ngx_sf_resource_source(&o->lookup, &source);
 
     variant = ngx_sf_statement_variant(&test_e.worker.variants, test_e.primary,
-                                       item->statement, &source);
+                                       resource->statement, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     p = ngx_slprintf(p, last, "%ui", variant->id);
@@ -341,11 +341,11 @@ test_effect(const test_order_t *o)
         p = ngx_slprintf(p, last, "|%s", values[i]);
     }
 
-    if (item->kind == NGX_SF_ITEM_ANSWER) {
+    if (resource->kind == NGX_SF_RESOURCE_RESPONSE) {
         p = ngx_slprintf(p, last, "|%L of %L", o->params.page,
                          o->params.page_size);
 
-        for (i = 0; i < item->endpoint->nparams; i++) {
+        for (i = 0; i < resource->endpoint->nparams; i++) {
             p = ngx_slprintf(p, last, "|%V", &o->params.values[i].echo);
         }
     }
@@ -400,14 +400,14 @@ test_compose(char *query, const ngx_sf_endpoint_t *endpoint)
 /* keys are equal when, and only when, the effects are */
 
 static void
-test_item_effects(const ngx_sf_item_t *item, const char *kind)
+test_item_effects(const ngx_sf_resource_t *resource, const char *kind)
 {
     char           query[512];
     ngx_str_t      keys[TEST_QUERIES], effects[TEST_QUERIES];
     ngx_uint_t     i, k, n, equal, wrong;
     test_order_t   o;
 
-    if (item == NULL) {
+    if (resource == NULL) {
         return;
     }
 
@@ -416,8 +416,8 @@ test_item_effects(const ngx_sf_item_t *item, const char *kind)
     wrong = 0;
 
     for (i = 0; i < TEST_QUERIES; i++) {
-        test_compose(query, item->endpoint);
-        test_read(&o, item, query, "5", 7);
+        test_compose(query, resource->endpoint);
+        test_read(&o, resource, query, "5", 7);
 
         if (!o.good) {
             continue;
@@ -444,7 +444,7 @@ test_item_effects(const ngx_sf_item_t *item, const char *kind)
 
     unit_ok(wrong == 0 && n > 20 && equal,
             "%s %s: %lu queries, %lu pairs of one effect",
-            item->endpoint->row->name, kind, (unsigned long) n,
+            resource->endpoint->row->name, kind, (unsigned long) n,
             (unsigned long) equal);
 }
 
@@ -466,10 +466,10 @@ test_effects(void)
 }
 
 
-/* the name that an item goes by in the results */
+/* the name that a resource goes by in the results */
 
 static const char *
-test_name(const ngx_sf_item_t *item)
+test_name(const ngx_sf_resource_t *resource)
 {
     static char  name[128];
 
@@ -478,14 +478,15 @@ test_name(const ngx_sf_item_t *item)
     };
 
     (void) sprintf(name, "%s%s",
-                   item->endpoint ? item->endpoint->row->name : "principal",
-                   kinds[item->kind]);
+                   resource->endpoint ? resource->endpoint->row->name
+                                      : "principal",
+                   kinds[resource->kind]);
 
     return name;
 }
 
 
-typedef void (*test_item_pt)(const ngx_sf_item_t *item);
+typedef void (*test_item_pt)(const ngx_sf_resource_t *resource);
 
 
 static void
@@ -511,57 +512,57 @@ test_each(test_item_pt call)
 
 
 static const char *
-test_digits(const ngx_sf_item_t *item)
+test_digits(const ngx_sf_resource_t *resource)
 {
-    return item->endpoint && strstr(item->endpoint->row->path, "{id}") ? "5"
-                                                                       : "";
+    return resource->endpoint
+           && strstr(resource->endpoint->row->path, "{id}") ? "5" : "";
 }
 
 
 /* whose the answer is, and where it comes from */
 
 static void
-test_owner(const ngx_sf_item_t *item)
+test_owner(const ngx_sf_resource_t *resource)
 {
     ngx_str_t     key, other;
     ngx_uint_t    source, wrong;
     test_order_t  o;
 
-    key = test_query(item, "q=ab", "5", 7, 0);
+    key = test_query(resource, "q=ab", "5", 7, 0);
 
-    other = test_query(item, "q=ab", "5", 8, 0);
-    unit_ok(test_same(&key, &other) == !item->personal,
-            "%s %s from user to user", test_name(item),
-            item->personal ? "differs" : "is the same");
+    other = test_query(resource, "q=ab", "5", 8, 0);
+    unit_ok(test_same(&key, &other) == !resource->personal,
+            "%s %s from user to user", test_name(resource),
+            resource->personal ? "differs" : "is the same");
 
     wrong = 0;
 
     for (source = 1; source < NGX_SF_SOURCES; source++) {
-        other = test_query(item, "q=ab", "5", 7, source);
+        other = test_query(resource, "q=ab", "5", 7, source);
         wrong += test_same(&key, &other);
     }
 
     unit_ok(wrong == 0 && key.len, "%s differs from source to source",
-            test_name(item));
+            test_name(resource));
 
-    other = test_query(item, "q=ab", "6", 7, 0);
-    unit_ok(test_same(&key, &other) == (*test_digits(item) == '\0'),
-            "%s and the id of the path", test_name(item));
+    other = test_query(resource, "q=ab", "6", 7, 0);
+    unit_ok(test_same(&key, &other) == (*test_digits(resource) == '\0'),
+            "%s and the id of the path", test_name(resource));
 
-    other = test_query(item, "q=ab", "0005", 7, 0);
+    other = test_query(resource, "q=ab", "0005", 7, 0);
     unit_ok(test_same(&key, &other), "%s and zeros before the id",
-            test_name(item));
+            test_name(resource));
 
-    test_read(&o, item, "q=ab", "5", 7);
-    unit_ok(ngx_sf_item_id(&o.order) == (*test_digits(item) ? 5 : 0),
-            "%s: the id of the tags", test_name(item));
+    test_read(&o, resource, "q=ab", "5", 7);
+    unit_ok(ngx_sf_resource_id(&o.lookup) == (*test_digits(resource) ? 5 : 0),
+            "%s: the id of the tags", test_name(resource));
 }
 
 
 /* a key that was made for nobody, with the user put in */
 
 static void
-test_remembered(const ngx_sf_item_t *item)
+test_remembered(const ngx_sf_resource_t *resource)
 {
     uint64_t       hash;
     ngx_str_t      key, short_key;
@@ -573,34 +574,34 @@ test_remembered(const ngx_sf_item_t *item)
         0, 1, 7, 256, NGX_MAX_INT32_VALUE, NGX_MAX_INT_T_VALUE
     };
 
-    test_read(&o, item, "q=ab&category=abc&platform=a,b&page=2", "5", 0);
+    test_read(&o, resource, "q=ab&category=abc&platform=a,b&page=2", "5", 0);
     nobody.data = ngx_pnalloc(unit_pool, TEST_KEY);
     nobody.len = TEST_KEY;
-    wrong = ngx_sf_item_key(&o.order, 3, &nobody) != NGX_OK;
+    wrong = ngx_sf_resource_key(&o.lookup, 3, &nobody) != NGX_OK;
 
     for (i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
-        o.order.user = users[i];
-        o.order.key = NULL;
+        o.lookup.user = users[i];
+        o.lookup.key = NULL;
         key = test_key(&o, 3);
         hash = test_hash;
 
-        o.order.key = &nobody;
+        o.lookup.key = &nobody;
         short_key = test_key(&o, 3);
         wrong += !test_same(&key, &short_key) || test_hash != hash;
 
         /* users are told apart by the hash, too */
 
-        wrong += (hash != nobody.hash) != (item->personal && users[i]);
+        wrong += (hash != nobody.hash) != (resource->personal && users[i]);
     }
 
-    unit_ok(wrong == 0, "%s: a key that is remembered", test_name(item));
+    unit_ok(wrong == 0, "%s: a key that is remembered", test_name(resource));
 }
 
 
 /* a buffer that is too small is left alone behind its end */
 
 static void
-test_room(const ngx_sf_item_t *item)
+test_room(const ngx_sf_resource_t *resource)
 {
     size_t         len;
     ngx_str_t      key;
@@ -608,7 +609,7 @@ test_room(const ngx_sf_item_t *item)
     ngx_sf_key_t   small;
     test_order_t   o;
 
-    test_read(&o, item, "q=ab&category=abc&platform=a,b&page=2", "5", 7);
+    test_read(&o, resource, "q=ab&category=abc&platform=a,b&page=2", "5", 7);
     key = test_key(&o, 0);
     wrong = key.len == 0;
 
@@ -616,7 +617,7 @@ test_room(const ngx_sf_item_t *item)
         small.data = ngx_pnalloc(unit_pool, len);
         small.len = len;
 
-        if (ngx_sf_item_key(&o.order, 0, &small) != NGX_OK) {
+        if (ngx_sf_resource_key(&o.lookup, 0, &small) != NGX_OK) {
             wrong += len == key.len;
             continue;
         }
@@ -626,7 +627,7 @@ test_room(const ngx_sf_item_t *item)
     }
 
     unit_ok(wrong == 0, "%s: a key of %lu bytes needs so many",
-            test_name(item), (unsigned long) key.len);
+            test_name(resource), (unsigned long) key.len);
 }
 
 
@@ -795,10 +796,10 @@ test_tables(const char *text, const char **strange)
 
 
 typedef struct {
-    const ngx_sf_item_t  *item;
-    ngx_uint_t            tables;
-    ngx_uint_t            texts;
-    const char           *strange;
+    const ngx_sf_resource_t  *resource;
+    ngx_uint_t                tables;
+    ngx_uint_t                texts;
+    const char               *strange;
 } test_texts_t;
 
 
@@ -820,49 +821,51 @@ test_variant(ngx_sf_pg_statement_t *variant,
 
 
 static const char *
-test_template(const ngx_sf_item_t *item)
+test_template(const ngx_sf_resource_t *resource)
 {
-    return item->kind == NGX_SF_ITEM_PRINCIPAL ? ngx_sf_api_principal
-           : item->kind == NGX_SF_ITEM_PING ? ngx_sf_api_ping
-           : item->kind == NGX_SF_ITEM_TOTAL ? item->endpoint->row->total
-           : item->endpoint->row->sql;
+    return resource->kind == NGX_SF_RESOURCE_PRINCIPAL ? ngx_sf_api_principal
+           : resource->kind == NGX_SF_RESOURCE_PING ? ngx_sf_api_ping
+           : resource->kind == NGX_SF_RESOURCE_TOTAL
+             ? resource->endpoint->row->total
+           : resource->endpoint->row->sql;
 }
 
 
 static void
-test_tags(const ngx_sf_item_t *item)
+test_tags(const ngx_sf_resource_t *resource)
 {
     ngx_uint_t           i, wrong;
     test_texts_t         t;
     const ngx_sf_tag_t  *tag;
 
     ngx_memzero(&t, sizeof(t));
-    t.item = item;
+    t.resource = resource;
 
-    endpoints_variants(&test_e, item, test_variant, &t);
+    endpoints_variants(&test_e, resource, test_variant, &t);
 
-    unit_ok(t.strange == NULL, "%s: %s", test_name(item),
+    unit_ok(t.strange == NULL, "%s: %s", test_name(resource),
             t.strange ? t.strange : "tables that are known");
-    unit_ok(t.tables == item->tags.tables && t.texts,
+    unit_ok(t.tables == resource->tags.tables && t.texts,
             "%s: the tables of its tags, 0x%lx, are those that it reads, "
-            "0x%lx", test_name(item), (unsigned long) item->tags.tables,
+            "0x%lx", test_name(resource), (unsigned long) resource->tags.tables,
             (unsigned long) t.tables);
 
     wrong = 0;
 
-    for (i = 0; i < item->tags.n; i++) {
-        tag = &item->tags.tag[i];
+    for (i = 0; i < resource->tags.n; i++) {
+        tag = &resource->tags.tag[i];
 
-        wrong += tag->from == NGX_SF_TAG_USER && !item->personal;
-        wrong += tag->from == NGX_SF_TAG_ID && *test_digits(item) == '\0';
+        wrong += tag->from == NGX_SF_TAG_USER && !resource->personal;
+        wrong += tag->from == NGX_SF_TAG_ID && *test_digits(resource) == '\0';
     }
 
-    unit_ok(wrong == 0, "%s: its tags are of what it knows", test_name(item));
+    unit_ok(wrong == 0, "%s: its tags are of what it knows",
+            test_name(resource));
 
-    if (item->kind != NGX_SF_ITEM_ANSWER || item->total == NULL) {
-        unit_ok((strstr(test_template(item), "$user") != NULL)
-                == item->personal, "%s: personal if it names the user",
-                test_name(item));
+    if (resource->kind != NGX_SF_RESOURCE_RESPONSE || resource->total == NULL) {
+        unit_ok((strstr(test_template(resource), "$user") != NULL)
+                == resource->personal, "%s: personal if it names the user",
+                test_name(resource));
     }
 }
 
@@ -870,22 +873,22 @@ test_tags(const ngx_sf_item_t *item)
 /* a list shows its total: it goes when that does, and is as personal */
 
 static void
-test_total(const ngx_sf_item_t *item)
+test_total(const ngx_sf_resource_t *resource)
 {
     ngx_uint_t           i, k, wrong;
     const ngx_sf_tag_t  *tag, *own;
 
-    if (item->total == NULL) {
+    if (resource->total == NULL) {
         return;
     }
 
     wrong = 0;
 
-    for (i = 0; i < item->total->tags.n; i++) {
-        tag = &item->total->tags.tag[i];
+    for (i = 0; i < resource->total->tags.n; i++) {
+        tag = &resource->total->tags.tag[i];
 
-        for (k = 0; k < item->tags.n; k++) {
-            own = &item->tags.tag[k];
+        for (k = 0; k < resource->tags.n; k++) {
+            own = &resource->tags.tag[k];
 
             if (own->table == tag->table && own->from == tag->from
                 && (own->from == NGX_SF_TAG_TABLE || own->key == tag->key))
@@ -894,44 +897,44 @@ test_total(const ngx_sf_item_t *item)
             }
         }
 
-        wrong += k == item->tags.n;
+        wrong += k == resource->tags.n;
     }
 
     unit_ok(wrong == 0, "%s: the tags of its total are its own",
-            test_name(item));
-    unit_ok(item->personal == (strstr(test_template(item), "$user")
-                               || item->total->personal),
+            test_name(resource));
+    unit_ok(resource->personal == (strstr(test_template(resource), "$user")
+                                   || resource->total->personal),
             "%s: personal if it or its total names the user",
-            test_name(item));
-    unit_ok(item->total->lane == (item->lane == NGX_SF_PG_HEAVY
-                                  ? NGX_SF_PG_HEAVY : NGX_SF_PG_TOTALS)
-            && item->total->total == NULL,
-            "%s: counted apart", test_name(item));
+            test_name(resource));
+    unit_ok(resource->total->lane == (resource->lane == NGX_SF_PG_HEAVY
+                                      ? NGX_SF_PG_HEAVY : NGX_SF_PG_TOTALS)
+            && resource->total->total == NULL,
+            "%s: counted apart", test_name(resource));
 }
 
 
 /* a page names its parameters, its total those of the filter */
 
 static void
-test_params(const ngx_sf_item_t *item)
+test_params(const ngx_sf_resource_t *resource)
 {
     char                   name[TEST_WORD], word[TEST_WORD];
     ngx_uint_t             i, wrong;
     const char            *p;
     const ngx_sf_param_t  *params;
 
-    if (item->kind != NGX_SF_ITEM_TOTAL) {
+    if (resource->kind != NGX_SF_RESOURCE_TOTAL) {
         return;
     }
 
     wrong = 0;
-    params = item->endpoint->row->params;
+    params = resource->endpoint->row->params;
 
     for (i = 0; params[i].type != NGX_SF_PARAM_END; i++) {
         (void) sprintf(name, "%s", params[i].name);
         word[0] = '\0';
 
-        for (p = strchr(test_template(item), '$'); p; p = strchr(p, '$')) {
+        for (p = strchr(test_template(resource), '$'); p; p = strchr(p, '$')) {
             p = test_word(p + 1, word);
 
             if (strcmp(word, name) == 0) {
@@ -939,11 +942,11 @@ test_params(const ngx_sf_item_t *item)
             }
         }
 
-        wrong += (strcmp(word, name) == 0) != (item->params >> i & 1);
+        wrong += (strcmp(word, name) == 0) != (resource->params >> i & 1);
     }
 
     unit_ok(wrong == 0, "%s: the parameters that it names",
-            test_name(item));
+            test_name(resource));
 }
 
 
@@ -952,21 +955,21 @@ static ngx_uint_t  test_nids;
 
 
 static void
-test_id(const ngx_sf_item_t *item)
+test_id(const ngx_sf_resource_t *resource)
 {
     ngx_uint_t  i, wrong;
 
     wrong = 0;
 
     for (i = 0; i < test_nids; i++) {
-        wrong += test_ids[i] == item->id;
+        wrong += test_ids[i] == resource->id;
     }
 
-    test_ids[test_nids++] = item->id;
+    test_ids[test_nids++] = resource->id;
 
-    unit_ok(wrong == 0, "%s: its id is that of no other", test_name(item));
-    unit_ok(item->cached == (item->kind != NGX_SF_ITEM_PING),
-            "%s: in the zone", test_name(item));
+    unit_ok(wrong == 0, "%s: its id is that of no other", test_name(resource));
+    unit_ok(resource->cached == (resource->kind != NGX_SF_RESOURCE_PING),
+            "%s: in the zone", test_name(resource));
 }
 
 
@@ -980,7 +983,7 @@ test_totals_text(void)
 
     for (t = test_totals; t->text; t++) {
         text = unit_str(t->text, strlen(t->text));
-        rc = ngx_sf_item_parse_total(&text, &total, &ms);
+        rc = ngx_sf_resource_parse_total(&text, &total, &ms);
 
         unit_ok(rc == t->rc
                 && (rc != NGX_OK || (total == t->total && ms == t->ms)),
@@ -1000,11 +1003,11 @@ test_etag(void)
     etag[NGX_SF_ETAG_LEN] = '#';
 
     ngx_str_null(&body);
-    ngx_sf_item_etag(&body, etag);
+    ngx_sf_resource_etag(&body, etag);
     unit_is(&out, "\"d41d8cd98f00b204e9800998ecf8427e\"", "tag of no bytes");
 
     body = unit_str("{\"a\":1}\n", 8);
-    ngx_sf_item_etag(&body, etag);
+    ngx_sf_resource_etag(&body, etag);
     unit_is(&out, "\"4588ff3797b78d819d858fa3bdd82b09\"", "tag of a body");
 
     unit_ok(etag[NGX_SF_ETAG_LEN] == '#', "%d bytes", NGX_SF_ETAG_LEN);
