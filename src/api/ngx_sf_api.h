@@ -142,7 +142,7 @@ struct ngx_sf_endpoint_s {
     ngx_str_t                   name;
     ngx_uint_t                  nparams;
     ngx_uint_t                  product;  /* bit of the gate, 0: none */
-    ngx_sf_resource_t          *answer;   /* NULL: without a statement */
+    ngx_sf_resource_t          *response; /* NULL: without a statement */
     ngx_sf_resource_t          *total;
     ngx_sf_json_program_t      *program;
 };
@@ -154,7 +154,7 @@ struct ngx_sf_endpoint_s {
 
 typedef struct {
     ngx_str_t                   text;     /* that is bound, valid UTF-8 */
-    ngx_str_t                   echo;     /* that the answer repeats */
+    ngx_str_t                   echo;     /* that the response repeats */
     int64_t                     number;
     unsigned                    set:1;    /* present and applied */
     unsigned                    given:1;  /* by the request, not a default */

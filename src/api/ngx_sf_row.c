@@ -398,7 +398,7 @@ ngx_sf_row_check_pages(const ngx_sf_row_t *row)
 }
 
 
-/* an answer that is somebody's own needs somebody */
+/* a response that is somebody's own needs somebody */
 
 static const char *
 ngx_sf_row_check_user(const ngx_sf_row_t *row)

@@ -6,7 +6,7 @@
 
 /*
  * Directives of the cache: zones, times to live, and which database the
- * answers of a location come from.
+ * responses of a location come from.
  *
  * A zone may stand below its users, so it is looked up when all of http{} has
  * been read.  An origin is a primary upstream in a zone; its identity is what
@@ -192,7 +192,7 @@ ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static ngx_uint_t
 ngx_sf_cache_conf_kept(const ngx_sf_endpoint_t *endpoint)
 {
-    return endpoint->answer && endpoint->answer->cached;
+    return endpoint->response && endpoint->response->cached;
 }
 
 

@@ -11,7 +11,7 @@
  * configuration is a principal at once, a JWT gives a user id.  PRINCIPAL
  * asks the database for that user: role, e-mail and the active flag come from
  * the row, never from the token.  GATE compares the products of the principal
- * with that of the endpoint.  The answers and their order are those of the
+ * with that of the endpoint.  The responses and their order are those of the
  * original's require_auth and require_subscription (contract, section 1).
  */
 

@@ -11,7 +11,7 @@
  * holds what it is sent for as long as it likes.  What lies in the zone is sent
  * from there.  What does not has been made by a flight, or may not be pinned
  * any longer; it is kept here, once for all requests of the worker that send
- * the same bytes, so that it is answers that count, not streams.
+ * the same bytes, so that it is responses that count, not streams.
  *
  * All of these have a budget in each worker, softfactory_max_bodies; what does
  * not fit in it is not sent, its requests get 503.  A principal has half of it,

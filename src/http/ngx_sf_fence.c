@@ -9,7 +9,7 @@
  *
  * The application commits, answers, and the next request of the same user may
  * be here before the notification is.  So a request with an unsafe method that
- * is passed on raises a fence for its user: until the listener has an answer
+ * is passed on raises a fence for its user: until the listener has a result
  * to something that it sent after that request was over, this user's reads
  * pass the cache by.  The listener is asked to send something at once, so a
  * fence stands for a moment only.

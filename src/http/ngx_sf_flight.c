@@ -32,7 +32,7 @@
  * operator wants it, shares flights of its own kind, which are not kept: those
  * that began after the write, or with counters that are current.
  *
- * A flight lands once: its answer is there, or it has failed, or something
+ * A flight lands once: its response is there, or it has failed, or something
  * stale stands in for it.  All of this is the memory of one worker.
  */
 
@@ -220,7 +220,7 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
 /*
  * One is under way to a pool at a time, and all who come meanwhile join it: its
- * answer arrives after each of them.  It stays until then, also when they all
+ * response arrives after each of them.  It stays until then, also when they all
  * have left, so that who asks and goes away does not make another one.
  */
 
@@ -725,7 +725,7 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
 
 
 /*
- * A total that tells the next deadline is taken first where the answer is to
+ * A total that tells the next deadline is taken first where the response is to
  * be kept: a row that drops out between the two would otherwise stay in the
  * page, and the total would not know of it.  It also tells that a page has no
  * rows, as it is behind the last one: that is not read then to learn the same.
@@ -890,7 +890,7 @@ ngx_sf_flight_fail(ngx_sf_flight_t *flight, ngx_sf_pg_outcome_e outcome)
 
 /*
  * A total is a number: what it says is taken over, and its place given up at
- * once, since a pin is held by that.  An answer is as old as the total that it
+ * once, since a pin is held by that.  A response is as old as the total that it
  * shows, and good for as long.
  */
 
@@ -1194,7 +1194,7 @@ ngx_sf_flight_make(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_store(ngx_sf_flight_t *flight)
 {
-    ngx_sf_content_t  answer;
+    ngx_sf_content_t  response;
 
     if (flight->outcome != NGX_SF_PG_OK
         || flight->found.status == NGX_SF_CACHE_STALE
@@ -1204,16 +1204,16 @@ ngx_sf_flight_store(ngx_sf_flight_t *flight)
         return;
     }
 
-    answer.stamp = &flight->stamp;
-    answer.created = flight->created;
-    answer.deadline = flight->deadline;
-    answer.incoherent = flight->incoherent;
-    answer.owner = flight->fresh.owner;
-    answer.etag = flight->tagged ? flight->etag : NULL;
-    answer.data = flight->body.data;
-    answer.len = flight->body.len;
+    response.stamp = &flight->stamp;
+    response.created = flight->created;
+    response.deadline = flight->deadline;
+    response.incoherent = flight->incoherent;
+    response.owner = flight->fresh.owner;
+    response.etag = flight->tagged ? flight->etag : NULL;
+    response.data = flight->body.data;
+    response.len = flight->body.len;
 
-    ngx_sf_cache_store(flight->zone, &flight->claim, &answer,
+    ngx_sf_cache_store(flight->zone, &flight->claim, &response,
                        flight->lookup.slcf->max_entry);
 }
 

@@ -5,14 +5,14 @@
 
 
 /*
- * Compressed forms of answers in the zone.
+ * Compressed forms of responses in the zone.
  *
  * A form is made once, when the first client asks for it, and lies beside its
- * answer until both go.  It has an ETag of its own: that of the answer with
+ * response until both go.  It has an ETag of its own: that of the response with
  * "gz" in place of the last two digits, so that either can be told from the
  * other without looking at a body.
  *
- * Answers that are not in the zone are left to nginx's gzip filter; the filter
+ * Responses that are not in the zone are left to nginx's gzip filter; that
  * leaves alone what has a Content-Encoding already.  Filters that read or add
  * to a body do not look at that, and run after this: softfactory_gzip off is
  * for locations that have one.
@@ -50,7 +50,7 @@ ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx)
     r = ctx->request;
 
     if (!ctx->slcf->gzip || ctx->slcf->zone == NULL
-        || ctx->endpoint->answer == NULL || ctx->etag.len == 0)
+        || ctx->endpoint->response == NULL || ctx->etag.len == 0)
     {
         return;
     }
@@ -158,7 +158,7 @@ ngx_sf_gzip_validates(ngx_sf_ctx_t *ctx)
 }
 
 
-/* the form in place of the answer; NULL: there is none, or none yet */
+/* the form in place of the response; NULL: there is none, or none yet */
 
 static ngx_sf_entry_t *
 ngx_sf_gzip_form(ngx_sf_ctx_t *ctx)

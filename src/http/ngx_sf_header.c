@@ -5,9 +5,9 @@
 
 
 /*
- * Headers: finding and reading those of a request, adding those of an answer.
+ * Headers: finding and reading those of a request, adding those of a response.
  *
- * Answers' headers are only put on the list: the pointers that nginx keeps to
+ * Responses' headers are only put on the list: the pointers that nginx keeps to
  * some of them differ between its versions.
  *
  * Conditions (RFC 9110, 13) are judged by nginx's filter when the headers are
@@ -213,7 +213,7 @@ ngx_sf_header_conditional(ngx_http_request_t *r)
 ngx_int_t
 ngx_sf_header_send(ngx_http_request_t *r)
 {
-    /* no answer has a date of modification: 13.1.3 and 13.1.4 */
+    /* no response has a date of modification: 13.1.3 and 13.1.4 */
 
     r->headers_in.if_modified_since = NULL;
     r->headers_in.if_unmodified_since = NULL;

@@ -138,7 +138,7 @@ struct ngx_sf_resource_s {
     ngx_sf_endpoint_t          *endpoint; /* NULL: principal */
     ngx_sf_statement_t         *statement;
     ngx_uint_t                  lane;
-    ngx_sf_resource_t          *total;    /* that an answer shows */
+    ngx_sf_resource_t          *total;    /* that a response shows */
     ngx_sf_tags_t               tags;
     uint32_t                    id;       /* of name and texts, for keys */
     uint64_t                    params;   /* mask of those that matter */
@@ -171,8 +171,8 @@ void ngx_sf_resource_source(const ngx_sf_lookup_t *lookup,
     ngx_sf_bind_source_t *source);
 
 /*
- * The canonical key: orders with equal keys have equal answers.  key->data is
- * a buffer of key->len bytes; NGX_DECLINED: they are not enough.
+ * The canonical key: lookups with equal keys have equal responses.  key->data
+ * is a buffer of key->len bytes; NGX_DECLINED: they are not enough.
  */
 ngx_int_t ngx_sf_resource_key(const ngx_sf_lookup_t *lookup, ngx_uint_t source,
     ngx_sf_key_t *key);
@@ -211,7 +211,7 @@ typedef struct {
     ngx_str_t                   args;
     ngx_sf_match_t              match;
     ngx_sf_params_t             params;
-    ngx_sf_key_t                key;      /* of the answer, for user 0 */
+    ngx_sf_key_t                key;      /* of the response, for user 0 */
 } ngx_sf_parsed_t;
 
 ngx_sf_parsed_table_t *ngx_sf_parsed_table_create(ngx_cycle_t *cycle);
@@ -407,16 +407,16 @@ struct ngx_sf_ctx_s {
     ngx_sf_parsed_t            *parsed;   /* NULL: it was read anew */
     ngx_sf_params_t             params;
 
-    ngx_sf_wait_t               wait;     /* principal, then the answer */
+    ngx_sf_wait_t               wait;     /* principal, then the response */
 
     ngx_uint_t                  status;
-    ngx_str_t                   error;    /* text of an error answer */
+    ngx_str_t                   error;    /* text of an error response */
     ngx_str_t                   body;
     ngx_sf_body_t              *copy;     /* that it is in, or NULL */
     ngx_str_t                   etag;
     ngx_sf_cache_status_e       cache_status;
     ngx_msec_t                  fence;    /* of its user: ngx_sf_fence.c */
-    ngx_msec_t                  created;  /* of an answer from the zone */
+    ngx_msec_t                  created;  /* of a response from the zone */
     ngx_uint_t                  retry_after;  /* seconds, 0: no header */
 
     uint64_t                    started;  /* microseconds, monotonic */
@@ -485,7 +485,7 @@ ngx_int_t ngx_sf_health_body(ngx_sf_ctx_t *ctx, ngx_uint_t up,
 
 /* --- ngx_sf_cors.c: cross-origin headers --- */
 
-/* adds what the Fetch standard asks for to an answer; NGX_OK, NGX_ERROR */
+/* adds what the Fetch standard asks for to a response; NGX_OK, NGX_ERROR */
 ngx_int_t ngx_sf_cors_headers(ngx_http_request_t *r,
     const ngx_array_t *origins, ngx_uint_t preflight);
 
@@ -501,7 +501,7 @@ const char *ngx_sf_cors_wrong(const ngx_str_t *origin);
  */
 ngx_int_t ngx_sf_response_send(ngx_sf_ctx_t *ctx);
 
-/* sets the error of an answer; returns status, so that a step can return it */
+/* sets the error of a response; returns status, so that a step can return it */
 ngx_int_t ngx_sf_response_error(ngx_sf_ctx_t *ctx, ngx_uint_t status,
     const char *error);
 
@@ -514,10 +514,10 @@ ngx_int_t ngx_sf_response_outcome(ngx_sf_ctx_t *ctx,
 const ngx_str_t *ngx_sf_response_cache_status(ngx_sf_cache_status_e status);
 
 
-/* --- ngx_sf_gzip.c: compressed forms of answers --- */
+/* --- ngx_sf_gzip.c: compressed forms of responses --- */
 
 /*
- * For an answer from the zone: takes its compressed form if the client asks
+ * For a response from the zone: takes its compressed form if the client asks
  * for it, which is made at the first time and kept beside it.
  */
 void ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx);
@@ -526,7 +526,7 @@ void ngx_sf_gzip_choose(ngx_sf_ctx_t *ctx);
 ngx_uint_t ngx_sf_gzip_accepted(const ngx_str_t *header);
 
 
-/* --- ngx_sf_header.c: headers of requests and answers --- */
+/* --- ngx_sf_header.c: headers of requests and responses --- */
 
 ngx_int_t ngx_sf_header_push(ngx_http_request_t *r, const char *name,
     size_t len, const ngx_str_t *value);
@@ -568,12 +568,12 @@ ngx_uint_t ngx_sf_header_lists(const ngx_str_t *list, const ngx_str_t *etag,
     ngx_uint_t weak);
 
 /*
- * Whether conditions hold for an answer of status 200, as nginx's filter sees
+ * Whether conditions hold for a response of status 200, as nginx's filter sees
  * it: not in a subrequest, nor where error_page makes an error of it.
  */
 ngx_uint_t ngx_sf_header_conditional(ngx_http_request_t *r);
 
-/* whether If-Match lets an answer with this tag out; NULL: it has none */
+/* whether If-Match lets a response with this tag out; NULL: it has none */
 ngx_uint_t ngx_sf_header_matches(ngx_http_request_t *r,
     const ngx_str_t *etag);
 
@@ -656,7 +656,7 @@ struct ngx_sf_loc_conf_s {
 
     ngx_str_t                   cache;    /* name of its zone, or "off" */
     ngx_sf_zone_t              *zone;     /* NULL: no cache */
-    ngx_uint_t                  origin;   /* of its answers */
+    ngx_uint_t                  origin;   /* of its responses */
     ngx_sf_ttl_t               *ttls;     /* by endpoint index */
     ngx_array_t                *bypass;   /* predicates */
     ngx_msec_t                  incoherent_ttl;

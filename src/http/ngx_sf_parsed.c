@@ -166,8 +166,8 @@ ngx_sf_parsed_fits(ngx_sf_ctx_t *ctx)
 
     r = ctx->request;
 
-    if (ctx->slcf->zone == NULL || ctx->endpoint->answer == NULL
-        || !ctx->endpoint->answer->cached || ctx->params.status
+    if (ctx->slcf->zone == NULL || ctx->endpoint->response == NULL
+        || !ctx->endpoint->response->cached || ctx->params.status
         || ctx->worker->sources[ctx->slcf->origin] == NULL
         || r->uri.len + r->args.len > NGX_SF_PARSED_MAX_LEN)
     {
@@ -254,7 +254,7 @@ ngx_sf_parsed_set_key(ngx_sf_ctx_t *ctx, ngx_sf_parsed_t *parsed)
     }
 
     ngx_memzero(&lookup, sizeof(ngx_sf_lookup_t));
-    lookup.resource = ctx->endpoint->answer;
+    lookup.resource = ctx->endpoint->response;
     lookup.slcf = ctx->slcf;
     lookup.params = &parsed->params;
 

@@ -14,7 +14,7 @@
  *   NGX_OK          the next one is in ctx->step
  *   NGX_AGAIN       parked; ngx_sf_request_landed() will go on with ctx->step
  *   NGX_DONE        somebody else answers (the fallback)
- *   a status        the answer is an error, its text in ctx->error
+ *   a status        the response is an error, its text in ctx->error
  *
  * Route, token and params need no I/O.  An error in the parameters is found
  * there but told only after the gate, so that an inactive user learns nothing
@@ -299,7 +299,7 @@ ngx_sf_request_end(ngx_sf_ctx_t *ctx)
 
     /* where there is no statement, there is nothing to be spared */
 
-    cache = ctx->endpoint && ctx->endpoint->answer
+    cache = ctx->endpoint && ctx->endpoint->response
             && ctx->endpoint->row->document == NGX_SF_DOCUMENT_NONE
             ? ctx->cache_status : NGX_SF_CACHE_NONE;
 
@@ -556,11 +556,11 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
 
     ctx->step = NGX_SF_STEP_TAKE;
 
-    if (ctx->endpoint->answer == NULL) {
+    if (ctx->endpoint->response == NULL) {
         return NGX_OK;
     }
 
-    lookup.resource = ctx->endpoint->answer;
+    lookup.resource = ctx->endpoint->response;
     lookup.slcf = ctx->slcf;
     lookup.params = &ctx->params;
     lookup.key = ctx->parsed ? &ctx->parsed->key : NULL;
@@ -599,7 +599,7 @@ ngx_sf_request_take(ngx_sf_ctx_t *ctx)
 
     ctx->step = NGX_SF_STEP_SEND;
 
-    if (ctx->endpoint->answer == NULL) {
+    if (ctx->endpoint->response == NULL) {
         return ngx_sf_request_take_own(ctx);
     }
 

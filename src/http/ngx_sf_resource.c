@@ -7,16 +7,16 @@
 /*
  * Resources: what is asked of the database, and what is made of its rows.
  *
- * There are few kinds.  The answer of an endpoint is a JSON document; it may
+ * There are few kinds.  The response of an endpoint is a JSON document; it may
  * show a total, which is a resource of its own, because pages that differ share
  * it.  The principal says what a user may do.  Each has a statement, the tags
  * of what that reads, and a form in which it is kept in the zone:
  *
  *   principal   "0" for nobody, or "1" and the bits of the products
  *   total       the number, and after a blank the ms to its deadline
- *   answer      the document
+ *   response    the document
  *
- * The key of a lookup is made of all that has an effect on its answer and of
+ * The key of a lookup is made of all that has an effect on its response and of
  * nothing else: two query strings that mean the same have one key.
  */
 
@@ -66,7 +66,7 @@ static void ngx_sf_resource_write_params(ngx_sf_resource_writer_t *w,
     const ngx_sf_lookup_t  *lookup);
 static ngx_int_t ngx_sf_resource_render_principal(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_render_total(ngx_sf_flight_t *flight);
-static ngx_int_t ngx_sf_resource_render_answer(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_resource_render_response(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_render_ping(ngx_sf_flight_t *flight);
 static const char *ngx_sf_resource_refuse(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_refuse_depth(ngx_sf_flight_t *flight);
@@ -77,7 +77,7 @@ typedef ngx_int_t (*ngx_sf_resource_render_pt)(ngx_sf_flight_t *flight);
 static const ngx_sf_resource_render_pt  ngx_sf_resource_renderers[] = {
     /* PRINCIPAL */  ngx_sf_resource_render_principal,
     /* TOTAL */      ngx_sf_resource_render_total,
-    /* ANSWER */     ngx_sf_resource_render_answer,
+    /* RESPONSE */   ngx_sf_resource_render_response,
     /* PING */       ngx_sf_resource_render_ping
 };
 
@@ -112,11 +112,11 @@ ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     row = endpoint->row;
 
     if (row->document) {
-        endpoint->answer =
+        endpoint->response =
             ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PING, endpoint,
                                    ngx_sf_api_ping, 1, "");
 
-        return endpoint->answer ? NGX_OK : NGX_ERROR;
+        return endpoint->response ? NGX_OK : NGX_ERROR;
     }
 
     if (row->sql == NULL) {
@@ -139,7 +139,7 @@ ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     ngx_sf_statement_set_kinds(resource->statement, kinds);
 
-    endpoint->answer = resource;
+    endpoint->response = resource;
     resource->id ^= ngx_sf_resource_shape(row->shape);
     resource->params = (uint64_t) -1;
 
@@ -621,7 +621,7 @@ ngx_sf_resource_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
 
 
 static ngx_int_t
-ngx_sf_resource_render_answer(ngx_sf_flight_t *flight)
+ngx_sf_resource_render_response(ngx_sf_flight_t *flight)
 {
     const char  *refusal;
 

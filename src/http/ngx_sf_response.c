@@ -34,7 +34,7 @@ typedef struct {
 typedef struct {
     ngx_uint_t                  status;
     const char                 *error;
-} ngx_sf_answer_t;
+} ngx_sf_response_t;
 
 
 static void ngx_sf_response_keep(ngx_sf_ctx_t *ctx);
@@ -79,7 +79,7 @@ static const ngx_str_t  ngx_sf_response_statuses[] = {
 
 /* what a request is told when a flight brings no result */
 
-static const ngx_sf_answer_t  ngx_sf_response_outcomes[] = {
+static const ngx_sf_response_t  ngx_sf_response_outcomes[] = {
     /* OK */          { NGX_HTTP_INTERNAL_SERVER_ERROR,
                         "Internal server error" },
     /* BUSY */        { NGX_HTTP_SERVICE_UNAVAILABLE, "Server is busy" },
@@ -196,7 +196,7 @@ ngx_sf_response_keep(ngx_sf_ctx_t *ctx)
 }
 
 
-/* there is an answer, and it is not sent: an error is */
+/* there is a response, and it is not sent: an error is */
 
 static void
 ngx_sf_response_withdraw(ngx_sf_ctx_t *ctx, ngx_uint_t status,
@@ -337,7 +337,7 @@ ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
     }
 
     if (ctx->cache_status == NGX_SF_CACHE_HIT && ctx->graced
-        && ctx->endpoint->answer)
+        && ctx->endpoint->response)
     {
         ctx->cache_status = NGX_SF_CACHE_STALE;
     }
@@ -580,12 +580,12 @@ ngx_sf_response_error(ngx_sf_ctx_t *ctx, ngx_uint_t status, const char *error)
 ngx_int_t
 ngx_sf_response_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
 {
-    const ngx_sf_answer_t  *answer;
+    const ngx_sf_response_t  *response;
 
-    answer = &ngx_sf_response_outcomes[outcome];
+    response = &ngx_sf_response_outcomes[outcome];
 
-    if (answer->status == NGX_HTTP_SERVICE_UNAVAILABLE
-        || answer->status == NGX_HTTP_TOO_MANY_REQUESTS)
+    if (response->status == NGX_HTTP_SERVICE_UNAVAILABLE
+        || response->status == NGX_HTTP_TOO_MANY_REQUESTS)
     {
         ctx->retry_after = outcome == NGX_SF_PG_UNAVAILABLE
                    ? ngx_sf_pg_retry_after(
@@ -593,7 +593,7 @@ ngx_sf_response_outcome(ngx_sf_ctx_t *ctx, ngx_sf_pg_outcome_e outcome)
                    : 1;
     }
 
-    return ngx_sf_response_error(ctx, answer->status, answer->error);
+    return ngx_sf_response_error(ctx, response->status, response->error);
 }
 
 

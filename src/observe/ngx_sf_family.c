@@ -443,7 +443,7 @@ ngx_sf_family_cache_requests(ngx_sf_prometheus_t *ex,
     ngx_uint_t  i, k;
 
     for (i = 0; i < ex->smcf->nendpoints; i++) {
-        if (ex->smcf->endpoints[i].answer == NULL) {
+        if (ex->smcf->endpoints[i].response == NULL) {
             continue;
         }
 

@@ -5,15 +5,15 @@
 
 
 /*
- * The location that drops answers by hand: POST with one of
+ * The location that drops responses by hand: POST with one of
  *
  *     ?tag=table             all that is read from a table
  *     ?tag=table.key=value   what is read from rows with that key
- *     ?endpoint=name         all answers of an endpoint
+ *     ?endpoint=name         all responses of an endpoint
  *     ?all                   everything
  *
  * Nothing is searched for or freed: counters are moved, as when the database
- * tells of a change.  The answer says which ones.
+ * tells of a change.  The response says which ones.
  */
 
 
@@ -129,14 +129,14 @@ ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
 
     for (i = 0; i < smcf->nendpoints; i++) {
 
-        if (endpoint[i].answer == NULL || !endpoint[i].answer->cached
+        if (endpoint[i].response == NULL || !endpoint[i].response->cached
             || endpoint[i].name.len != name->len
             || ngx_memcmp(endpoint[i].name.data, name->data, name->len) != 0)
         {
             continue;
         }
 
-        tables = endpoint[i].answer->tags.tables;
+        tables = endpoint[i].response->tags.tables;
 
         for (table = 0; table < ngx_sf_table_count(); table++) {
             if (tables & ((ngx_uint_t) 1 << table)) {

@@ -403,7 +403,7 @@ struct ngx_sf_pg_line_s {
     ngx_queue_t                 waiting;  /* of ngx_sf_pg_query_t */
     ngx_uint_t                  nwaiting;
     ngx_uint_t                  tables;
-    uint64_t                    mean;     /* of the time that an answer takes,
+    uint64_t                    mean;     /* of the time that a result takes,
                                              microseconds times 16 */
     ngx_uint_t                  probes;   /* in FIFOs */
 };
@@ -531,7 +531,7 @@ ngx_uint_t ngx_sf_pg_turn_wait(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q,
 /* it waits no more; one that was not parked has its turn, in q->turn */
 void ngx_sf_pg_turn_take(ngx_sf_pg_query_t *q);
 
-/* it is sent: its turn is the connection's until the answer is here */
+/* it is sent: its turn is the connection's until the result is here */
 ngx_sf_pg_principal_t *ngx_sf_pg_turn_sent(ngx_sf_pg_query_t *q);
 
 /* statements of its principal that are under way */
@@ -648,7 +648,7 @@ void ngx_sf_pg_head_begin(ngx_sf_pg_conn_t *pgc);
 /* the head, a statement, has had a result */
 void ngx_sf_pg_head_answered(ngx_sf_pg_conn_t *pgc);
 
-/* statements from the head to its Sync: their answers may come together */
+/* statements from the head to its Sync: their results may come together */
 ngx_uint_t ngx_sf_pg_head_unit(const ngx_sf_pg_conn_t *pgc);
 
 /* how long the head has been one, in microseconds; 0 without one */
@@ -720,7 +720,7 @@ ngx_uint_t ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool);
 /*
  * It is a pooler: its connections are given a statement at a time.  pgbouncer
  * takes a session back at a ReadyForQuery although it has sent it the first
- * messages of the next unit already, and who is lent it next gets the answer
+ * messages of the next unit already, and who is lent it next gets the result
  * (pgbouncer, issue 759).
  */
 void ngx_sf_pg_server_pooler(ngx_sf_pg_server_t *server);
@@ -810,7 +810,7 @@ ngx_sf_pg_close_e ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc);
 /*
  * The head of the FIFO is late: what stands behind it is sent again elsewhere.
  * Or it has had its time.  A statement alone in its unit means a silent server
- * then, and the connection goes; the answers of others may lie behind slower
+ * then, and the connection goes; the results of others may lie behind slower
  * ones, so the server gets the same time once more, but the queries that have
  * waited too long are told so now.
  */
@@ -825,7 +825,7 @@ void ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc,
 
 
 /*
- * The head's answer is larger than max_response: its query is told.  Returns
+ * The head's result is larger than max_response: its query is told.  Returns
  * why the connection goes, if more of it may come.
  */
 ngx_sf_pg_close_e ngx_sf_pg_pipeline_too_large(ngx_sf_pg_conn_t *pgc);

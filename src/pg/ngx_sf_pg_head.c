@@ -22,7 +22,7 @@
  *            sensors are to blame on what they have in common
  *   late     what stands behind a head older than that, and 20 ms, is sent
  *            again elsewhere, and so is a unit of several statements, whose
- *            answers come together: who is at its head may not be to blame, and
+ *            results come together: who is at its head may not be to blame, and
  *            afterwards nobody is, since each was sent alone
  *
  *   stand-in a connection whose head is held up is made good by a spare one.
@@ -30,7 +30,7 @@
  *            ms, or than a second where it is not known yet what its endpoint
  *            takes: there a head is often slow without being late
  *
- * Sending again early makes an overload out of a slow table: the answers that
+ * Sending again early makes an overload out of a slow table: the results that
  * it throws away cost as much as those that are waited for.
  *
  * A write waits for rows, which its neighbours need not want: in an exclusive
@@ -55,13 +55,13 @@
 #define NGX_SF_PG_HEAD_TIMES   8
 
 /*
- * An answer of the read lane that took longer was held up, and is no measure;
+ * A result of the read lane that took longer was held up, and is no measure;
  * of a heavy one no more than that is believed at first
  */
 
 #define NGX_SF_PG_HEAD_MEASURE 1000000
 
-/* weight of an answer in the mean: one in 16, by which it is stored */
+/* weight of a result in the mean: one in 16, by which it is stored */
 
 #define NGX_SF_PG_HEAD_WEIGHT  16
 
@@ -147,7 +147,7 @@ ngx_sf_pg_head_answered(ngx_sf_pg_conn_t *pgc)
 
 /*
  * In a heavy lane an endpoint may always take more than a second, so nothing is
- * left out; but one answer moves the mean by half at most, lest those that a
+ * left out; but one result moves the mean by half at most, lest those that a
  * lock has held up hide the next one.
  */
 
@@ -444,7 +444,7 @@ ngx_sf_pg_head_stands_for(const ngx_sf_pg_conn_t *pgc,
 
 
 /*
- * A statement at a time is one until the answer to its Sync is here.  A spare
+ * A statement at a time is one until its Sync has been answered.  A spare
  * connection of a heavy lane stands in for one that is held up, no more: what
  * is slow by itself gets no other backends for that.
  */

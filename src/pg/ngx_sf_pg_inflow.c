@@ -14,7 +14,7 @@
  * arrived, and what of that has not been read (tcp(7), TCP_INFO).
  *
  * That is asked only where a turn has brought bytes and no result, which an
- * answer of usual size never does twice: its cost is nothing to others.  Where
+ * result of usual size never does twice: its cost is nothing to others.  Where
  * the kernel does not tell, only complete results are measured.
  *
  * One call of libpq reads a long message for as long as it finds more of it,
@@ -48,7 +48,7 @@ typedef struct {
 
 static uint64_t ngx_sf_pg_inflow(ngx_sf_pg_conn_t *pgc);
 static ngx_sf_pg_close_e ngx_sf_pg_inflow_judge(ngx_sf_pg_conn_t *pgc,
-    uint64_t n, ngx_uint_t answers);
+    uint64_t n, ngx_uint_t results);
 static void ngx_sf_pg_inflow_count(ngx_sf_pg_conn_t *pgc);
 static uint64_t ngx_sf_pg_inflow_read(ngx_sf_pg_conn_t *pgc);
 static uint64_t ngx_sf_pg_inflow_read_unix(ngx_socket_t s);
@@ -124,15 +124,15 @@ ngx_sf_pg_inflow(ngx_sf_pg_conn_t *pgc)
 }
 
 
-/* answers: of which it may be */
+/* results: of which it may be */
 
 static ngx_sf_pg_close_e
-ngx_sf_pg_inflow_judge(ngx_sf_pg_conn_t *pgc, uint64_t n, ngx_uint_t answers)
+ngx_sf_pg_inflow_judge(ngx_sf_pg_conn_t *pgc, uint64_t n, ngx_uint_t results)
 {
     uint64_t  limit;
 
     limit = pgc->count
-            ? (uint64_t) pgc->lane->pool->conf->max_response * answers
+            ? (uint64_t) pgc->lane->pool->conf->max_response * results
             : NGX_SF_PG_UNASKED;
 
     if (n <= limit) {

@@ -17,11 +17,11 @@
  * Back-pressure: what waits in a lane is bounded in number and in time.  While
  * every server of a lane without connections is backing off after more than
  * one attempt, its queries are refused at once: waiting would only turn a
- * clear answer into a late one.
+ * clear error into a late one.
  *
  * The timer of the first query waiting and the timer of a connection's head
  * are not cancelable: a worker that is shutting down waits for them, and with
- * them for the requests that are parked on an answer.  Nobody is parked on
+ * them for the requests that are parked on a result.  Nobody is parked on
  * the listen lane.
  */
 

@@ -14,13 +14,13 @@
  * OpenSSL has decrypted.
  *
  * A server that sends more at once gains nothing: libpq compares the nonce
- * first, which is the answer to one of its own.
+ * first, which is the response to one of its own.
  *
  * Connections to all servers hash one after the other, in the order in which
  * their messages came, and after each the worker has as long for everything
  * else: all connects of a start would stop it for the sum of their times.  Only
  * what computes is kept in order, not the whole connect: a server that does not
- * answer holds nobody up.  Neither that time nor that in the queue counts for
+ * result holds nobody up.  Neither that time nor that in the queue counts for
  * connect_timeout, as it is none of the server's.
  */
 

@@ -19,7 +19,7 @@
  * its principal, once in each turn of the event loop: else a user who wants a
  * list of a locked table would wait for that with all the others that he wants.
  *
- * The turn of a statement that was sent comes back with its answer and not
+ * The turn of a statement that was sent comes back with its result and not
  * before: whoever asked may be gone, but the connection is still at it.
  *
  * Nobody (0) has any number of turns: a query of the module's own.

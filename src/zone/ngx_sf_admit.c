@@ -33,7 +33,7 @@
  * what comes, and for each owner no more than his share in a minute.  Without
  * that small entries all over the arena would keep large ones out for ever.
  *
- * Claims come before anything is known of an answer, and take from the small
+ * Claims come before anything is known of a response, and take from the small
  * queue, too.  Main gives way to them when there is nothing else.
  *
  * All of it is done under the mutex of the zone.  Sizes are those that the

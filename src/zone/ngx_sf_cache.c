@@ -5,7 +5,7 @@
 
 
 /*
- * Answers in the zone.
+ * Responses in the zone.
  *
  * A node stands under a key.  It has a value, or somebody is making one (a
  * fill), or both.  A value is never changed: a new one takes its place, and
@@ -16,7 +16,7 @@
  * References of a value: one of its node, one for each record of a pin; of a
  * compressed form, one of the value that it belongs to.
  *
- * A fill is a claim on making the answer.  It can be joined by others only
+ * A fill is a claim on making the response.  It can be joined by others only
  * while the counters that its maker read before it asked are current; after
  * that the next one to come takes it over, and what the first one brings is
  * thrown away.
@@ -620,35 +620,35 @@ ngx_sf_cache_end_fill(ngx_sf_zone_t *zone, ngx_sf_fill_t *fill)
 
 void
 ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
-    const ngx_sf_content_t *answer, size_t max)
+    const ngx_sf_content_t *response, size_t max)
 {
     ngx_uint_t       current;
     ngx_sf_entry_t  *value, *old;
 
-    current = ngx_sf_stamp_current(zone, answer->stamp);
+    current = ngx_sf_stamp_current(zone, response->stamp);
 
-    if (claim->node == NULL || !current || answer->len > max) {
+    if (claim->node == NULL || !current || response->len > max) {
         zone->slot->stats.raced += !current;
-        zone->slot->stats.refused += answer->len > max;
+        zone->slot->stats.refused += response->len > max;
         ngx_sf_cache_abandon(zone, claim);
         return;
     }
 
-    value = ngx_sf_cache_new_value(zone, answer->len, claim, answer->owner);
+    value = ngx_sf_cache_new_value(zone, response->len, claim, response->owner);
 
     if (value == NULL) {
         ngx_sf_cache_abandon(zone, claim);
         return;
     }
 
-    value->created = answer->created;
-    value->deadline = answer->deadline;
-    value->stamp = *answer->stamp;
-    value->incoherent = answer->incoherent != 0;
-    ngx_memcpy(value->data, answer->data, answer->len);
+    value->created = response->created;
+    value->deadline = response->deadline;
+    value->stamp = *response->stamp;
+    value->incoherent = response->incoherent != 0;
+    ngx_memcpy(value->data, response->data, response->len);
 
-    if (answer->etag) {
-        ngx_memcpy(value->etag, answer->etag, NGX_SF_ETAG_LEN);
+    if (response->etag) {
+        ngx_memcpy(value->etag, response->etag, NGX_SF_ETAG_LEN);
     }
 
     if (ngx_sf_zone_lock(zone)) {

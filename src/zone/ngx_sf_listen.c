@@ -10,7 +10,7 @@
  * It moves the counters of a source (ngx_sf_tag.c) as notifications tell, and
  * renews the lease by which every worker judges what is in the zone: confirmed
  * is the time at which the last statement was sent that has been answered on
- * the listening connection.  An answer there says that all notifications of
+ * the listening connection.  A result there says that all notifications of
  * what was committed before have been applied.  So nothing has to notice that
  * a connection is lost; the lease runs out by itself.
  *
@@ -32,10 +32,10 @@
  *
  * candidate.  After a reload a worker of the new configuration takes over from
  * the old one without dropping anything: it says LISTEN too, and waits until
- * the owner has an answer to something sent after that.  What is committed
+ * the owner has a result to something sent after that.  What is committed
  * before that was sent the owner has applied, the rest is heard here.  An
  * owner that is told to exit stays for a candidate, but neither waits long
- * for the other; without an answer there is a gap, and the epoch moves.
+ * for the other; without a result there is a gap, and the epoch moves.
  *
  * Who was stopped may wake up in another's place: whatever is written in the
  * name of the owner is written under the mutex, after a look at the owner.

@@ -101,7 +101,7 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_trim_statement = {
 
 /*
  * $1: '-', whoever is waited for is not asked; '', all who have the table
- * locked; or those of a former answer, of whom those are told that still do.
+ * locked; or those of a former result, of whom those are told that still do.
  */
 
 const ngx_sf_pg_statement_t  ngx_sf_listen_channel_statement = {

@@ -22,7 +22,7 @@
  * When something has moved, the order is: the era, which names the prepared
  * statements; the counters, which drop what was read; then the digests.
  *
- *   - An answer that was read before the change has a stamp from before the
+ *   - A response that was read before the change has a stamp from before the
  *     counters, and is dropped.
  *   - One with a stamp from after them was asked for later still, in the new
  *     era, of what the look has seen; if that has changed again since, the

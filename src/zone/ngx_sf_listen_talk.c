@@ -7,13 +7,13 @@
 /*
  * What is said on the listening connection: LISTEN, heartbeats, now and then
  * a look at the channel and the catalogue (ngx_sf_listen_channel.c,
- * ngx_sf_listen_look.c); and what is heard there, answers and notifications.
+ * ngx_sf_listen_look.c); and what is heard there, results and notifications.
  *
  * A turn of the event loop takes what one read brings, 16 KB or little more of
  * notifications, so a storm of them leaves time for requests.
  *
  * One statement is under way at a time, and the time at which it was sent is
- * what its answer proves (ngx_sf_listen_confirm).  Answers count only when they
+ * what its result proves (ngx_sf_listen_confirm).  Results count only when they
  * come from the server that LISTEN was said to, and only for the owner: others
  * do not get beyond LISTENING.
  *
@@ -291,7 +291,7 @@ ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res)
         return;
     }
 
-    /* not before the answer has come, whenever this turn has begun */
+    /* not before the result has come, whenever this turn has begun */
 
     ngx_time_update();
 

@@ -67,7 +67,7 @@ struct ngx_sf_listen_s {
     ngx_sf_zone_t              *zone;
     ngx_sf_source_t            *source;
     ngx_uint_t                  index;    /* of the source */
-    const ngx_sf_pg_conf_t     *primary;  /* whose answers are watched over */
+    const ngx_sf_pg_conf_t     *primary;  /* whose responses are watched over */
     ngx_sf_pg_pool_t           *pool;
     ngx_uint_t                  direct;   /* the pool's servers are others */
     ngx_log_t                  *log;
@@ -151,13 +151,13 @@ void ngx_sf_listen_leave(ngx_sf_listen_t *l);
 void ngx_sf_listen_hold(ngx_sf_listen_t *l);
 
 /*
- * Tells the zone what the last answer has proved.  NGX_DECLINED: another
+ * Tells the zone what the last result has proved.  NGX_DECLINED: another
  * worker is the owner now, and this one idle.  Without the mutex nothing is
  * told, and the lease gets shorter.
  */
 ngx_int_t ngx_sf_listen_confirm(ngx_sf_listen_t *l);
 
-/* the same, of what cannot be relied on now, whatever the last answer proves */
+/* the same, of what cannot be relied on now, whatever the last result proves */
 void ngx_sf_listen_doubt(ngx_sf_listen_t *l);
 
 
@@ -185,7 +185,7 @@ void ngx_sf_listen_channel_reset(ngx_sf_listen_t *l);
 /* LISTEN is in force: what comes next */
 void ngx_sf_listen_channel_said(ngx_sf_listen_t *l);
 
-/* whether it is time to ask, between looks; the answer */
+/* whether it is time to ask, between looks; the result */
 ngx_uint_t ngx_sf_listen_channel_due(const ngx_sf_listen_t *l);
 void ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res);
 
@@ -204,7 +204,7 @@ extern const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement;
 ngx_int_t ngx_sf_listen_look_prepare(ngx_cycle_t *cycle,
     ngx_sf_listen_t *l);
 
-/* a look is about to be sent; it has been; its answer; it has failed */
+/* a look is about to be sent; it has been; its result; it has failed */
 void ngx_sf_listen_look_values(ngx_sf_listen_t *l);
 void ngx_sf_listen_look_sent(ngx_sf_listen_t *l);
 void ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res);
@@ -221,7 +221,7 @@ void ngx_sf_listen_look_inherit(ngx_sf_listen_t *l);
 
 extern const ngx_sf_pg_statement_t  ngx_sf_listen_creators_statement;
 
-/* whether it is time to ask; not now; the answer */
+/* whether it is time to ask; not now; the result */
 ngx_uint_t ngx_sf_listen_creators_due(const ngx_sf_listen_t *l);
 void ngx_sf_listen_creators_later(ngx_sf_listen_t *l);
 void ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res);

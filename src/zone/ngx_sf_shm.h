@@ -30,7 +30,7 @@
 #define NGX_SF_COUNTERS     65536     /* the first ones are the epochs */
 #define NGX_SF_MARK_ROWS    512       /* of users who have written */
 #define NGX_SF_MARK_WAYS    8         /* users of a row */
-#define NGX_SF_TAGS         8         /* of an answer, beside the epoch */
+#define NGX_SF_TAGS         8         /* of a response, beside the epoch */
 #define NGX_SF_ETAG_LEN     34        /* with its quotes */
 #define NGX_SF_DIGESTS      33        /* of a schema: 32 tables, and the rest */
 #define NGX_SF_DIGEST_LEN   16
@@ -61,7 +61,7 @@ typedef struct ngx_sf_entry_s     ngx_sf_entry_t;
 typedef struct ngx_sf_fill_s      ngx_sf_fill_t;
 
 
-/* counters that an answer depends on, and what they were: see ngx_sf_tag.c */
+/* counters that a response depends on, and what they were: see ngx_sf_tag.c */
 
 typedef struct {
     uint32_t                    n;
@@ -102,7 +102,7 @@ struct ngx_sf_entry_s {
 };
 
 
-/* an answer that is being made */
+/* a response that is being made */
 
 struct ngx_sf_fill_s {
     ngx_queue_t                 queue;    /* (m) sh->fills */
@@ -201,7 +201,7 @@ typedef struct {
 
 
 /*
- * A database that answers come from, found by its identity.  The listener
+ * A database that responses come from, found by its identity.  The listener
  * owns everything from owner on; ngx_sf_listen.c has the rules.
  */
 
@@ -594,7 +594,7 @@ ngx_sf_admit_hit(ngx_sf_zone_t *zone, ngx_sf_node_t *node, uint32_t owner)
 }
 
 
-/* --- ngx_sf_cache.c: answers in the zone --- */
+/* --- ngx_sf_cache.c: responses in the zone --- */
 
 typedef struct {
     u_char                     *data;
@@ -662,7 +662,7 @@ typedef enum {
     NGX_SF_CACHE_STATUSES
 } ngx_sf_cache_status_e;
 
-/* the right, and the duty, to make an answer */
+/* the right, and the duty, to make a response */
 
 typedef struct {
     ngx_sf_node_t              *node;     /* NULL: it will not be stored */
@@ -678,7 +678,7 @@ typedef struct {
 } ngx_sf_found_t;
 
 /*
- * Looks an answer up.
+ * Looks a response up.
  *
  * NGX_OK: found->value may be sent, and must be unpinned.  NGX_DECLINED: the
  * caller makes it, and ends found->claim by _store() or _abandon(), at the
@@ -712,12 +712,12 @@ typedef struct {
 } ngx_sf_content_t;
 
 /*
- * Stores an answer under a claim and wakes who waits for it.  It is thrown
+ * Stores a response under a claim and wakes who waits for it.  It is thrown
  * away when its counters have moved, when it is larger than max, or when
  * there is no room.
  */
 void ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
-    const ngx_sf_content_t *answer, size_t max);
+    const ngx_sf_content_t *response, size_t max);
 
 /* gives a claim up, and wakes who waits, so that somebody else tries */
 void ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim);

@@ -5,7 +5,7 @@
 
 
 /*
- * The tables that answers are read from, and the key columns by which their
+ * The tables that responses are read from, and the key columns by which their
  * changes are told apart.  conf/postgresql/notify.sql is generated from this
  * list, and the tags of endpoints (ngx_sf_tag.c) are checked against it.
  *

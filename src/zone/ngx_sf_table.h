@@ -16,7 +16,7 @@
 
 
 /*
- * A table that answers are read from.  A change of a row moves the tag of the
+ * A table that responses are read from.  A change of a row moves the tag of the
  * table, and one tag for each key column and value of the row, before and
  * after the change.
  */
@@ -24,7 +24,7 @@
 typedef struct {
     const char                 *name;
     const char                 *keys[NGX_SF_TABLE_KEYS];  /* NULL: no more */
-    const char                 *columns;  /* that answers read beside the keys
+    const char                 *columns;  /* that responses read beside the keys
                                              and the id, comma separated: when
                                              no other one changes, an UPDATE
                                              is silent */

@@ -5,7 +5,7 @@
 
 
 /*
- * Tags: what an answer was read from, and whether that has changed since.
+ * Tags: what a response was read from, and whether that has changed since.
  *
  * The zone has a fixed array of counters.  A tag hashes to one of them; two
  * tags that share a counter only drop more than they must.  A change of rows
@@ -15,7 +15,7 @@
  * counters.  The first counters are the epochs of the sources: moving one
  * drops all that came from there.
  *
- * A stamp is taken before a statement is sent.  Its answer is good while the
+ * A stamp is taken before a statement is sent.  Its response is good while the
  * counters are what they were: a change that is committed after the statement
  * has read its rows is told later still.
  */

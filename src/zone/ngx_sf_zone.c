@@ -6,7 +6,7 @@
 
 /*
  * The zone: shared memory, the workers that use it and the databases that it
- * holds answers of.
+ * holds responses of.
  *
  * The mutex is that of nginx's own slab pool, because nginx unlocks it when a
  * worker dies inside.  What that worker was doing to the arena is then not

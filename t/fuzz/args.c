@@ -373,7 +373,7 @@ fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
     lookup.params = &params;
     lookup.user = user;
 
-    fuzz_bound(pool, &lookup, endpoint->answer, row->name);
+    fuzz_bound(pool, &lookup, endpoint->response, row->name);
     fuzz_bound(pool, &lookup, endpoint->total, row->name);
 }
 

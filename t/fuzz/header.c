@@ -345,7 +345,7 @@ fuzz_check_form(ngx_http_request_t *r, uint8_t flags)
         r->main = &outer;
     }
 
-    endpoint.answer = (ngx_sf_resource_t *) &endpoint;
+    endpoint.response = (ngx_sf_resource_t *) &endpoint;
     fuzz_answer->gzip = flags & FUZZ_NO_FORM ? NULL : fuzz_form;
     fuzz_answer->gzip_tried = 1;
 

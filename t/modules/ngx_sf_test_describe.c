@@ -313,7 +313,7 @@ ngx_sf_test_endpoint(const ngx_sf_endpoint_t *endpoint)
     const ngx_sf_row_t  *row;
 
     row = endpoint->row;
-    personal = (endpoint->answer && endpoint->answer->personal)
+    personal = (endpoint->response && endpoint->response->personal)
                || (endpoint->total && endpoint->total->personal);
 
     out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b}", "name", row->name,

@@ -138,7 +138,7 @@ tool_walk(endpoints_t *e, tool_statement_pt call)
     out = json_array();
 
     for (i = 0; i < e->smcf->nendpoints; i++) {
-        tool_resource(e, e->smcf->endpoints[i].answer, call, out);
+        tool_resource(e, e->smcf->endpoints[i].response, call, out);
         tool_resource(e, e->smcf->endpoints[i].total, call, out);
     }
 
@@ -226,7 +226,7 @@ tool_find(endpoints_t *e, const char *name, const char *kind)
         return NULL;
     }
 
-    resource = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->answer;
+    resource = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->response;
 
     if (resource == NULL || strcmp(kind, tool_kinds[resource->kind]) != 0) {
         tool_die("this endpoint has no statement of kind ", (u_char *) kind,

@@ -65,7 +65,7 @@ test_keep(const char *name, const char *uri, const char *query,
     ctx.worker = &test_e.worker;
     ctx.endpoint = endpoints_find(&test_e, name);
     ctx.match.endpoint = ctx.endpoint;
-    ctx.endpoint->answer->cached = 1;
+    ctx.endpoint->response->cached = 1;
 
     if (ngx_sf_params_read(r.pool, ctx.endpoint->row->params, &ctx.match.id,
                            &r.args, &test_e.env, &ctx.params)

@@ -302,7 +302,7 @@ test_queries(void)
     for (p = test_pairs; p->endpoint; p++) {
         endpoint = endpoints_find(&test_e, p->endpoint);
 
-        test_one_pair(p, endpoint->answer, p->answer, "answer");
+        test_one_pair(p, endpoint->response, p->answer, "answer");
 
         if (endpoint->total) {
             test_one_pair(p, endpoint->total, p->total, "total");
@@ -459,7 +459,7 @@ test_effects(void)
         endpoint = &test_e.smcf->endpoints[i];
 
         if (endpoint->row->sql) {
-            test_item_effects(endpoint->answer, "answer");
+            test_item_effects(endpoint->response, "answer");
             test_item_effects(endpoint->total, "total");
         }
     }
@@ -498,8 +498,8 @@ test_each(test_item_pt call)
     for (i = 0; i < test_e.smcf->nendpoints; i++) {
         endpoint = &test_e.smcf->endpoints[i];
 
-        if (endpoint->answer) {
-            call(endpoint->answer);
+        if (endpoint->response) {
+            call(endpoint->response);
         }
 
         if (endpoint->total) {

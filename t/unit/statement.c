@@ -555,7 +555,7 @@ test_api(void)
     for (i = 0; i < test_e.smcf->nendpoints; i++) {
         endpoint = &test_e.smcf->endpoints[i];
 
-        test_item(&api, endpoint->answer, "rows");
+        test_item(&api, endpoint->response, "rows");
         test_item(&api, endpoint->total, "total");
     }
 
