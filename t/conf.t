@@ -2551,7 +2551,7 @@ token "env:TOKEN" would be that text
 --- location
 softfactory_cache_ttl sns_templates 5m; # here
 --- refused
-answers of endpoint "sns_templates" are never kept, those are of: review_campaigns
+responses of endpoint "sns_templates" are never cached, those are of: review_campaigns
 performance_roi
 
 
@@ -2559,7 +2559,7 @@ performance_roi
 --- location
 softfactory_cache_ttl health 5m; # here
 --- refused
-answers of endpoint "health" are never kept, those are of: review_campaigns
+responses of endpoint "health" are never cached, those are of: review_campaigns
 performance_roi
 
 
@@ -2567,7 +2567,7 @@ performance_roi
 --- location
 softfactory_cache_ttl dashboard_charts 5m; # here
 --- refused
-answers of endpoint "dashboard_charts" are never kept, those are of: review_campaigns
+responses of endpoint "dashboard_charts" are never cached, those are of: review_campaigns
 performance_roi
 
 

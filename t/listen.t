@@ -804,9 +804,9 @@ is(kept($_), 'HIT', 'all is kept') for $::CAMPAIGN, '/api/sns/accounts';
 psql('', dbname => $::DB, set => 'tables=campaigns',
      file => "$ENV{SF_TEST_SQL}/notify-remove.sql");
 wait_coherent(uncovered => 'campaigns');
-cmp_ok(lines('tables without current triggers: campaigns; answers from them '
-             . 'live at most softfactory_cache_incoherent_ttl; see '
-             . 'conf/postgresql/notify.sql'), '==', 1, 'it is said');
+cmp_ok(lines('tables without current triggers: campaigns; responses from '
+             . 'them are cached for at most softfactory_cache_incoherent_ttl; '
+             . 'see conf/postgresql/notify.sql'), '==', 1, 'it is said');
 is(kept($_), 'EXPIRED', 'not what is read there')
     for $::CAMPAIGN, "$::CAMPAIGN/1";
 is(kept('/api/sns/accounts'), 'HIT', 'all else is');

@@ -161,7 +161,7 @@ is($n, 1, 'who asks and goes away makes no other statement');
 main::conf(dbname => $::DB, server => '127.0.0.1:' . $::GATE->port,
            pool => 'connections=1 wait=500ms timeout=500ms')
 --- error_log
-no answer in time
+no response in time
 --- no_error_log
 [alert]
 [crit]

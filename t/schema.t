@@ -767,8 +767,8 @@ wait_until { @{source()->{uncovered}} == 13 } 'no table counts as covered';
 is(source()->{coherent}, JSON::PP::true, 'heartbeats go on');
 is(fetch('/live')->{body}, qq({"reasons":["schema"],"status":"degraded"}\n),
    'it is said');
-cmp_ok(lines('the look at the tables fails; until it does not, answers live '
-             . 'at most softfactory_cache_incoherent_ttl'), '==', 1,
+cmp_ok(lines('the look at the tables fails; until it does not, responses are '
+             . 'cached for at most softfactory_cache_incoherent_ttl'), '==', 1,
        'the log says so');
 super("UPDATE campaigns SET title = 'meanwhile' WHERE id = 1");
 wait_until { fetch($::CAMPAIGN)->{body} =~ /"meanwhile"/ } 'nothing is old';
@@ -784,7 +784,7 @@ is(fetch('/live')->{body}, qq({"reasons":[],"status":"ok"}\n),
 wait_coherent();
 
 my $shape = 'tables that are views or foreign, or parts of others: campaigns; '
-            . 'answers from them live at most '
+            . 'responses from them are cached for at most '
             . 'softfactory_cache_incoherent_ttl';
 
 # a view, which is replaced by another one
@@ -853,7 +853,7 @@ $::P->psql("CREATE SUBSCRIPTION s CONNECTION 'host=$::P->{dir} "
            . "WITH (create_slot = false, slot_name = sf)");
 wait_coherent(uncovered => 'campaigns');
 cmp_ok(lines('tables that a subscription writes to, which runs no triggers: '
-             . 'campaigns; answers from them live at most '
+             . 'campaigns; responses from them are cached for at most '
              . 'softfactory_cache_incoherent_ttl'), '==', 1, 'the log says so');
 like(get('/metrics')->{body}, qr/^softfactory_listener_uncovered_tables\{
      [^}]*\}\ 1/mx, 'so do metrics');

@@ -215,7 +215,7 @@ ngx_sf_cache_conf_not_kept(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     *p = '\0';
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "answers of endpoint \"%V\" are never kept, those "
+                       "responses of endpoint \"%V\" are never cached, those "
                        "are of:%s", name, list);
 
     return NGX_CONF_ERROR;

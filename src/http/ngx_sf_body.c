@@ -79,7 +79,7 @@ ngx_sf_body_refused(ngx_sf_worker_t *worker, size_t len, const char *why)
 
     ngx_log_error(NGX_LOG_ERR, worker->cycle->log, 0,
                   "softfactory_max_bodies: %uz bytes are being sent, there is "
-                  "%s, for %uz more; answers refused so: %ui",
+                  "%s, for %uz more; responses refused so: %ui",
                   bodies->bytes, why, len, bodies->refused);
 
     bodies->logged = now;

@@ -185,7 +185,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_flights, 0 },
 
     { "softfactory_cache_fills_total", "counter",
-      "Answers made for the zone: stored, outrun by a change, too large.",
+      "Responses made for the zone: stored, outrun by a change, too large.",
       ngx_sf_family_fills, 0 },
 
     { "softfactory_cache_evictions_total", "counter",
@@ -215,7 +215,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
     { "softfactory_cache_entries", "gauge", "Entries in the zone.",
       ngx_sf_family_zone, ngx_sf_in_facts(nodes) },
 
-    { "softfactory_cache_bytes", "gauge", "Bytes of answers in the zone.",
+    { "softfactory_cache_bytes", "gauge", "Bytes of responses in the zone.",
       ngx_sf_family_zone, ngx_sf_in_facts(bytes) },
 
     { "softfactory_cache_size_bytes", "gauge",
@@ -227,11 +227,11 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_queue_bytes, 0 },
 
     { "softfactory_cache_pinned_bytes", "gauge",
-      "Bytes of answers that are being sent from the zone.",
+      "Bytes of responses that are being sent from the zone.",
       ngx_sf_family_zone, ngx_sf_in_facts(pinned) },
 
     { "softfactory_cache_fills_in_progress", "gauge",
-      "Answers that are being made.",
+      "Responses that are being made.",
       ngx_sf_family_zone, ngx_sf_in_facts(fills) },
 
     { "softfactory_listener_up", "gauge",

@@ -87,7 +87,7 @@ ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone, json_t *moved,
     ngx_str_t   value;
 
     if (ngx_http_arg(r, (u_char *) "endpoint", 8, &value) == NGX_OK) {
-        *error = "There is no such endpoint with answers in the cache";
+        *error = "There is no such endpoint with cached responses";
         return ngx_sf_purge_endpoint(r, zone, &value, moved);
     }
 

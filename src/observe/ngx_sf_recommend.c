@@ -93,7 +93,7 @@ ngx_sf_recommend_errors(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "%s: %.1f %% of the answers are errors (%s): see "
+                        "%s: %.1f %% of the responses are errors (%s): see "
                         "error.log, and the errors of the database section "
                         "by reason.", endpoint->path, percent,
                         percent > 5 ? "critical, above 5 %" : "above 0.5 %");
@@ -173,7 +173,7 @@ ngx_sf_recommend_down(u_char *buf, u_char *last,
                               "in the cache, another server or replicas= "
                               "would answer the rest"
                             : "softfactory_cache_ttl all error= shows old "
-                              "answers meanwhile");
+                              "responses meanwhile");
     }
 
     return ngx_slprintf(buf, last,
@@ -209,7 +209,7 @@ ngx_sf_recommend_listener(u_char *buf, u_char *last,
     }
 
     return ngx_slprintf(buf, last,
-                        "Notifications are not heard: answers live for "
+                        "Notifications are not heard: responses are cached for "
                         "softfactory_cache_incoherent_ttl only.  See the "
                         "sources of the status, and softfactory_listen.");
 }

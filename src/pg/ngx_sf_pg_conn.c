@@ -92,7 +92,7 @@ static const ngx_sf_pg_close_reason_t  ngx_sf_pg_close_reasons[] = {
                             "UTF-8 text cannot be promised" },
     /* LOST */            { NGX_LOG_WARN, "lost", "connection lost" },
     /* SEND */            { NGX_LOG_WARN, "send", "sending failed" },
-    /* TIMEOUT */         { NGX_LOG_ERR,  "timeout", "no answer in time" },
+    /* TIMEOUT */         { NGX_LOG_ERR,  "timeout", "no response in time" },
     /* STUCK */           { NGX_LOG_WARN, "stuck",
                             "all connections are held up, gives up one" },
     /* MISMATCH */        { NGX_LOG_ERR,  "mismatch",

@@ -249,7 +249,7 @@ ngx_sf_listen_channel_used(ngx_sf_listen_t *l, ngx_uint_t usage)
     if (!l->full) {
         ngx_log_error(NGX_LOG_WARN, l->log, 0,
                       "softfactory upstream \"%V\": the server's notification "
-                      "queue is %ui%% full, answers live at most "
+                      "queue is %ui%% full, responses are cached for at most "
                       "softfactory_cache_incoherent_ttl",
                       &l->primary->name, usage / 10000);
     }

@@ -386,8 +386,9 @@ ngx_sf_listen_look_failed(ngx_sf_listen_t *l)
     if (l->misses == NGX_SF_LISTEN_MISSES) {
         ngx_log_error(NGX_LOG_WARN, l->log, 0,
                       "softfactory upstream \"%V\": the look at the tables "
-                      "fails; until it does not, answers live at most "
-                      "softfactory_cache_incoherent_ttl", &l->primary->name);
+                      "fails; until it does not, responses are cached for at "
+                      "most softfactory_cache_incoherent_ttl",
+                      &l->primary->name);
     }
 
     if (l->state == NGX_SF_LISTEN_CHECKING) {
@@ -654,8 +655,9 @@ ngx_sf_listen_look_report(ngx_sf_listen_t *l)
         p = ngx_sf_listen_look_names(names, last, mask);
 
         ngx_log_error(NGX_LOG_WARN, l->log, 0,
-                      "softfactory upstream \"%V\": %s: %*s; answers from "
-                      "them live at most softfactory_cache_incoherent_ttl%s",
+                      "softfactory upstream \"%V\": %s: %*s; responses from "
+                      "them are cached for at most "
+                      "softfactory_cache_incoherent_ttl%s",
                       &l->primary->name, lack->what, (size_t) (p - names),
                       names, lack->advice);
     }

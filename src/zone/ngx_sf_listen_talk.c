@@ -388,7 +388,7 @@ ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
     if (l->state == NGX_SF_LISTEN_CHECKING || l->state == NGX_SF_LISTEN_UP) {
         ngx_log_error(NGX_LOG_WARN, l->log, 0,
                       "softfactory upstream \"%V\": not listening on %V any "
-                      "more, answers are trusted until the lease is over",
+                      "more, responses are trusted until the lease is over",
                       &l->primary->name,
                       ngx_sf_pg_server_name(l->pool, l->server));
     }
