@@ -100,3 +100,36 @@ cmp_ok($longest, '<', $all / 3, 'the worker stops for one of them at a time');
 is(log_count(qr/connect timed out/), 0,
    'who waits for another has as long as before');
 is(fetch('/health')->{status}, 200, 'a server that says nothing stops nobody');
+
+
+=== TEST 2: a worker that has to exit while logins wait for each other
+--- main_config: worker_shutdown_timeout 1s;
+--- http_config eval
+main::conf(dbname => $::DB,
+           server => "127.0.0.1:$ENV{SF_TEST_PG_PORT}",
+           conninfo => "dbname=$::DB user=sf_login password=x",
+           pool => 'connections=8 connect_timeout=20s wait=60s timeout=60s')
+--- config eval
+SoftFactory::api($::LIVE)
+--- check
+my ($old) = worker_pids();
+my $pid;
+
+kill 'TERM', $old;
+wait_until {
+    ($pid) = worker_pids();
+    $pid && $pid != $old && fetch('/live')->{status};
+} 'a new worker begins to connect';
+
+# a request that waits keeps it until nginx closes everything
+
+my $lock = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
+                dbname => $::DB);
+my $client = start('/api/review/campaigns');
+
+kill 'QUIT', $pid;
+wait_until { !running($pid) } 'it has gone';
+$lock->release;
+is($client->finish->{status}, 0, 'and has closed what was left');
+is(log_count(qr/exited on signal/), 0, 'by itself');
+is(fetch('/live')->{status}, 200, 'another one is there');

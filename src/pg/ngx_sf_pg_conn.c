@@ -248,6 +248,12 @@ ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
         return;
     }
 
+    /* nginx calls it for all connections at worker_shutdown_timeout */
+
+    if (pgc->queued) {
+        return;
+    }
+
     if (ngx_sf_pg_conn_watch(c->read, NGX_READ_EVENT, 0) != NGX_OK
         || ngx_sf_pg_conn_watch(c->write, NGX_WRITE_EVENT, 0) != NGX_OK)
     {

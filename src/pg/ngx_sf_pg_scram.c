@@ -11,16 +11,15 @@
  * libpq does that at once, in the worker: 4,096 rounds take 4 ms, 600,000 half
  * a second, and a hostile number for ever.  The number stands in one message,
  * which is looked at before libpq gets it: in the socket, or behind TLS in what
- * OpenSSL has decrypted.
+ * OpenSSL has decrypted.  Until the login is over libpq gets whole messages
+ * only, all that are there, and each is looked at.
  *
- * A server that sends more at once gains nothing: libpq compares the nonce
- * first, which is the response to one of its own.
- *
- * Connections to all servers hash one after the other, in the order in which
- * their messages came, and after each the worker has as long for everything
- * else: all connects of a start would stop it for the sum of their times.  Only
- * what computes is kept in order, not the whole connect: a server that does not
- * result holds nobody up.  Neither that time nor that in the queue counts for
+ * Connections to all servers hash one after the other: first those for whose
+ * lane queries wait that has no connection, else in the order in which their
+ * messages came.  After each the worker has as long for everything else:
+ * all connects of a start would stop it for the sum of their times.  Only what
+ * computes is kept in order, not the whole connect: a server that does not
+ * answer holds nobody up.  Neither that time nor that in the queue counts for
  * connect_timeout, as it is none of the server's.
  */
 
@@ -35,60 +34,142 @@
 
 #define NGX_SF_PG_SCRAM_ROUNDS  1000000
 
-/* AuthenticationSASLContinue: R, a length, 11, a text of less than this */
+/* a message's type and length; those that log in have a code, and a text */
 
-#define NGX_SF_PG_SCRAM_HEAD    9
-#define NGX_SF_PG_SCRAM_TEXT    1024
-#define NGX_SF_PG_SCRAM_CODE    11
+#define NGX_SF_PG_SCRAM_LENGTH    5
+#define NGX_SF_PG_SCRAM_HEAD      9
+#define NGX_SF_PG_SCRAM_MESSAGES  4096
+
+#define NGX_SF_PG_SCRAM_OK        0
+#define NGX_SF_PG_SCRAM_CONTINUE  11
+#define NGX_SF_PG_SCRAM_FINAL     12
 
 
 static void ngx_sf_pg_logins_handler(ngx_event_t *ev);
 static size_t ngx_sf_pg_scram_peek(ngx_sf_pg_conn_t *pgc, u_char *buf,
     size_t size);
+static ngx_int_t ngx_sf_pg_scram_message(u_char *p, u_char *last,
+    size_t *size);
+static uint32_t ngx_sf_pg_scram_number(const u_char *p);
 static ngx_uint_t ngx_sf_pg_scram_rounds(u_char *p, u_char *last);
+static ngx_sf_pg_conn_t *ngx_sf_pg_logins_next(ngx_sf_pg_logins_t *logins);
 
 
 ngx_int_t
 ngx_sf_pg_scram_look(ngx_sf_pg_conn_t *pgc)
 {
-    u_char    buf[NGX_SF_PG_SCRAM_HEAD + NGX_SF_PG_SCRAM_TEXT];
-    size_t    n;
-    uint32_t  len, code;
+    u_char     buf[NGX_SF_PG_SCRAM_MESSAGES], *p, *last;
+    size_t     size;
+    ngx_int_t  rc;
 
-    /* why a connect has failed is told once, and libpq has to hear it */
+    switch (PQstatus(pgc->pg)) {
 
-    if (PQstatus(pgc->pg) == CONNECTION_STARTED) {
+    case CONNECTION_SSL_STARTUP:
+
+        /* a letter: libpq would keep more of it for later */
+
+        return ngx_sf_pg_scram_peek(pgc, buf, 2) > 1 && buf[0] != 'E'
+               ? NGX_DECLINED : NGX_OK;
+
+    case CONNECTION_AWAITING_RESPONSE:
+        break;
+
+    default:
         return NGX_OK;
     }
 
-    n = ngx_sf_pg_scram_peek(pgc, buf, sizeof(buf));
+    rc = NGX_OK;
+    last = buf + ngx_sf_pg_scram_peek(pgc, buf, sizeof(buf));
 
-    if (n == 0 || buf[0] != 'R') {
-        return NGX_OK;
+    for (p = buf; p < last; p += size) {
+
+        switch (ngx_sf_pg_scram_message(p, last, &size)) {
+
+        case NGX_OK:
+            break;
+
+        case NGX_BUSY:
+            rc = NGX_BUSY;
+            break;
+
+        case NGX_AGAIN:
+            return last == buf + sizeof(buf) ? NGX_DECLINED : NGX_AGAIN;
+
+        case NGX_DONE:
+            return rc;
+
+        default: /* NGX_DECLINED */
+            return NGX_DECLINED;
+        }
     }
 
-    if (n < NGX_SF_PG_SCRAM_HEAD) {
+    return rc;
+}
+
+
+/*
+ * One message, of which libpq is given all or nothing: what it had of the next
+ * one would not be seen here again.  NGX_DONE: nothing behind it is hashed.
+ */
+
+static ngx_int_t
+ngx_sf_pg_scram_message(u_char *p, u_char *last, size_t *size)
+{
+    uint32_t    code;
+    ngx_uint_t  rounds;
+
+    if (*p == 'E') {
+        return NGX_DONE;
+    }
+
+    if (last - p < NGX_SF_PG_SCRAM_LENGTH) {
         return NGX_AGAIN;
     }
 
-    ngx_memcpy(&len, buf + 1, sizeof(len));
-    ngx_memcpy(&code, buf + 5, sizeof(code));
-    len = ntohl(len);
+    *size = (size_t) ngx_sf_pg_scram_number(p + 1) + 1;
 
-    if (ntohl(code) != NGX_SF_PG_SCRAM_CODE) {
+    if (*size < NGX_SF_PG_SCRAM_LENGTH) {
+        return NGX_DONE;
+    }
+
+    if ((size_t) (last - p) < *size) {
+        return NGX_AGAIN;
+    }
+
+    if (*p != 'R' || *size < NGX_SF_PG_SCRAM_HEAD) {
         return NGX_OK;
     }
 
-    if (len < NGX_SF_PG_SCRAM_HEAD - 1 || len >= sizeof(buf)) {
+    code = ngx_sf_pg_scram_number(p + NGX_SF_PG_SCRAM_LENGTH);
+
+    if (code == NGX_SF_PG_SCRAM_OK) {
+        return NGX_DONE;
+    }
+
+    /* libpq goes by what it expects, not by which of the two it is */
+
+    if (code != NGX_SF_PG_SCRAM_CONTINUE && code != NGX_SF_PG_SCRAM_FINAL) {
+        return NGX_OK;
+    }
+
+    rounds = ngx_sf_pg_scram_rounds(p + NGX_SF_PG_SCRAM_HEAD, p + *size);
+
+    if (rounds > NGX_SF_PG_SCRAM_ROUNDS) {
         return NGX_DECLINED;
     }
 
-    if (len >= n) {
-        return NGX_AGAIN;
-    }
+    return rounds ? NGX_BUSY : NGX_OK;
+}
 
-    return ngx_sf_pg_scram_rounds(buf + NGX_SF_PG_SCRAM_HEAD, buf + 1 + len)
-           > NGX_SF_PG_SCRAM_ROUNDS ? NGX_DECLINED : NGX_BUSY;
+
+static uint32_t
+ngx_sf_pg_scram_number(const u_char *p)
+{
+    uint32_t  n;
+
+    ngx_memcpy(&n, p, sizeof(n));
+
+    return ntohl(n);
 }
 
 
@@ -161,7 +242,6 @@ ngx_sf_pg_login_leave(ngx_sf_pg_conn_t *pgc)
 static void
 ngx_sf_pg_logins_handler(ngx_event_t *ev)
 {
-    ngx_queue_t         *q;
     ngx_sf_pg_conn_t    *pgc;
     ngx_sf_pg_logins_t  *logins;
 
@@ -170,14 +250,40 @@ ngx_sf_pg_logins_handler(ngx_event_t *ev)
     /* one that has nothing to hash any more lets the next one */
 
     while (!ngx_queue_empty(&logins->waiting) && !ev->timer_set) {
-        q = ngx_queue_head(&logins->waiting);
-        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, login);
+        pgc = ngx_sf_pg_logins_next(logins);
 
         ngx_sf_pg_login_leave(pgc);
 
         pgc->expires += ngx_current_msec;
         pgc->timer.handler(&pgc->timer);
     }
+}
+
+
+/* the first for whose lane queries wait that has no connection, or the first */
+
+static ngx_sf_pg_conn_t *
+ngx_sf_pg_logins_next(ngx_sf_pg_logins_t *logins)
+{
+    ngx_queue_t       *q;
+    ngx_sf_pg_conn_t  *pgc;
+
+    for (q = ngx_queue_head(&logins->waiting);
+         q != ngx_queue_sentinel(&logins->waiting);
+         q = ngx_queue_next(q))
+    {
+        pgc = ngx_queue_data(q, ngx_sf_pg_conn_t, login);
+
+        if (pgc->lane->nwaiting
+            && pgc->lane->nconns[NGX_SF_PG_CONN_READY] == 0)
+        {
+            return pgc;
+        }
+    }
+
+    q = ngx_queue_head(&logins->waiting);
+
+    return ngx_queue_data(q, ngx_sf_pg_conn_t, login);
 }
 
 

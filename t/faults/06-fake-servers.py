@@ -410,19 +410,20 @@ def flood(t, pg, kind, what, fake):
     fake.stop()
 
 
-def scram(t, pg, rounds, pieces):
-    """A server that wants so many rounds of hashes at a login."""
+def scram(t, pg, rounds, pieces, code=11, early=0):
+    """A server that wants so many rounds of hashes at a login; early: bytes of
+    its message that come with the one before."""
     def serve(c):
         try:
             head = Fake.exactly(c, 4)
             Fake.exactly(c, struct.unpack("!I", head)[0] - 4)
             c.sendall(message(b"R", struct.pack("!I", 10)
-                              + b"SCRAM-SHA-256\0\0"))
+                              + b"SCRAM-SHA-256\0\0") + b"R"[:early])
             kind = Fake.exactly(c, 1)
             n = struct.unpack("!I", Fake.exactly(c, 4))[0]
             nonce = Fake.exactly(c, n - 4).partition(b"r=")[2]
-            text = message(b"R", struct.pack("!I", 11) + b"r=" + nonce
-                           + b"x,s=c2FsdHNhbHQ=,i=%d" % rounds)
+            text = message(b"R", struct.pack("!I", code) + b"r=" + nonce
+                           + b"x,s=c2FsdHNhbHQ=,i=%d" % rounds)[early:]
             for i in range(pieces):
                 c.sendall(text[i * len(text) // pieces:
                                (i + 1) * len(text) // pieces])
@@ -446,7 +447,8 @@ def scram(t, pg, rounds, pieces):
     few = rounds < 10000
     t.ok(good and worst < lib.BEAT_MAX and fake.accepted
          and bool(asked) == few,
-         "SCRAM with %d rounds, in %d" % (rounds, pieces),
+         "SCRAM with %d rounds, in %d, code %d%s" % (
+             rounds, pieces, code, ", begun early" * early),
          "served %s, beat max %.0f ms, hashed %d times" % (
              good, worst, len(asked)))
     ng.stop()
@@ -458,6 +460,8 @@ def run(t):
     for rounds, pieces in ((4096, 1), (4096, 2), (4096, 20), (2000000000, 1),
                            (2000000000, 2), (2000000000, 20)):
         scram(t, pg, rounds, pieces)
+    scram(t, pg, 2000000000, 1, code=12)
+    scram(t, pg, 2000000000, 1, early=1)
     for what, more in UNASKED.items():
         flood(t, pg, "UNASKED", what, Fake(GREETING + READY, GOOD,
                                            "flood unasked", flood=more))
