@@ -199,7 +199,7 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         && worker->sources[lookup->slcf->origin])
     {
         if (!lookup->bypass) {
-            return  ngx_sf_flight_look(worker, wait, lookup);
+            return ngx_sf_flight_look(worker, wait, lookup);
         }
 
         wait->found.status = NGX_SF_CACHE_BYPASS;
@@ -355,7 +355,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     } else {
         ngx_sf_flight_fresh(worker, lookup, &fresh);
 
-        if (ngx_sf_cache_fetch(zone, &key, &fresh, NULL, 0, &wait->found)
+        if (ngx_sf_cache_lookup(zone, &key, &fresh, &wait->found)
             == NGX_OK)
         {
             return NGX_OK;
@@ -384,7 +384,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         flight->fresh = fresh;
         flight->stamp = stamp;
 
-        rc = ngx_sf_cache_fetch(zone, &key, &fresh, &stamp,
+        rc = ngx_sf_cache_claim(zone, &key, &fresh, &stamp,
                                 ngx_sf_flight_limit(lookup), &wait->found);
 
         if (rc == NGX_OK) {
@@ -809,7 +809,7 @@ ngx_sf_flight_submit(ngx_sf_flight_t *flight)
 }
 
 
-/* whether the total says all that there is to say: ngx_sf_item.c tells it */
+/* whether the total says all that there is, which ngx_sf_resource.c tells */
 
 static ngx_uint_t
 ngx_sf_flight_needless(const ngx_sf_flight_t *flight)
@@ -1014,7 +1014,7 @@ ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
                       &lookup->resource->tags, lookup->user,
                       ngx_sf_resource_id(lookup), &flight->stamp);
 
-    rc = ngx_sf_cache_fetch(zone, &flight->key, &flight->fresh,
+    rc = ngx_sf_cache_claim(zone, &flight->key, &flight->fresh,
                             &flight->stamp, ngx_sf_flight_limit(lookup),
                             &found);
 
@@ -1293,8 +1293,8 @@ ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
            && ngx_sf_pg_down(primary);
     flight->fresh.now = ngx_current_msec;
 
-    if (ngx_sf_cache_fetch_stale(flight->zone, &flight->key, &flight->fresh,
-                                 down, &flight->found)
+    if (ngx_sf_cache_lookup_stale(flight->zone, &flight->key, &flight->fresh,
+                                  down, &flight->found)
         == NGX_OK)
     {
         flight->outcome = NGX_SF_PG_OK;

@@ -35,6 +35,8 @@
 
 
 static void ngx_sf_cache_hash_end(ngx_sf_key_t *key);
+static ngx_int_t ngx_sf_cache_look(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    const ngx_sf_fresh_t *fresh, ngx_uint_t *filling, ngx_sf_found_t *found);
 static ngx_sf_node_t *ngx_sf_cache_find(ngx_sf_zone_t *zone,
     const ngx_sf_key_t *key);
 static ngx_sf_node_t *ngx_sf_cache_insert(ngx_sf_zone_t *zone,
@@ -52,7 +54,7 @@ static ngx_int_t ngx_sf_cache_take(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
     uint32_t owner, ngx_sf_cache_status_e status, ngx_sf_found_t *found);
 static ngx_uint_t ngx_sf_cache_joinable(ngx_sf_zone_t *zone,
     const ngx_sf_fill_t *fill, ngx_msec_t now);
-static void ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+static void ngx_sf_cache_begin(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
     ngx_msec_t limit, ngx_sf_claim_t *claim);
 static void ngx_sf_cache_overdue(ngx_sf_zone_t *zone, ngx_msec_t now);
@@ -133,14 +135,12 @@ ngx_sf_cache_mix(uint64_t a, uint64_t b)
 
 
 ngx_int_t
-ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
-    const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
-    ngx_msec_t limit, ngx_sf_found_t *found)
+ngx_sf_cache_lookup(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+    const ngx_sf_fresh_t *fresh, ngx_sf_found_t *found)
 {
-    ngx_int_t            rc;
-    ngx_uint_t           filling;
-    ngx_sf_node_t       *node;
-    ngx_sf_freshness_e   freshness;
+    ngx_int_t       rc;
+    ngx_uint_t      filling;
+    ngx_sf_node_t  *node;
 
     ngx_memzero(found, sizeof(ngx_sf_found_t));
     found->status = NGX_SF_CACHE_MISS;
@@ -150,7 +150,66 @@ ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     }
 
     node = ngx_sf_cache_find(zone, key);
+    rc = ngx_sf_cache_look(zone, node, fresh, &filling, found);
+
+    ngx_sf_zone_unlock(zone);
+
+    return rc == NGX_OK ? NGX_OK : NGX_DECLINED;
+}
+
+
+ngx_int_t
+ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+    const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
+    ngx_msec_t limit, ngx_sf_found_t *found)
+{
+    ngx_int_t       rc;
+    ngx_uint_t      filling;
+    ngx_sf_node_t  *node;
+
+    ngx_memzero(found, sizeof(ngx_sf_found_t));
+    found->status = NGX_SF_CACHE_MISS;
+
+    if (!ngx_sf_zone_lock(zone)) {
+        return NGX_DECLINED;
+    }
+
+    node = ngx_sf_cache_find(zone, key);
+    rc = ngx_sf_cache_look(zone, node, fresh, &filling, found);
+
+    if (rc == NGX_BUSY) {
+        rc = NGX_DECLINED;
+
+    } else if (rc == NGX_DECLINED && filling) {
+        node->fill->waiters[zone->nslot / 64]
+                                        |= (uint64_t) 1 << zone->nslot % 64;
+        rc = NGX_AGAIN;
+
+    } else if (rc == NGX_DECLINED) {
+        ngx_sf_cache_overdue(zone, fresh->now);
+        ngx_sf_cache_begin(zone, key, fresh, stamp, limit, &found->claim);
+    }
+
+    ngx_sf_zone_unlock(zone);
+
+    return rc;
+}
+
+
+/*
+ * Takes what a node has if it may be sent: what is fresh, or what is stale
+ * while somebody makes it anew.  filling: somebody does, and may be waited for.
+ * NGX_BUSY: it is fresh, but no worker can pin more; nobody need make it anew.
+ */
+
+static ngx_int_t
+ngx_sf_cache_look(ngx_sf_zone_t *zone, ngx_sf_node_t *node,
+    const ngx_sf_fresh_t *fresh, ngx_uint_t *filling, ngx_sf_found_t *found)
+{
+    ngx_sf_freshness_e  freshness;
+
     freshness = NGX_SF_GONE;
+    *filling = 0;
 
     if (node && node->value) {
         freshness = ngx_sf_cache_judge(zone, node, fresh);
@@ -160,42 +219,23 @@ ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
         }
     }
 
-    filling = freshness != NGX_SF_FRESH && node && node->fill
-              && ngx_sf_cache_joinable(zone, node->fill, fresh->now);
-
     if (freshness == NGX_SF_FRESH) {
-        rc = ngx_sf_cache_take(zone, node, fresh->owner, NGX_SF_CACHE_HIT,
-                               found);
-
-    } else if (freshness == NGX_SF_STALE && filling
-               && ngx_sf_cache_take(zone, node, fresh->owner,
-                                    NGX_SF_CACHE_UPDATING, found)
-                  == NGX_OK)
-    {
-        rc = NGX_OK;
-
-    } else if (stamp == NULL) {
-        rc = NGX_DECLINED;
-
-    } else if (filling) {
-        node->fill->waiters[zone->nslot / 64]
-                                        |= (uint64_t) 1 << zone->nslot % 64;
-        rc = NGX_AGAIN;
-
-    } else {
-        rc = NGX_DECLINED;
-        ngx_sf_cache_overdue(zone, fresh->now);
-        ngx_sf_cache_claim(zone, key, fresh, stamp, limit, &found->claim);
+        return ngx_sf_cache_take(zone, node, fresh->owner, NGX_SF_CACHE_HIT,
+                                 found) == NGX_OK ? NGX_OK : NGX_BUSY;
     }
 
-    ngx_sf_zone_unlock(zone);
+    *filling = node && node->fill
+               && ngx_sf_cache_joinable(zone, node->fill, fresh->now);
 
-    return rc;
+    return freshness == NGX_SF_STALE && *filling
+           ? ngx_sf_cache_take(zone, node, fresh->owner,
+                               NGX_SF_CACHE_UPDATING, found)
+           : NGX_DECLINED;
 }
 
 
 ngx_int_t
-ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+ngx_sf_cache_lookup_stale(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_fresh_t *fresh, ngx_uint_t down, ngx_sf_found_t *found)
 {
     ngx_int_t        rc;
@@ -491,7 +531,7 @@ ngx_sf_cache_joinable(ngx_sf_zone_t *zone, const ngx_sf_fill_t *fill,
  */
 
 static void
-ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+ngx_sf_cache_begin(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
     ngx_msec_t limit, ngx_sf_claim_t *claim)
 {

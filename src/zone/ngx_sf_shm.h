@@ -678,15 +678,19 @@ typedef struct {
 } ngx_sf_found_t;
 
 /*
- * Looks a response up.
- *
- * NGX_OK: found->value may be sent, and must be unpinned.  NGX_DECLINED: the
- * caller makes it, and ends found->claim by _store() or _abandon(), at the
- * latest limit ms from now.  NGX_AGAIN: another worker, or this one, is at it
- * since counters that are still current; this worker will be woken.  Without
- * a stamp it only looks, and claims nothing.
+ * Looks a response up.  NGX_OK: found->value may be sent, and must be unpinned;
+ * or NGX_DECLINED.
  */
-ngx_int_t ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+ngx_int_t ngx_sf_cache_lookup(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
+    const ngx_sf_fresh_t *fresh, ngx_sf_found_t *found);
+
+/*
+ * The same, for a caller who makes it if it is not there: NGX_DECLINED, and
+ * found->claim is ended by _store() or _abandon(), at the latest limit ms from
+ * now.  NGX_AGAIN: another worker, or this one, is at it since counters that
+ * are still current; this worker will be woken.
+ */
+ngx_int_t ngx_sf_cache_claim(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_fresh_t *fresh, const ngx_sf_stamp_t *stamp,
     ngx_msec_t limit, ngx_sf_found_t *found);
 
@@ -694,7 +698,7 @@ ngx_int_t ngx_sf_cache_fetch(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
  * Looks up what there is, for want of something better: without a connection
  * (error, grace) or a busy one (stale).  NGX_OK or NGX_DECLINED.
  */
-ngx_int_t ngx_sf_cache_fetch_stale(ngx_sf_zone_t *zone,
+ngx_int_t ngx_sf_cache_lookup_stale(ngx_sf_zone_t *zone,
     const ngx_sf_key_t *key, const ngx_sf_fresh_t *fresh, ngx_uint_t down,
     ngx_sf_found_t *found);
 

@@ -132,7 +132,7 @@ test_ask(uint32_t n, size_t len, uint32_t owner)
     ngx_sf_stamp_read(test_zone, test_fresh.source - test_sh->sources,
                       &test_tags, 0, 0, &stamp);
 
-    if (ngx_sf_cache_fetch(test_zone, &key, &test_fresh, &stamp, 1000, &found)
+    if (ngx_sf_cache_claim(test_zone, &key, &test_fresh, &stamp, 1000, &found)
         == NGX_OK)
     {
         ngx_sf_cache_unpin(test_zone, found.value);

@@ -273,7 +273,7 @@ test_ask(test_ask_t *ask, ngx_sf_zone_t *zone, const char *text)
     ask->created = test_fresh.now;
     test_stamp(zone, 0, &ask->stamp);
 
-    ask->rc = ngx_sf_cache_fetch(zone, &key, &test_fresh, &ask->stamp,
+    ask->rc = ngx_sf_cache_claim(zone, &key, &test_fresh, &ask->stamp,
                                  TEST_LIMIT, &ask->found);
     return ask->rc;
 }
@@ -288,8 +288,7 @@ test_look(test_ask_t *ask, ngx_sf_zone_t *zone, const char *text)
     key = test_key(text);
     ask->zone = zone;
 
-    ask->rc = ngx_sf_cache_fetch(zone, &key, &test_fresh, NULL, 0,
-                                 &ask->found);
+    ask->rc = ngx_sf_cache_lookup(zone, &key, &test_fresh, &ask->found);
     return ask->rc;
 }
 
@@ -896,16 +895,16 @@ test_freshness(void)
         k = test_key(key);
         (void) workers_turn(test_a);
 
-        (void) ngx_sf_cache_fetch_stale(test_a, &k, &test_fresh, 0,
-                                        &ask.found);
+        (void) ngx_sf_cache_lookup_stale(test_a, &k, &test_fresh, 0,
+                                         &ask.found);
         letters[2] = test_letter(&ask);
 
         if (ask.found.value) {
             test_unpin(&ask);
         }
 
-        (void) ngx_sf_cache_fetch_stale(test_a, &k, &test_fresh, 1,
-                                        &ask.found);
+        (void) ngx_sf_cache_lookup_stale(test_a, &k, &test_fresh, 1,
+                                         &ask.found);
         letters[3] = test_letter(&ask);
 
         if (ask.found.value) {
@@ -918,7 +917,7 @@ test_freshness(void)
     test_is_sound("freshness");
 
     k = test_key("nothing");
-    unit_ok(ngx_sf_cache_fetch_stale(test_a, &k, &test_fresh, 1, &ask.found)
+    unit_ok(ngx_sf_cache_lookup_stale(test_a, &k, &test_fresh, 1, &ask.found)
             == NGX_DECLINED && ask.found.value == NULL,
             "nothing comes of nothing");
 
@@ -971,7 +970,7 @@ test_expires(const char *key, ngx_msec_t ttl)
         test_fresh.now = begin + age;
         test_fresh.source->confirmed = test_fresh.now;
 
-        (void) ngx_sf_cache_fetch(test_a, &k, &test_fresh, NULL, 0, &found);
+        (void) ngx_sf_cache_lookup(test_a, &k, &test_fresh, &found);
 
         if (found.value) {
             ngx_sf_cache_unpin(test_a, found.value);

@@ -307,8 +307,9 @@ model_fetch(model_worker_t *w)
     ngx_sf_stamp_read(w->zone, model_fresh.source - model_sh->sources,
                       &model_tags, key, 0, &stamp);
 
-    rc = ngx_sf_cache_fetch(w->zone, &k, &model_fresh, look ? NULL : &stamp,
-                            MODEL_LIMIT, &found);
+    rc = look ? ngx_sf_cache_lookup(w->zone, &k, &model_fresh, &found)
+              : ngx_sf_cache_claim(w->zone, &k, &model_fresh, &stamp,
+                                   MODEL_LIMIT, &found);
 
     switch (rc) {
 
@@ -346,7 +347,7 @@ model_fetch_stale(model_worker_t *w)
     k = model_key(key);
     down = model_random(2);
 
-    if (ngx_sf_cache_fetch_stale(w->zone, &k, &model_fresh, down, &found)
+    if (ngx_sf_cache_lookup_stale(w->zone, &k, &model_fresh, down, &found)
         == NGX_OK)
     {
         model_hold(w, found.value, key, down);
@@ -778,7 +779,7 @@ model_finish(ngx_uint_t pages)
         model_fresh.owner = i;
         answer.owner = i;
 
-        (void) ngx_sf_cache_fetch(zone, &key, &model_fresh, &stamp, 1,
+        (void) ngx_sf_cache_claim(zone, &key, &model_fresh, &stamp, 1,
                                   &found);
         ngx_sf_cache_store(zone, &found.claim, &answer, answer.len);
     }

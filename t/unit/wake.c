@@ -381,7 +381,7 @@ test_ask(test_fill_t *f, test_worker_t *w, const char *text)
     (void) ngx_sf_tags_compile("users", &tags);
     ngx_sf_stamp_read(w->zone, 0, &tags, 0, 0, &f->stamp);
 
-    return ngx_sf_cache_fetch(w->zone, &f->key, &f->fresh, &f->stamp, 1000,
+    return ngx_sf_cache_claim(w->zone, &f->key, &f->fresh, &f->stamp, 1000,
                               &f->found);
 }
 
