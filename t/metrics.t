@@ -429,6 +429,7 @@ main::conf(server => "127.0.0.1:$::CLOSED", zone => 'api 8m')
 --- config eval
 main::api(main::operators('api'),
           'location = /metrics { softfactory_metrics; }',
+          'location = /report { softfactory_report; }',
           'location = /live { softfactory_live; }')
 --- check
 wait_until { get('/api/review/campaigns')->{status} == 503 } 'it is away';
@@ -439,6 +440,12 @@ my $live = get('/live', token => undef);
 is($live->{status}, 200, 'a probe finds it alive');
 is($live->{body}, qq({"reasons":["database","listener"],"status":"degraded"}\n),
    'and why it is degraded');
+
+my $report = JSON::PP::decode_json(get('/report', token => undef)->{body});
+my $advice = join "\n", @{$report->{summary}{recommendations}};
+
+like($advice, qr/^Notifications are not heard/m, 'the report names the cause');
+unlike($advice, qr/triggers are missing/, 'and not what it cannot know');
 
 my $now;
 

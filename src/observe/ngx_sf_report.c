@@ -13,7 +13,7 @@
  */
 
 
-#include "ngx_sf_observe.h"
+#include "ngx_sf_status.h"
 #include "ngx_sf_conf.h"
 #include "ngx_sf_recommend.h"
 
@@ -638,9 +638,12 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
             continue;
         }
 
-        server->incoherent += !ngx_sf_zone_coherent(source,
-                                                    report->smcf->lease,
-                                                    &age);
+        /* who listens to nothing does not know either what has triggers */
+
+        if (!ngx_sf_zone_coherent(source, report->smcf->lease, &age)) {
+            server->incoherent++;
+            continue;
+        }
 
         for (mask = ngx_sf_zone_uncovered(source); mask; mask &= mask - 1) {
             server->uncovered++;
