@@ -1652,7 +1652,8 @@ change('DELETE FROM review_listings WHERE id > 90', dbname => $::DB);
 === TEST 18: a list that was read before a deadline is not kept beyond it
 --- check
 # a page and its total are two statements: one of them waits until the deadline
-# has passed, the other does not
+# has passed, the other does not.  A total that is held up has its connection for
+# a second: then a spare one is opened, as it is not known how long it takes
 
 wait_coherent();
 
@@ -1662,10 +1663,10 @@ for ('total', 'page') {
     change("INSERT INTO campaigns (id, creator_id, title, product_name,
                 category, max_reviewers, deadline, status, created_at)
             VALUES (90, 1, 'soon', 'p', 'soon', 1,
-                    localtimestamp + interval '1.2 s', 'active', 'yesterday')",
+                    localtimestamp + interval '0.8 s', 'active', 'yesterday')",
            dbname => $::DB);
 
-    my $end = time + 1.25;
+    my $end = time + 0.85;
     my ($lock, $other);
 
     # either by another total, or by a table that only the page is read from
