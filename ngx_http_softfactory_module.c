@@ -517,7 +517,7 @@ ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         }
     }
 
-    return  ngx_sf_resource_compile(cf, smcf, endpoint);
+    return ngx_sf_resource_compile(cf, smcf, endpoint);
 }
 
 

@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$TOP"
 shopt -s nullglob
 
-LIBRARY='(libpq-fe|jansson|openssl/\w+)\.h'
+LIBRARY='(libpq-fe|openssl/\w+)\.h'
 C='(?!ngx_|libpq|jansson|openssl/)[\w/]+\.h'
 
 
@@ -47,7 +47,7 @@ may_not_name() {
 room() {
     case $1 in
     bytes)
-        nginx="ngx_(config|core)\.h|$LIBRARY"
+        nginx="ngx_(config|core)\.h|$LIBRARY|jansson\.h"
         never='ngx_http_\w+|ngx_event_t|ngx_connection_t'
         ;;
     pg)
@@ -59,6 +59,8 @@ room() {
         never='ngx_http_\w+'
         ;;
     *)
+        # jansson comes with ngx_sf_document.h, for those that build documents
+
         nginx="ngx_(config|core|http|md5)\.h|$LIBRARY|ngx_sf_version\.h"
         never='ngx_slab_\w+|ngx_shmtx_\w+'
         ;;
@@ -90,7 +92,10 @@ rings() {
         own=$(cd "src/$dir" && printf '%s|' *.h | sed 's/\./\\./g')
 
         for file in "src/$dir"/*.[ch]; do
+            [ "$file" != src/http/ngx_sf_document.h ] ||
+                nginx+='|jansson\.h'
             may_include "$file" "$nginx|$C|$own$(headers "${inner[@]}")"
+            room "$dir"
             may_not_name "$file" "$never"
             [ -z "$outer" ] || may_not_name "$file" "(?:$outer)\b"
         done
@@ -151,6 +156,37 @@ defined() {
 }
 
 
+# every file stands in one of the folders, and every file of the pool in POOL
+
+placed() {
+    local file
+
+    for file in src/*; do
+        case " ${ROOMS[*]/#/src/} src/README.md src/ngx_sf_version.h " in
+        *" $file "*) ;;
+        *) echo "$file:1: is in none of the folders ${ROOMS[*]}" ;;
+        esac
+    done
+
+    for file in src/pg/*.c; do
+        file=${file#src/pg/ngx_sf_pg_}
+        [[ " $POOL " == *" ${file%.c} "* ]] ||
+            echo "src/pg/ngx_sf_pg_$file:1: has no place in POOL"
+    done
+}
+
+
+# the files that comments name are there
+
+named() {
+    grep -rnoE 'ngx_sf_[a-z0-9_]+\.[ch]\b' "$NAME.c" src --include='*.[ch]' |
+        while IFS=: read -r file line name; do
+            [ -n "$(find src -name "$name")" ] ||
+                echo "$file:$line: names $name, which is missing"
+        done
+}
+
+
 # the list of sources in config is the list of files
 
 listed() {
@@ -171,6 +207,8 @@ listed() {
 [ -f "$NAME.c" ] || die "$NAME.c is missing"
 
 findings=$(
+    placed
+    named
     listed
     ordered
     rings

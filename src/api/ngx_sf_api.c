@@ -1140,7 +1140,7 @@ const ngx_sf_row_t  ngx_sf_api[] = {
 };
 
 
-/* %V: an expression that makes a bit of p.slug, see ngx_sf_item.c */
+/* %V: an expression that makes a bit of p.slug, see ngx_sf_resource.c */
 
 const char  ngx_sf_api_principal[] =
     "/* principal */ "

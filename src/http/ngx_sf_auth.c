@@ -344,7 +344,7 @@ ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 }
 
 
-/* the text of a principal, as ngx_sf_item.c makes it */
+/* the text of a principal, as ngx_sf_resource.c makes it */
 
 static ngx_int_t
 ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_lookup_t *lookup)

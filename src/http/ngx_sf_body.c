@@ -17,8 +17,8 @@
  * not fit in it is not sent, its requests get 503.  A principal has half of it,
  * or one body if that is larger, and 429 beyond that: one client that does not
  * read leaves the others something.  What several are sent is nobody's.  Small
- * bodies are left out:
- * there are as many of them as requests, and nginx needs more for a request.
+ * bodies are left out: there are as many of them as requests, and nginx needs
+ * more for a request.
  */
 
 

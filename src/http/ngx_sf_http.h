@@ -124,7 +124,7 @@ ngx_msec_t ngx_sf_fence_time(ngx_sf_ctx_t *ctx);
 void ngx_sf_fence_init(void);
 
 
-/* --- ngx_sf_item.c: what is asked of the database, and made of it --- */
+/* --- ngx_sf_resource.c: what is asked of the database, and made of it --- */
 
 typedef enum {
     NGX_SF_RESOURCE_PRINCIPAL = 0,  /* active flag and products of a user */
@@ -199,7 +199,7 @@ ngx_int_t ngx_sf_resource_parse_total(const ngx_str_t *text, int64_t *total,
 void ngx_sf_resource_etag(const ngx_str_t *body, u_char *etag);
 
 
-/* --- ngx_sf_memo.c: requests that this worker has read before --- */
+/* --- ngx_sf_parsed.c: requests that this worker has read before --- */
 
 typedef struct {
     ngx_pool_t                 *pool;

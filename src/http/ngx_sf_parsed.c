@@ -53,7 +53,7 @@ ngx_sf_parsed_table_create(ngx_cycle_t *cycle)
         table->log = cycle->log;
     }
 
-    return  table;
+    return table;
 }
 
 
@@ -95,7 +95,7 @@ ngx_sf_parsed_find(ngx_sf_parsed_table_t *table, ngx_sf_loc_conf_t *slcf,
         {
             parsed->used = ++table->clock;
             parsed->holders++;
-            return  parsed;
+            return parsed;
         }
     }
 
@@ -228,7 +228,7 @@ ngx_sf_parsed_create(ngx_sf_parsed_table_t *table, ngx_sf_ctx_t *ctx)
         goto failed;
     }
 
-    return  parsed;
+    return parsed;
 
 failed:
 

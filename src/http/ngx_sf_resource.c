@@ -325,7 +325,7 @@ ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     resource->personal = personal;
     resource->cached = kind != NGX_SF_RESOURCE_PING;
 
-    return  resource;
+    return resource;
 }
 
 
@@ -360,7 +360,7 @@ ngx_sf_resource_id(const ngx_sf_lookup_t *lookup)
 
     for (i = 0; param[i].type != NGX_SF_PARAM_END; i++) {
         if (param[i].type == NGX_SF_PARAM_ID) {
-            return  lookup->params->values[i].number;
+            return lookup->params->values[i].number;
         }
     }
 
@@ -512,7 +512,7 @@ ngx_sf_resource_render(ngx_sf_flight_t *flight)
 {
     flight->status = NGX_HTTP_OK;
 
-    return  ngx_sf_resource_renderers[flight->lookup.resource->kind](flight);
+    return ngx_sf_resource_renderers[flight->lookup.resource->kind](flight);
 }
 
 

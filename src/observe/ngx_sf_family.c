@@ -493,7 +493,7 @@ ngx_sf_family_flights(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     static const char *const  kinds[NGX_SF_METRICS_KINDS] = {
         /* PRINCIPAL */  "principal",
         /* TOTAL */      "total",
-        /* ANSWER */     "answer",
+        /* RESPONSE */   "answer",
         /* PING */       "ping"
     };
 

@@ -12,7 +12,7 @@
  */
 
 
-#include "ngx_sf_observe.h"
+#include "ngx_sf_status.h"
 
 
 #define NGX_SF_HISTORY_ROWS  (3600 / NGX_SF_METRICS_INTERVAL)

@@ -10,9 +10,7 @@
  */
 
 
-#include "ngx_sf_observe.h"
-
-#include <jansson.h>
+#include "ngx_sf_status.h"
 
 
 static json_t *ngx_sf_live_reasons(ngx_sf_main_conf_t *smcf);

@@ -61,7 +61,7 @@ ngx_sf_prometheus_handler(ngx_http_request_t *r)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return  ngx_sf_prometheus_send(ex);
+    return ngx_sf_prometheus_send(ex);
 }
 
 

@@ -17,9 +17,7 @@
  */
 
 
-#include "ngx_sf_observe.h"
-
-#include <jansson.h>
+#include "ngx_sf_status.h"
 
 
 static ngx_int_t ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone,

@@ -6,14 +6,12 @@
 
 /*
  * The location that tells what a zone holds and how its listeners are, as
- * JSON, beside what ngx_sf_load.c tells of the requests.  It asks no database
- * and takes the mutex for a moment only.
+ * JSON, beside what ngx_sf_status_load.c tells of the requests.  It asks no
+ * database and takes the mutex for a moment only.
  */
 
 
-#include "ngx_sf_observe.h"
-
-#include <jansson.h>
+#include "ngx_sf_status.h"
 
 
 typedef struct {

@@ -12,7 +12,7 @@
  */
 
 
-#include "ngx_sf_observe.h"
+#include "ngx_sf_status.h"
 
 
 #define NGX_SF_STATUS_LOAD_SLOW  32       /* slow requests that are shown */

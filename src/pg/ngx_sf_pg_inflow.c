@@ -13,7 +13,7 @@
  * read from a Unix socket (socket(7), SO_PEEK_OFF); of TCP it says what has
  * arrived, and what of that has not been read (tcp(7), TCP_INFO).
  *
- * That is asked only where a turn has brought bytes and no result, which an
+ * That is asked only where a turn has brought bytes and no result, which a
  * result of usual size never does twice: its cost is nothing to others.  Where
  * the kernel does not tell, only complete results are measured.
  *

@@ -14,7 +14,7 @@
  * may be said twice.
  *
  * libpq hands notifications out as it meets them in its input.  They are
- * taken before the result that follows them is handled, so the result to any
+ * taken before the result that follows them is handled, so the result of any
  * statement of the lane says that the notifications before it have been told:
  * a server sends those that are pending ahead of its ReadyForQuery, and an
  * exclusive lane is answered by that.

@@ -165,7 +165,7 @@ fuzz_is_array(const ngx_str_t *text)
         i++;
 
         if (text->data[i] != ',') {
-            return  i == text->len - 1 && resources >= 2 && resources <= 64;
+            return i == text->len - 1 && resources >= 2 && resources <= 64;
         }
 
         i++;

@@ -233,7 +233,7 @@ tool_find(endpoints_t *e, const char *name, const char *kind)
                  strlen(kind));
     }
 
-    return  resource;
+    return resource;
 }
 
 
@@ -288,7 +288,7 @@ tool_show(endpoints_t *e, int argc, char *const *argv)
 
     lookup.params = &params;
 
-    return  tool_sent(e, &lookup);
+    return tool_sent(e, &lookup);
 }
 
 

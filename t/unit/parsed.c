@@ -170,7 +170,7 @@ test_length(void)
 }
 
 
-/* a parsed in use stays, whoever comes; the others make room */
+/* one that is in use stays, whatever comes; the others make room */
 
 static void
 test_room(void)

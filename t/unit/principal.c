@@ -71,7 +71,7 @@ test_order(ngx_sf_loc_conf_t *slcf, int64_t user)
     lookup.slcf = slcf;
     lookup.user = user;
 
-    return  lookup;
+    return lookup;
 }
 
 
