@@ -10,6 +10,9 @@
 #     postgres.sh conninfo [DIR]           libpq words: by socket, as app
 #     postgres.sh env [DIR]                SF_TEST_PG_* for eval, see test.sh
 #
+# "start" takes the first free port from 15432 on, which after a "stop" may be
+# another one: a demo that runs (make run) has to be started again then.
+#
 # Database softfactory, owned by the role app (password "secret").  By socket
 # everybody is trusted, also the superuser postgres; over TCP (127.0.0.1,
 # localhost) a password is asked for (SCRAM).  TLS is on, by a CA made for it:
