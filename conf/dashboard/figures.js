@@ -631,14 +631,14 @@ function sourceProblems(source, add) {
     if (!coherent) {
         add(`incoherent ${upstream}`, 'warning',
             source.queue_usage >= FULL
-            ? `What is told to the listener of “${upstream}” may get lost, as `
-              + 'the notification queue is too full: answers are kept for a '
-              + 'short time only.'
+            ? `Notifications to the listener of “${upstream}” may get lost, as `
+              + 'the notification queue is too full: responses are cached for '
+              + 'a short time only.'
             : source.listener_pid
             ? `The listener of “${upstream}” has had no confirmation for `
-              + 'longer than its lease: answers are kept for a short time '
-              + 'only.'
-            : `Nobody listens to “${upstream}”: answers are kept for a `
+              + 'longer than its lease: responses are cached for a short '
+              + 'time only.'
+            : `No worker listens to “${upstream}”: responses are cached for a `
               + 'short time only.', true);
     }
 
@@ -653,8 +653,8 @@ function sourceProblems(source, add) {
 
     if (open.length > 0) {
         add(`open ${upstream}`, 'warning',
-            `Every role may listen to the changes of “${upstream}”, and have `
-            + `everything dropped: run notify.sql again for ${open.join(', ')}`
+            `Every role may listen to the changes of “${upstream}”, and empty `
+            + `its cache: run notify.sql again for ${open.join(', ')}`
             + '.', true);
     }
 

@@ -53,12 +53,12 @@ const CARDS = [
     },
     {
         title: 'From cache',
-        values: [{ name: 'of the answers',
+        values: [{ name: 'of the responses',
                    text: all((a) => percent(a.hitRatio)) }],
-        note: ({ cache: c }) => `of the answers: ${count(c.hits)} hits, `
+        note: ({ cache: c }) => `of the responses: ${count(c.hits)} hits, `
             + `${count(c.misses)} misses`,
         series: [{ key: 'hits' }],
-        chart: { title: 'Answers from the cache',
+        chart: { title: 'Responses from the cache',
                  unit: (value) => percent(value / 100), most: 100 },
     },
     {
@@ -66,7 +66,7 @@ const CARDS = [
         values: [{ name: 'per second', text: all((a) => rate(a.queryRate)) }],
         note: (status, figures) => (figures?.all.queries > 0
             ? `${join(duration(figures.all.queryMean))} each, on average`
-            : 'the database is not asked now'),
+            : 'no statements are sent now'),
         series: [{ key: 'queries' }],
         chart: { title: 'Statements per second', unit: rate, least: 1 },
     },
@@ -621,12 +621,12 @@ export class Errors {
 // ---- cache ----
 
 const RESULT_NAMES = {
-    hit: 'kept, and right',
+    hit: 'cached, and valid',
     updating: 'old, while another request renews it',
     stale: 'old, as the database is away or busy',
-    miss: 'not kept yet',
-    expired: 'too old, or dropped by a change',
-    bypass: 'not asked, as configured',
+    miss: 'not cached yet',
+    expired: 'too old, or invalidated by a change',
+    bypass: 'not looked up, as configured',
 };
 
 const OUTCOMES = [
@@ -683,13 +683,13 @@ export class Cache {
         return [
             ['Stored', both('fills')],
             ['Evicted for room', both('evictions')],
-            ['Thrown away, data changed meanwhile', both('raced')],
-            ['Not stored, no room', both('refused')],
+            ['Not stored, data changed meanwhile', both('raced')],
+            ['Not stored, too large', both('refused')],
             ['Served by another request\'s statement', both('followers')],
-            ['Not sent, the client had gone', both('abandoned')],
+            ['Not sent, the client had disconnected', both('abandoned')],
             ['Being made now', count(cache.fills_under_way)],
             ['Being sent now', `${join(bytes(cache.pinned_bytes))} in `
-                               + `${count(cache.pins)} answers`],
+                               + `${count(cache.pins)} responses`],
         ];
     }
 }
@@ -724,7 +724,7 @@ function sourceFacts(source, heard) {
         ['Notifications', `${count(source.notifications)}${heard === undefined
             ? '' : ` (${join(rate(heard))})`}`],
         ['Counters moved', count(source.moves)],
-        ['Everything dropped', source.flushes === 1 ? 'once'
+        ['Everything invalidated', source.flushes === 1 ? 'once'
             : `${count(source.flushes)} times`],
         ['Tables without triggers', !coherent ? 'not known now'
             : uncovered.length > 0
@@ -785,7 +785,7 @@ export class Workers {
         this.facts.show([
             ['Connections of clients', count(connections.active)],
             ['Reading a request', count(connections.reading)],
-            ['Writing an answer', count(connections.writing)],
+            ['Writing a response', count(connections.writing)],
             ['Idle, kept alive', count(connections.waiting)],
             ['Memory of all workers', join(bytes(memory))],
             ['CPU of the machine', join(percent(machine.cpu_percent / 100))],

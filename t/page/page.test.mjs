@@ -176,7 +176,7 @@ async function emptyServer(browser, nginx) {
     is(await large(visit, 'Requests', 'per second'), '0\u00a0/s',
        'empty: no rate');
     is(await large(visit, 'Latency', 'p95'), '–', 'empty: no latency');
-    is(await large(visit, 'From cache', 'answers'), '–', 'empty: no ratio');
+    is(await large(visit, 'From cache', 'responses'), '–', 'empty: no ratio');
     ok(await visit.page.locator('#slow-none').isVisible(),
        'empty: no slow request');
 
@@ -658,7 +658,7 @@ async function databaseDown(browser, nginx, postgres) {
        'database down: and in its place');
     ok(/^\(\d+\) /.test(await visit.page.title()),
        'database down: even in the title', await visit.page.title());
-    ok(await visit.has('#problems', /had no confirmation|Nobody listens/),
+    ok(await visit.has('#problems', /had no confirmation|No worker listens/),
        'database down: the listener has no word from it');
     ok(await waitFor(() => visit.read.at(-1).status.errors.unavailable > 0),
        'database down: requests fail');
