@@ -117,7 +117,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_fallback, 0 },
 
     { "softfactory_fallback_failures_total", "counter",
-      "Requests that were passed on and that nobody has answered.",
+      "Requests that were passed on and not answered.",
       ngx_sf_family_counter, ngx_sf_in_counts(fallback.failed) },
 
     { "softfactory_fallback_duration_seconds", "histogram",
@@ -129,11 +129,11 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_counter, ngx_sf_in_counts(limited) },
 
     { "softfactory_bodies_bytes", "gauge",
-      "Bodies that workers keep until they are sent.",
+      "Bytes of responses that workers keep until they are sent.",
       ngx_sf_family_process, ngx_sf_in_gauges(bodies) },
 
     { "softfactory_bodies_refused_total", "counter",
-      "Bodies that softfactory_max_bodies had no room for.",
+      "Responses that softfactory_max_bodies had no room for.",
       ngx_sf_family_counter, ngx_sf_in_counts(bodies_refused) },
 
     { "softfactory_cache_requests_total", "counter",
@@ -149,7 +149,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_queue, 0 },
 
     { "softfactory_db_errors_total", "counter",
-      "Statements that brought no result, by reason.",
+      "Statements without a result, by reason.",
       ngx_sf_family_errors, 0 },
 
     { "softfactory_db_up", "gauge",
@@ -189,15 +189,15 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_fills, 0 },
 
     { "softfactory_cache_evictions_total", "counter",
-      "Entries that made room for others, by queue.",
+      "Entries that were evicted, by queue.",
       ngx_sf_family_evictions, 0 },
 
     { "softfactory_cache_returns_total", "counter",
-      "Entries that came back soon after their eviction.",
+      "Entries that returned soon after their eviction.",
       ngx_sf_family_zone, ngx_sf_in_facts(stats.returned) },
 
     { "softfactory_cache_no_room_total", "counter",
-      "Allocations that nothing made room for.",
+      "Allocations that found no room.",
       ngx_sf_family_zone, ngx_sf_in_facts(stats.no_room) },
 
     { "softfactory_cache_followers_total", "counter",
@@ -209,7 +209,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_zone, ngx_sf_in_facts(stats.waits) },
 
     { "softfactory_cache_abandoned_total", "counter",
-      "Statements that were not sent, as nobody waited for them any more.",
+      "Statements that were not sent, as no client waited any more.",
       ngx_sf_family_zone, ngx_sf_in_facts(stats.abandoned) },
 
     { "softfactory_cache_entries", "gauge", "Entries in the zone.",
@@ -219,11 +219,11 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_zone, ngx_sf_in_facts(bytes) },
 
     { "softfactory_cache_size_bytes", "gauge",
-      "Bytes that there are for entries.",
+      "Bytes available for entries.",
       ngx_sf_family_zone, ngx_sf_in_facts(room) },
 
     { "softfactory_cache_queue_bytes", "gauge",
-      "Bytes of these that entries take, by queue.",
+      "Bytes taken by entries, by queue.",
       ngx_sf_family_queue_bytes, 0 },
 
     { "softfactory_cache_pinned_bytes", "gauge",
@@ -247,19 +247,19 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_listener_state, NGX_SF_LISTENER_QUEUE },
 
     { "softfactory_listener_uncovered_tables", "gauge",
-      "Tables whose changes are not told.",
+      "Tables whose changes are not reported.",
       ngx_sf_family_listener_state, NGX_SF_LISTENER_UNCOVERED },
 
     { "softfactory_listener_open_tables", "gauge",
-      "Tables whose changes are told on a channel that all roles may use.",
+      "Tables whose changes are reported on a channel open to all roles.",
       ngx_sf_family_listener_state, NGX_SF_LISTENER_OPEN },
 
     { "softfactory_listener_schema_creators", "gauge",
-      "Roles that may create objects in the schema, its owner apart.",
+      "Roles that may create objects in the schema, beside its owner.",
       ngx_sf_family_listener, ngx_sf_in_source(creators) },
 
     { "softfactory_listener_notifications_total", "counter",
-      "Notifications heard.",
+      "Notifications received.",
       ngx_sf_family_listener, ngx_sf_in_source(notifications) },
 
     { "softfactory_listener_unreadable_total", "counter",
@@ -267,19 +267,19 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_listener, ngx_sf_in_source(unreadable) },
 
     { "softfactory_listener_moves_total", "counter",
-      "Tags that notifications have moved.",
+      "Counters of tables and rows that notifications have moved.",
       ngx_sf_family_listener, ngx_sf_in_source(moves) },
 
     { "softfactory_listener_flushes_total", "counter",
-      "Times that everything was dropped.",
+      "Times that everything was invalidated.",
       ngx_sf_family_listener, ngx_sf_in_source(epochs) },
 
     { "softfactory_listener_schema_changes_total", "counter",
-      "Changes of what tables are that were seen.",
+      "Changes of tables themselves that were noticed.",
       ngx_sf_family_listener, ngx_sf_in_source(changes) },
 
     { "softfactory_listener_schema_changed_timestamp_seconds", "gauge",
-      "When the last one was seen, 0: none was.",
+      "When the last of these changes was noticed, 0: none was.",
       ngx_sf_family_listener, ngx_sf_in_source(changed_at) },
 
     { "softfactory_connections", "gauge",
@@ -287,7 +287,7 @@ const ngx_sf_family_t  ngx_sf_families[] = {
       ngx_sf_family_clients, 0 },
 
     { "softfactory_workers", "gauge",
-      "Worker processes, those that are shutting down too.",
+      "Worker processes, including those that are shutting down.",
       ngx_sf_family_process, ngx_sf_in_gauges(workers) },
 
     { "softfactory_process_resident_memory_bytes", "gauge",
