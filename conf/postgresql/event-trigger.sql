@@ -1,22 +1,22 @@
--- Event triggers that tell the module of a migration when it commits.
+-- Event triggers that report a migration to the module when it commits.
 --
 --     psql -X -v ON_ERROR_STOP=1 -f event-trigger.sql
 --     psql -X -v ON_ERROR_STOP=1 -v schema=ours -f event-trigger.sql
 --
--- By a superuser: PostgreSQL lets nobody else make them.  Whoever listens to
--- the channel of notify.sql is sent the word "schema" after DDL, and looks what
--- has changed.  Without them the listener looks every few seconds
+-- By a superuser: PostgreSQL lets no other role make them.  The listener
+-- receives the word "schema" on the channel of notify.sql after DDL, and checks
+-- what has changed.  Without them it checks every few seconds
 -- (softfactory_listen_schema), and with them too: roles belong to the whole
 -- server, and no event trigger sees them.
 --
--- Nothing is sent for temporary tables, and what they have; nor for what is
--- done in the session of somebody who is no member of the owner of a table
--- with our triggers and may create nothing in its schema: he cannot change what
--- is read, but could have everything dropped all the time.  A transaction sends
--- at most one word.  The function never makes a statement fail: it is silent
--- when the notification queue is half full, and when anything is wrong with
--- it.  Like every transaction that has notified, one with DDL cannot be
--- prepared for a commit in two phases then.
+-- Nothing is sent for temporary tables, and what they have; nor for DDL of a
+-- role that is not a member of the owner of a table with our triggers and may
+-- create nothing in its schema: such a role cannot change what is read, but
+-- could empty the cache all the time.  A transaction sends at most one word.
+-- The function never makes a statement fail: it is silent when the notification
+-- queue is half full, and when anything is wrong with it.  Like every
+-- transaction that has notified, one with DDL cannot be prepared for a commit
+-- in two phases then.
 --
 -- The function stands in the schema public, or in the one that is named.  Safe
 -- to repeat; event-trigger-remove.sql undoes it.

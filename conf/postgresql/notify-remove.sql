@@ -9,7 +9,7 @@
 -- function the channel goes, and its schema if nothing else is in it.
 --
 -- The list between the "generated" lines is made by t/tools/notify.c from
--- src/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
+-- src/zone/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
 
 \set QUIET on
 \set ON_ERROR_STOP on
@@ -134,7 +134,7 @@ SELECT format('DO %L', 'BEGIN PERFORM pg_notify(name, ''triggers'')'
 \gexec
 
 
--- The channel, when nobody is left that tells on it.
+-- The channel, when no function is left that notifies on it.
 
 SELECT 'DROP TABLE softfactory.channel'
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

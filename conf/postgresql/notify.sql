@@ -9,7 +9,7 @@
 -- softfactory_notify_TABLE, in the table's own schema, and four triggers that
 -- run after a statement.  So do its partitions and children: a statement that
 -- names one of them runs only the triggers of that one.  When the transaction
--- commits, whoever listens to the channel is sent
+-- commits, each session that listens to the channel receives
 --
 --     campaigns id=5,6 creator_id=42
 --
@@ -19,25 +19,25 @@
 -- changed.  One for each statement; none when the statement has changed no
 -- row, or in an UPDATE none of the columns that the module reads.
 --
--- The name of the channel is a secret, as everybody may listen to a channel
--- whose name he knows, and speak on it.  It stands in the table
+-- The name of the channel is a secret, as every role that knows the name of a
+-- channel may listen to it and notify on it.  It is in the table
 -- softfactory.channel, in a schema that is made for it, which the owners of the
 -- tables may read, and the module's role, given by role=.  Where there is a
 -- name, it stays.  To have another one, insert a row and later delete the old
--- one; the triggers tell on all there are.  README.md beside this file has the
+-- one; the triggers notify on all names.  README.md beside this file has the
 -- steps.
 --
 -- The functions run with the rights of the table's owner, with a search_path of
--- their own, belong to him, and can be called by nobody else.  They never make
--- a statement fail for the channel's sake: they are silent when it cannot be
--- read or the server's notification queue is half full, and the listener,
--- which sees that, does not count on them then.
+-- their own, belong to that owner, and can be called by no other role.  They
+-- never make a statement fail because of the channel: they are silent when it
+-- cannot be read or the server's notification queue is half full.  The
+-- listener sees that, and does not rely on them then.
 --
--- tables=a,b leaves the others as they are.  The module can do without the
--- triggers of a table, but keeps what it reads there for a shorter time.
+-- tables=a,b leaves the others as they are.  The module works without the
+-- triggers of a table, but caches what it reads there for a shorter time.
 --
--- check=1 changes nothing, tells the state of each table and of the channel,
--- and each column whose type the module does not take, and fails if there is
+-- check=1 changes nothing, reports the state of each table and of the channel,
+-- and each column whose type the module does not accept, and fails if there is
 -- one or a table that exists (or is named by tables=), or the channel, is not
 -- ok.
 --
@@ -69,7 +69,7 @@
 --     PostgreSQL 15 shows it to no trigger of a statement.
 --
 -- The parts between "generated" lines are made by t/tools/notify.c from
--- src/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
+-- src/zone/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
 
 \set QUIET on
 \set ON_ERROR_STOP on
