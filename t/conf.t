@@ -2850,15 +2850,15 @@ server {
 
 === what nginx cannot use with so few connections is warned of
 --- events
-worker_connections 16;
+worker_connections 18;
 --- warned
-worker_connections 16 leave nothing for clients
-up to 15 connections to PostgreSQL
+worker_connections 18 leave nothing for clients
+up to 16 connections to PostgreSQL
 
 
 === one more than that is enough
 --- events
-worker_connections 18;
+worker_connections 19;
 --- accepted
 
 
