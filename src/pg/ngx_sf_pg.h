@@ -534,6 +534,9 @@ void ngx_sf_pg_turn_take(ngx_sf_pg_query_t *q);
 /* it is sent: its turn is the connection's until the result is here */
 ngx_sf_pg_principal_t *ngx_sf_pg_turn_sent(ngx_sf_pg_query_t *q);
 
+/* in which it is one */
+ngx_sf_pg_lane_t *ngx_sf_pg_turn_lane(const ngx_sf_pg_principal_t *p);
+
 /* statements of its principal that are under way */
 ngx_uint_t ngx_sf_pg_turn_under_way(const ngx_sf_pg_query_t *q);
 
@@ -601,9 +604,11 @@ void ngx_sf_pg_lane_yield(ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line);
 /* turns that one principal may have there */
 ngx_uint_t ngx_sf_pg_lane_share(const ngx_sf_pg_lane_t *lane);
 
-/* a turn comes back, of a connection or of a query that is not sent */
-void ngx_sf_pg_lane_over(ngx_sf_pg_lane_t *lane, ngx_sf_pg_principal_t *turn,
-    ngx_uint_t sent);
+/*
+ * A turn, or none, comes back to its lane, of a query that is not sent or of a
+ * statement, which may have gone by a connection of another lane
+ */
+void ngx_sf_pg_lane_over(ngx_sf_pg_principal_t *turn, ngx_uint_t sent);
 void ngx_sf_pg_query_over(ngx_sf_pg_query_t *q);
 
 /*

@@ -405,13 +405,17 @@ ngx_sf_pg_lane_share(const ngx_sf_pg_lane_t *lane)
 
 
 void
-ngx_sf_pg_lane_over(ngx_sf_pg_lane_t *lane, ngx_sf_pg_principal_t *turn,
-    ngx_uint_t sent)
+ngx_sf_pg_lane_over(ngx_sf_pg_principal_t *turn, ngx_uint_t sent)
 {
+    ngx_sf_pg_lane_t   *lane;
     ngx_sf_pg_query_t  *q;
 
-    q = turn ? ngx_sf_pg_turn_over(turn, sent, ngx_sf_pg_lane_share(lane))
-             : NULL;
+    if (turn == NULL) {
+        return;
+    }
+
+    lane = ngx_sf_pg_turn_lane(turn);
+    q = ngx_sf_pg_turn_over(turn, sent, ngx_sf_pg_lane_share(lane));
 
     if (q) {
         ngx_queue_remove(&q->queue);
@@ -583,9 +587,7 @@ ngx_sf_pg_query_over(ngx_sf_pg_query_t *q)
     turn = q->turn;
     q->turn = NULL;
 
-    if (turn) {
-        ngx_sf_pg_lane_over(&q->pool->lanes[q->lane], turn, 0);
-    }
+    ngx_sf_pg_lane_over(turn, 0);
 }
 
 

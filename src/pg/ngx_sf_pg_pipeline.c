@@ -513,7 +513,7 @@ ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
     turn = slot->turn;
     slot->turn = NULL;
-    ngx_sf_pg_lane_over(pgc->lane, turn, 1);
+    ngx_sf_pg_lane_over(turn, 1);
 
     switch (PQresultStatus(res)) {
 
@@ -1140,7 +1140,7 @@ ngx_sf_pg_pipeline_unwind(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
             continue;
         }
 
-        ngx_sf_pg_lane_over(pgc->lane, slot->turn, 1);
+        ngx_sf_pg_lane_over(slot->turn, 1);
 
         if (q == NULL) {
             continue;
@@ -1286,7 +1286,7 @@ ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc)
         if (slot != head) {
             turn = slot->turn;
             slot->turn = NULL;
-            ngx_sf_pg_lane_over(pgc->lane, turn, 1);
+            ngx_sf_pg_lane_over(turn, 1);
         }
 
         q->moved++;

@@ -173,6 +173,13 @@ ngx_sf_pg_turn_sent(ngx_sf_pg_query_t *q)
 }
 
 
+ngx_sf_pg_lane_t *
+ngx_sf_pg_turn_lane(const ngx_sf_pg_principal_t *p)
+{
+    return p->lane;
+}
+
+
 ngx_sf_pg_query_t *
 ngx_sf_pg_turn_over(ngx_sf_pg_principal_t *p, ngx_uint_t sent,
     ngx_uint_t share)
