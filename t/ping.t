@@ -186,10 +186,15 @@ main::conf(dbname => $::DB, pool => "connections=1 queue=1 $::POOL")
 fetch("/$_") for @::TABLES, 'free';
 
 my $lock = held($::LOCK);
-my @held = map { start("/$_") } @::TABLES;
+my @held;
 
-wait_until { sessions('read', "wait_event_type = 'Lock'") == 3 }
-           'all connections are held up';
+# one by one, as there is room for one in the queue
+
+for my $table (@::TABLES) {
+    push @held, start("/$table");
+    wait_until { sessions('read', "wait_event_type = 'Lock'") == @held }
+               "$table is held up";
+}
 
 my @waiting = map { start('/free') } 1 .. 5;
 
