@@ -7,12 +7,14 @@
 /*
  * Who is asking, and may they.
  *
- * Three steps.  TOKEN reads the header and needs no I/O: a fixed token of the
- * configuration is a principal at once, a JWT gives a user id.  PRINCIPAL
- * asks the database for that user: role, e-mail and the active flag come from
- * the row, never from the token.  GATE compares the products of the principal
- * with that of the endpoint.  The responses and their order are those of the
- * original's require_auth and require_subscription (contract, section 1).
+ * Four steps.  TOKEN reads the header and needs no I/O: a fixed token of the
+ * configuration is a principal at once, a JWT gives a user id.  PRINCIPAL_ASK
+ * asks for that user, first the worker's own table, then the zone and the
+ * database; PRINCIPAL_TAKE reads what has come: role, e-mail and the active
+ * flag come from the row, never from the token.  GATE compares the products
+ * of the principal with that of the endpoint.  The responses and their order
+ * are those of the original's require_auth and require_subscription
+ * (contract, section 1).
  */
 
 
@@ -32,9 +34,8 @@ static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
 static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *token);
 static uint64_t ngx_sf_auth_who(const ngx_sf_ctx_t *ctx);
-static void ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
-static ngx_int_t ngx_sf_auth_take(ngx_sf_ctx_t *ctx,
-    const ngx_sf_lookup_t  *lookup);
+static void ngx_sf_auth_lookup(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
+static ngx_int_t ngx_sf_auth_read(ngx_sf_ctx_t *ctx);
 
 
 ngx_int_t
@@ -186,7 +187,7 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
 
 
 ngx_int_t
-ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
+ngx_sf_auth_charge(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 {
     uint64_t      seed, who;
     ngx_str_t     value;
@@ -265,41 +266,44 @@ ngx_sf_auth_who(const ngx_sf_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
+ngx_sf_auth_principal_ask(ngx_sf_ctx_t *ctx)
 {
-    ngx_int_t            rc;
-    ngx_sf_lookup_t      lookup;
-    ngx_sf_pg_outcome_e  outcome;
+    ngx_int_t        rc;
+    ngx_sf_lookup_t  lookup;
+
+    ctx->step = NGX_SF_STEP_GATE;
 
     if (ctx->principal || ctx->user == 0) {
-        ctx->step = NGX_SF_STEP_GATE;
         return NGX_OK;
     }
 
-    ngx_sf_auth_order(ctx, &lookup);
+    ngx_sf_auth_lookup(ctx, &lookup);
 
-    if (!ctx->asked) {
-        ctx->asked = 1;
-
-        if (ngx_sf_principal_find(ctx->worker, &lookup, &ctx->known)
-            == NGX_OK)
-        {
-            ctx->principal = &ctx->known;
-            ctx->auth_time = ngx_sf_pg_now() - ctx->started;
-            ctx->step = NGX_SF_STEP_GATE;
-            return NGX_OK;
-        }
-
-        if (ngx_sf_auth_asks(ctx, &lookup) != NGX_OK) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &lookup);
-
-        if (rc != NGX_OK) {
-            return rc == NGX_AGAIN ? rc : NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
+    if (ngx_sf_principal_find(ctx->worker, &lookup, &ctx->known) == NGX_OK) {
+        ctx->principal = &ctx->known;
+        ctx->auth_time = ngx_sf_pg_now() - ctx->started;
+        return NGX_OK;
     }
+
+    if (ngx_sf_auth_charge(ctx, &lookup) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->step = NGX_SF_STEP_PRINCIPAL_TAKE;
+
+    rc = ngx_sf_flight_ask(ctx->worker, &ctx->wait, &lookup);
+
+    return rc == NGX_ERROR ? NGX_HTTP_INTERNAL_SERVER_ERROR : rc;
+}
+
+
+ngx_int_t
+ngx_sf_auth_principal_take(ngx_sf_ctx_t *ctx)
+{
+    ngx_int_t            rc;
+    ngx_sf_pg_outcome_e  outcome;
+
+    ctx->step = NGX_SF_STEP_GATE;
 
     outcome = ngx_sf_flight_outcome(&ctx->wait);
 
@@ -317,19 +321,18 @@ ngx_sf_auth_principal(ngx_sf_ctx_t *ctx)
 
     ctx->graced = ctx->wait.flight && ctx->wait.flight->found.status
                                       == NGX_SF_CACHE_STALE;
-    rc = ngx_sf_auth_take(ctx, &lookup);
+    rc = ngx_sf_auth_read(ctx);
 
     ngx_sf_flight_leave(&ctx->wait);
 
     ctx->auth_time = ngx_sf_pg_now() - ctx->started;
-    ctx->step = NGX_SF_STEP_GATE;
 
     return rc;
 }
 
 
 static void
-ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
+ngx_sf_auth_lookup(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 {
     lookup->resource = ctx->worker->smcf->principal;
     lookup->slcf = ctx->slcf;
@@ -347,10 +350,11 @@ ngx_sf_auth_order(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 /* the text of a principal, as ngx_sf_resource.c makes it */
 
 static ngx_int_t
-ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_lookup_t *lookup)
+ngx_sf_auth_read(ngx_sf_ctx_t *ctx)
 {
-    int64_t    products;
-    ngx_str_t  text, bits;
+    int64_t          products;
+    ngx_str_t        text, bits;
+    ngx_sf_lookup_t  lookup;
 
     text = ngx_sf_flight_body(&ctx->wait);
 
@@ -373,7 +377,8 @@ ngx_sf_auth_take(ngx_sf_ctx_t *ctx, const ngx_sf_lookup_t *lookup)
     ctx->principal = &ctx->known;
 
     if (ctx->wait.found.value) {
-        ngx_sf_principal_keep(ctx->worker, lookup, &ctx->wait.found,
+        ngx_sf_auth_lookup(ctx, &lookup);
+        ngx_sf_principal_keep(ctx->worker, &lookup, &ctx->wait.found,
                               &ctx->known);
     }
 

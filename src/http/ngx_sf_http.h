@@ -90,16 +90,17 @@ typedef struct {
     ngx_sf_principal_t          principal;
 } ngx_sf_fixed_token_t;
 
-/* the steps TOKEN, PRINCIPAL and GATE of ngx_sf_request.c */
+/* the steps from TOKEN to GATE of ngx_sf_request.c */
 ngx_int_t ngx_sf_auth_token(ngx_sf_ctx_t *ctx);
-ngx_int_t ngx_sf_auth_principal(ngx_sf_ctx_t *ctx);
+ngx_int_t ngx_sf_auth_principal_ask(ngx_sf_ctx_t *ctx);
+ngx_int_t ngx_sf_auth_principal_take(ngx_sf_ctx_t *ctx);
 ngx_int_t ngx_sf_auth_gate(ngx_sf_ctx_t *ctx);
 
 /*
  * Sets the owner of what is made for a request, its user or its address, and
  * who takes his turn at the database for it: softfactory_fair_key.
  */
-ngx_int_t ngx_sf_auth_asks(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
+ngx_int_t ngx_sf_auth_charge(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
 
 /* user id of the request's token, or NGX_DECLINED; no I/O */
 ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
@@ -386,7 +387,8 @@ typedef enum {
     NGX_SF_STEP_ROUTE = 0,
     NGX_SF_STEP_TOKEN,
     NGX_SF_STEP_PARAMS,
-    NGX_SF_STEP_PRINCIPAL,
+    NGX_SF_STEP_PRINCIPAL_ASK,
+    NGX_SF_STEP_PRINCIPAL_TAKE,
     NGX_SF_STEP_GATE,
     NGX_SF_STEP_ASK,
     NGX_SF_STEP_TAKE,
@@ -428,7 +430,6 @@ struct ngx_sf_ctx_s {
     u_char                      sqlstate[6];  /* of its statements, the last */
 
     unsigned                    parked:1;
-    unsigned                    asked:1;  /* for the principal */
     unsigned                    graced:1; /* the principal is an old one */
     unsigned                    refused:1;    /* the token that it has */
     unsigned                    varies:1; /* by Accept-Encoding */

@@ -7,7 +7,7 @@
 /*
  * The steps of a request.  This is the only file that knows their order:
  *
- *   route -> token -> params -> principal -> gate -> ask -> take -> send
+ *   route -> token -> params -> principal ask, take -> gate -> ask, take -> send
  *
  * A step does one thing and says how to go on:
  *
@@ -64,13 +64,14 @@ static ngx_uint_t ngx_sf_request_method(const ngx_http_request_t *r);
 
 
 static const ngx_sf_step_pt  ngx_sf_request_steps[] = {
-    /* ROUTE */      ngx_sf_request_route,
-    /* TOKEN */      ngx_sf_auth_token,
-    /* PARAMS */     ngx_sf_request_params,
-    /* PRINCIPAL */  ngx_sf_auth_principal,
-    /* GATE */       ngx_sf_auth_gate,
-    /* ASK */        ngx_sf_request_ask,
-    /* TAKE */       ngx_sf_request_take
+    /* ROUTE */           ngx_sf_request_route,
+    /* TOKEN */           ngx_sf_auth_token,
+    /* PARAMS */          ngx_sf_request_params,
+    /* PRINCIPAL_ASK */   ngx_sf_auth_principal_ask,
+    /* PRINCIPAL_TAKE */  ngx_sf_auth_principal_take,
+    /* GATE */            ngx_sf_auth_gate,
+    /* ASK */             ngx_sf_request_ask,
+    /* TAKE */            ngx_sf_request_take
 };
 
 
@@ -510,7 +511,7 @@ ngx_sf_request_params(ngx_sf_ctx_t *ctx)
     }
 
     ctx->fence = ngx_sf_fence_time(ctx);
-    ctx->step = NGX_SF_STEP_PRINCIPAL;
+    ctx->step = NGX_SF_STEP_PRINCIPAL_ASK;
 
     return NGX_OK;
 }
@@ -569,7 +570,7 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
     lookup.fenced = ctx->fence != 0;
     lookup.fence = ctx->fence;
 
-    if (ngx_sf_auth_asks(ctx, &lookup) != NGX_OK) {
+    if (ngx_sf_auth_charge(ctx, &lookup) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
