@@ -1224,10 +1224,14 @@ $::CONFIG . "softfactory_cache_ttl all error=1h;\n"
 . main::at('no-grace', 'softfactory_auth_grace 0;')
 . main::at('short-grace', 'softfactory_auth_grace 1s;')
 . main::at('no-error', 'softfactory_cache_ttl all error=0;')
+. main::at('long', 'softfactory_cache_incoherent_ttl 5s;')
 --- check
 wait_coherent();
 
 my %body;
+my $first = time;
+
+by(1, '/api/sns/posts');
 
 for my $user (1, 2) {
     for my $row (@::ROWS) {
@@ -1244,9 +1248,20 @@ my $n = keys %body;
 cmp_ok($n, '>', 40, 'many answers');
 $::pg->psql("UPDATE campaigns SET title = 'dropped' WHERE id = 2");
 wait_until { source()->{notifications} == 1 } 'one was dropped';
+wait_until { time > $first + 3 } 'the user was found 3 s ago';
+purge('tag=payments');
+is(x(by(1, '/long/api/dashboard/kpis')), '200 MISS', 'a response is younger');
 $::pg->stop('immediate');
 wait_until { !source()->{coherent} } 'the listener is not heard any more';
-sleep 1.1;
+wait_until { time > $first + 6 } 'the user was found 5 s ago';
+
+# which is too long for the user, but not for the response
+
+my $stale = zone_status()->{cache}{stale};
+
+is(x(by(1, '/long/api/dashboard/kpis')), '200 STALE',
+   'one that is current goes to a user who is not: it is stale');
+is(zone_status()->{cache}{stale}, $stale + 1, 'and counted as that');
 
 for my $key (sort keys %body) {
     my ($user, $path) = split / /, $key;

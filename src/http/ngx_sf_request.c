@@ -7,7 +7,8 @@
 /*
  * The steps of a request.  This is the only file that knows their order:
  *
- *   route -> token -> params -> principal ask, take -> gate -> ask, take -> send
+ *   route -> token -> params -> principal: ask, take -> gate -> ask -> take
+ *   -> send
  *
  * A step does one thing and says how to go on:
  *
@@ -53,9 +54,12 @@ static ngx_int_t ngx_sf_request_read(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_params(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_ask(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
-static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
+static ngx_sf_cache_status_e ngx_sf_request_cache_status(
+    const ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_own(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_request_take_response(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_count(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_end(ngx_sf_ctx_t *ctx);
 static void ngx_sf_request_limited(ngx_http_request_t *r);
 static void ngx_sf_request_passed(ngx_sf_ctx_t *ctx);
@@ -594,31 +598,126 @@ ngx_sf_request_ask(ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_take(ngx_sf_ctx_t *ctx)
 {
-    ngx_sf_entry_t       *entry;
-    ngx_sf_flight_t      *flight;
-    ngx_sf_pg_outcome_e   outcome;
-
     ctx->step = NGX_SF_STEP_SEND;
+    ctx->cache_status = ngx_sf_request_cache_status(ctx);
 
     if (ctx->endpoint->response == NULL) {
         return ngx_sf_request_take_own(ctx);
     }
 
-    outcome = ngx_sf_flight_outcome(&ctx->wait);
-    ctx->cache_status = ctx->wait.found.status;
-
     if (ctx->endpoint->row->document) {
         return ngx_sf_request_take_ping(ctx);
     }
 
+    return ngx_sf_request_take_response(ctx);
+}
+
+
+/*
+ * What the cache did for a response, as X-Cache, the metrics and the zone's
+ * own counters say it.  An old response may come from a flight whose statement
+ * has failed, and a current one goes to a principal that is old itself: both
+ * are STALE.  A request that ends before it comes here has NONE.
+ */
+
+static ngx_sf_cache_status_e
+ngx_sf_request_cache_status(const ngx_sf_ctx_t *ctx)
+{
+    ngx_sf_cache_status_e  status;
+
+    if (ctx->slcf->zone == NULL) {
+        return NGX_SF_CACHE_NONE;
+    }
+
+    if (ctx->endpoint->response == NULL) {
+        return NGX_SF_CACHE_HIT;
+    }
+
+    if (ctx->endpoint->row->document) {
+        return NGX_SF_CACHE_BYPASS;
+    }
+
+    status = ctx->wait.found.status;
+
+    if (ctx->wait.flight
+        && ctx->wait.flight->found.status == NGX_SF_CACHE_STALE)
+    {
+        return NGX_SF_CACHE_STALE;
+    }
+
+    return status == NGX_SF_CACHE_HIT && ctx->graced ? NGX_SF_CACHE_STALE
+                                                     : status;
+}
+
+
+/* what needs no statement */
+
+static ngx_int_t
+ngx_sf_request_take_own(ngx_sf_ctx_t *ctx)
+{
+    const ngx_sf_row_t  *row;
+
+    row = ctx->endpoint->row;
+
+    if (row->body) {
+        ctx->body.data = (u_char *) row->body;
+        ctx->body.len = ngx_strlen(row->body);
+
+    } else if (ngx_sf_resource_render_json(ctx->request->pool, ctx->endpoint,
+                                           &ctx->params, NULL, 0, &ctx->body)
+               != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (ctx->slcf->zone == NULL) {
+        return NGX_OK;
+    }
+
+    ctx->etag.data = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
+    if (ctx->etag.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->etag.len = NGX_SF_ETAG_LEN;
+    ngx_sf_resource_etag(&ctx->body, ctx->etag.data);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx)
+{
+    ngx_uint_t  up;
+
+    up = ngx_sf_flight_outcome(&ctx->wait) == NGX_SF_PG_OK;
+
+    if (ngx_sf_health_body(ctx, up, &ctx->body) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return up ? NGX_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
+}
+
+
+/* what the zone has, or what a flight has brought */
+
+static ngx_int_t
+ngx_sf_request_take_response(ngx_sf_ctx_t *ctx)
+{
+    ngx_sf_entry_t       *entry;
+    ngx_sf_flight_t      *flight;
+    ngx_sf_pg_outcome_e   outcome;
+
+    ngx_sf_request_count(ctx);
+
+    outcome = ngx_sf_flight_outcome(&ctx->wait);
     flight = ctx->wait.flight;
 
     if (flight && flight->found.status == NGX_SF_CACHE_STALE) {
-        ctx->cache_status = NGX_SF_CACHE_STALE;
         ctx->created = flight->created;
     }
-
-    ngx_sf_request_count(ctx);
 
     if (outcome != NGX_SF_PG_OK) {
         return ngx_sf_response_outcome(ctx, outcome);
@@ -685,60 +784,4 @@ ngx_sf_request_count(ngx_sf_ctx_t *ctx)
     default: /* NGX_SF_CACHE_MISS */
         stats->misses++;
     }
-}
-
-
-/* what needs no statement */
-
-static ngx_int_t
-ngx_sf_request_take_own(ngx_sf_ctx_t *ctx)
-{
-    const ngx_sf_row_t  *row;
-
-    row = ctx->endpoint->row;
-
-    if (row->body) {
-        ctx->body.data = (u_char *) row->body;
-        ctx->body.len = ngx_strlen(row->body);
-
-    } else if (ngx_sf_resource_render_json(ctx->request->pool, ctx->endpoint,
-                                           &ctx->params, NULL, 0, &ctx->body)
-               != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    if (ctx->slcf->zone == NULL) {
-        return NGX_OK;
-    }
-
-    ctx->cache_status = NGX_SF_CACHE_HIT;
-    ctx->etag.data = ngx_pnalloc(ctx->request->pool, NGX_SF_ETAG_LEN);
-    if (ctx->etag.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ctx->etag.len = NGX_SF_ETAG_LEN;
-    ngx_sf_resource_etag(&ctx->body, ctx->etag.data);
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_sf_request_take_ping(ngx_sf_ctx_t *ctx)
-{
-    ngx_uint_t  up;
-
-    up = ngx_sf_flight_outcome(&ctx->wait) == NGX_SF_PG_OK;
-
-    if (ctx->slcf->zone) {
-        ctx->cache_status = NGX_SF_CACHE_BYPASS;
-    }
-
-    if (ngx_sf_health_body(ctx, up, &ctx->body) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return up ? NGX_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
 }

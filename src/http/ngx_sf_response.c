@@ -45,6 +45,7 @@ static ngx_int_t ngx_sf_response_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_challenge(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_response_etag(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_response_times(ngx_sf_ctx_t *ctx);
 static u_char *ngx_sf_response_timing(u_char *p, const ngx_str_t *name,
     uint64_t us);
 static u_char *ngx_sf_response_number(u_char *p, uint64_t n);
@@ -310,81 +311,32 @@ ngx_sf_response_challenge(ngx_sf_ctx_t *ctx)
 }
 
 
-/* X-Cache, Age, ETag and Server-Timing */
+/* X-Cache, Age, ETag and Server-Timing; an error has no more than X-Cache */
 
 static ngx_int_t
 ngx_sf_response_cache_headers(ngx_sf_ctx_t *ctx)
 {
-    u_char              *p;
-    ngx_str_t            value;
-    ngx_msec_int_t       age;
-    ngx_http_request_t  *r;
-
-    static const ngx_str_t  auth = ngx_string("auth;dur=");
-    static const ngx_str_t  cache = ngx_string("cache;dur=");
-    static const ngx_str_t  queue = ngx_string("queue;dur=");
-    static const ngx_str_t  db = ngx_string("db;dur=");
-
-    r = ctx->request;
-
     if (ctx->slcf->zone == NULL) {
         return NGX_OK;
     }
 
     if (ctx->cache_status == NGX_SF_CACHE_NONE) {
-        return ngx_sf_header_add(r, "X-Cache",
+        return ngx_sf_header_add(ctx->request, "X-Cache",
                            &ngx_sf_response_statuses[NGX_SF_CACHE_BYPASS]);
     }
 
-    if (ctx->cache_status == NGX_SF_CACHE_HIT && ctx->graced
-        && ctx->endpoint->response)
-    {
-        ctx->cache_status = NGX_SF_CACHE_STALE;
-    }
-
-    if (ngx_sf_header_add(r, "X-Cache",
+    if (ngx_sf_header_add(ctx->request, "X-Cache",
                           &ngx_sf_response_statuses[ctx->cache_status])
-        != NGX_OK
-        || (ctx->etag.len && ngx_sf_response_etag(ctx) != NGX_OK))
+        != NGX_OK)
     {
         return NGX_ERROR;
     }
 
-    p = ngx_pnalloc(r->pool,
-                    NGX_INT64_LEN
-                    + 4 * (NGX_INT64_LEN + sizeof("queue;dur=.000, ")));
-    if (p == NULL) {
+    if (ctx->etag.len && ngx_sf_response_etag(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    value.data = p;
-
-    if (ctx->created) {
-        age = (ngx_msec_int_t) (ngx_current_msec - ctx->created);
-        p = ngx_sf_response_number(p, ngx_max(age, 0) / 1000);
-        value.len = p - value.data;
-
-        if (ngx_sf_header_add(r, "Age", &value) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    value.data = p;
-
-    if (ctx->auth_time) {
-        p = ngx_sf_response_timing(p, &auth, ctx->auth_time);
-    }
-
-    p = ngx_sf_response_timing(p, &cache, ctx->cache_time);
-
-    if (ctx->db_time) {
-        p = ngx_sf_response_timing(p, &queue, ctx->queue_time);
-        p = ngx_sf_response_timing(p, &db, ctx->db_time);
-    }
-
-    value.len = p - value.data - (sizeof(", ") - 1);
-
-    return ngx_sf_header_add(r, "Server-Timing", &value);
+    return ngx_sf_response_times(ctx);
 }
 
 
@@ -419,6 +371,60 @@ ngx_sf_response_etag(ngx_sf_ctx_t *ctx)
     r->headers_out.etag = h;
 
     return ctx->varies ? ngx_sf_header_add(r, "Vary", &vary) : NGX_OK;
+}
+
+
+/* Age in seconds (RFC 9111, 5.1), and Server-Timing in milliseconds */
+
+static ngx_int_t
+ngx_sf_response_times(ngx_sf_ctx_t *ctx)
+{
+    u_char              *p;
+    ngx_str_t            value;
+    ngx_msec_int_t       age;
+    ngx_http_request_t  *r;
+
+    static const ngx_str_t  auth = ngx_string("auth;dur=");
+    static const ngx_str_t  cache = ngx_string("cache;dur=");
+    static const ngx_str_t  queue = ngx_string("queue;dur=");
+    static const ngx_str_t  db = ngx_string("db;dur=");
+
+    r = ctx->request;
+
+    p = ngx_pnalloc(r->pool,
+                    NGX_INT64_LEN
+                    + 4 * (NGX_INT64_LEN + sizeof("queue;dur=.000, ")));
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ctx->created) {
+        age = (ngx_msec_int_t) (ngx_current_msec - ctx->created);
+        value.data = p;
+        p = ngx_sf_response_number(p, ngx_max(age, 0) / 1000);
+        value.len = p - value.data;
+
+        if (ngx_sf_header_add(r, "Age", &value) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    value.data = p;
+
+    if (ctx->auth_time) {
+        p = ngx_sf_response_timing(p, &auth, ctx->auth_time);
+    }
+
+    p = ngx_sf_response_timing(p, &cache, ctx->cache_time);
+
+    if (ctx->db_time) {
+        p = ngx_sf_response_timing(p, &queue, ctx->queue_time);
+        p = ngx_sf_response_timing(p, &db, ctx->db_time);
+    }
+
+    value.len = p - value.data - (sizeof(", ") - 1);
+
+    return ngx_sf_header_add(r, "Server-Timing", &value);
 }
 
 
