@@ -18,7 +18,7 @@ One line for each finding.  Compared are
     backends        the number of connections with the defaults
     endpoints       the table, with the rows
     log lines       each that is quoted is a format in the source, of that level
-    errors          each text is in the source
+    errors          each text and status is in the source, and in the table
     files           src/README.md names each file of the source once
 """
 
@@ -49,6 +49,14 @@ LEVELS = {"EMERG": "emerg", "ALERT": "alert", "CRIT": "crit", "ERR": "error",
           "WARN": "warn", "NOTICE": "notice", "INFO": "info"}
 
 ACCESS = {"ANYONE": "anyone", "ANONYMOUS": "open", "USER": "user"}
+
+# those of nginx that the module answers by itself
+
+STATUSES = {"BAD_REQUEST": "400", "UNAUTHORIZED": "401", "FORBIDDEN": "403",
+            "NOT_FOUND": "404", "NOT_ALLOWED": "405",
+            "PRECONDITION_FAILED": "412", "TOO_MANY_REQUESTS": "429",
+            "INTERNAL_SERVER_ERROR": "500", "SERVICE_UNAVAILABLE": "503",
+            "GATEWAY_TIME_OUT": "504"}
 
 # of the timeouts in describe.sh, for the lane that has them
 
@@ -505,14 +513,49 @@ def log_lines(known):
         print("the manual has only %d log lines" % count)
 
 
+def answered():
+    """(status, text) of the errors that the source answers, holes as NUL: a
+    status is followed by its text, which may be a macro, or in three parts."""
+    found = set()
+    for path in sorted(glob.glob("src/*/*.c", root_dir=TOP)):
+        source = read(path)
+        macros = dict(re.findall(r"#define +(\w+) +(%s)" % STRING, source))
+        for m in re.finditer(
+                r"NGX_HTTP_(%s),\s*(%s|\w+)(?:,\s*([^,;{}]+),\s*(%s)\))?"
+                % ("|".join(STATUSES), STRING, STRING), source):
+            status, before, name, after = m.groups()
+            text = macros.get(before, before)
+            if not re.search(r'^"[^a-z]*[a-z]', text):     # it is Allow
+                continue
+            text = text[1:-1]
+            if name and name.strip() != '""':
+                text += "\0" + after[1:-1]
+            found.add((STATUSES[status], text))
+    return found
+
+
 def errors(known):
     whole = [text for text, _ in known]
-    for cells in table(API, "Errors", "status"):
-        for says in code(cells[1]):
-            line = re.sub(r"<\w+>", "x", says)
-            if says not in whole and not any(
-                    "\0" in text and fits(text, line) for text in whole):
-                print("%s: the source has no error \"%s\"" % (API, says))
+    has = answered()
+    if len(has) < 20:
+        print("the source has only %d errors" % len(has))
+    table_has = {(cells[0], says) for cells in table(API, "Errors", "status")
+                 for says in code(cells[1])}
+    lines = {(status, re.sub(r"<\w+>|(?<= )\d\b", "\0", says))
+             for status, says in table_has}
+    for status, says in sorted(table_has):
+        line = re.sub(r"<\w+>", "x", says)
+        if says not in whole and not any(
+                "\0" in text and fits(text, line) for text in whole):
+            print("%s: the source has no error \"%s\"" % (API, says))
+    for status, text in sorted(has - lines):
+        print("%s: the source answers %s \"%s\", which is not in the table"
+              % (API, status, text.replace("\0", "<...>")))
+    texts_of = {text for _, text in has}
+    for status, text in sorted(lines - has):
+        if text in texts_of:
+            print("%s: the source does not answer \"%s\" with %s"
+                  % (API, text.replace("\0", "<...>"), status))
 
 
 def files():
