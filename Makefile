@@ -3,7 +3,7 @@
 .PHONY: all run test asan unit fuzz faults bench valgrind plans page clean \
 	help check-style check-includes check-docs check-notify check-metrics \
 	docker-test load load-10k load-expiry fresh-test install uninstall \
-	deb deb-test check-samples
+	deb deb-test check-samples golden
 
 all:        ## build/ngx_http_softfactory_module.so
 	@.ci/build.sh
@@ -28,6 +28,10 @@ run:        ## serve http://localhost:9000 with demo data [PORT= SIZE=large]
 
 test:       ## everything: checks, unit tests, both nginx builds, PostgreSQL
 	@.ci/test.sh
+
+golden:     ## t/golden/*.txt made anew: t/README.md says when one may
+	@SF_GOLDEN=1 .ci/test.sh -1 t/golden.t
+	@.ci/test.sh -1 t/golden.t
 
 fresh-test: ## make run and make test in a fresh clone, in a bare Debian
 	@.ci/fresh.sh

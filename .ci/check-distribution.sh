@@ -76,6 +76,13 @@ same "psql $psql: how it tells a notification" \
      "Asynchronous notification \"a\" with payload \"b\" received from $SAYS" \
      "$(script <<< "LISTEN a; NOTIFY a, 'b';" | sed -E 's/[0-9]+/N/')"
 
+faketime=$(echo /usr/lib/*/faketime/libfaketime.so.1)
+same "libfaketime: a clock that stands still" \
+     "t/lib/SoftFactory/Golden.pm" '2026-02-20 10:00:00.000000000' \
+     "$(LD_PRELOAD=$faketime FAKETIME='2026-02-20 10:00:00' TZ=UTC \
+        FAKETIME_DONT_FAKE_MONOTONIC=1 \
+        timeout $LIMIT date '+%F %T.%N' 2> /dev/null)"
+
 for word in with-compat with-debug with-http_v2_module with-http_ssl_module \
             with-http_realip_module with-http_auth_request_module
 do

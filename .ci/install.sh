@@ -15,7 +15,7 @@ declare -A GROUP=(
              libssl-dev libpcre2-dev zlib1g-dev"
     [run]="nginx postgresql curl openssl ca-certificates"
     [test]="perl python3 curl procps universal-ctags libtest-nginx-perl
-            pgbouncer"
+            pgbouncer libfaketime"
     [asan]="gcc dpkg-dev patch xz-utils libpcre2-dev libssl-dev zlib1g-dev"
     [unit]="gcc libjansson-dev libssl-dev"
     [fuzz]="clang libclang-rt-dev"
