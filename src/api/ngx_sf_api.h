@@ -128,6 +128,26 @@ extern const char          ngx_sf_api_principal_tags[];
 extern const char          ngx_sf_api_ping[];
 
 
+/* --- ngx_sf_identity.c: by what a definition is known --- */
+
+#define NGX_SF_IDENTITY_LEN  16
+
+/*
+ * The identity of what is made of a row by its statements: a digest of the kind
+ * of that, a number that tells the things of one row apart, and of all that can
+ * change a byte of it, or when it is dropped.  Name, path, method, access,
+ * product, lane and ttl do not belong to it, and constant documents have none.
+ */
+void ngx_sf_identity(const ngx_sf_row_t *row, ngx_uint_t kind,
+    u_char id[NGX_SF_IDENTITY_LEN]);
+
+/*
+ * NGX_ERROR, which was logged: two of the rows, up to the one without a name,
+ * have a statement and one identity.
+ */
+ngx_int_t ngx_sf_identity_check(ngx_conf_t *cf, const ngx_sf_row_t *rows);
+
+
 /* --- ngx_sf_row.c: what a row can say wrongly --- */
 
 /* all rows up to the one without a name; NGX_ERROR, which was logged */

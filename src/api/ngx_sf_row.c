@@ -121,7 +121,7 @@ ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows)
         return NGX_ERROR;
     }
 
-    return NGX_OK;
+    return ngx_sf_identity_check(cf, rows);
 }
 
 

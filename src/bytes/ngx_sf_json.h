@@ -19,6 +19,15 @@
  * program of literal bytes and cell encoders that a page of rows walks.
  */
 
+/*
+ * It is one more whenever the same rows become other bytes by the same shape,
+ * or a kind gets another number: a reload may bring new code to old entries,
+ * which are not found by it then (ngx_sf_identity.c).
+ */
+
+#define NGX_SF_JSON_VERSION  1
+
+
 typedef enum {
     NGX_SF_JSON_END = 0,        /* ends a table of fields */
 

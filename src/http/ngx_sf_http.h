@@ -141,7 +141,8 @@ struct ngx_sf_resource_s {
     ngx_uint_t                  lane;
     ngx_sf_resource_t          *total;    /* that a response shows */
     ngx_sf_tags_t               tags;
-    uint32_t                    id;       /* of name and texts, for keys */
+    u_char                      id[NGX_SF_IDENTITY_LEN];  /* its keys begin
+                                                             with that */
     uint64_t                    params;   /* mask of those that matter */
     unsigned                    personal:1;   /* differs from user to user */
     unsigned                    cached:1;

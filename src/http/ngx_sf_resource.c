@@ -17,7 +17,9 @@
  *   response    the document
  *
  * The key of a lookup is made of all that has an effect on its response and of
- * nothing else: two query strings that mean the same have one key.
+ * nothing else: two query strings that mean the same have one key.  It begins
+ * with the identity of what is asked for (ngx_sf_identity.c), behind which all
+ * is as that says: parameters by their numbers, values as they take effect.
  */
 
 
@@ -41,7 +43,7 @@
 
 /* where a key has the user */
 
-#define NGX_SF_RESOURCE_KEY_USER  (sizeof(uint32_t) + 1)
+#define NGX_SF_RESOURCE_KEY_USER  (NGX_SF_IDENTITY_LEN + 1)
 
 
 typedef struct {
@@ -55,7 +57,6 @@ static ngx_sf_resource_t *ngx_sf_resource_create(ngx_conf_t *cf,
     ngx_sf_endpoint_t *endpoint, const char *sql, ngx_uint_t columns,
     const char *tags);
 static u_char *ngx_sf_resource_bits(u_char *p, const ngx_array_t *products);
-static uint32_t ngx_sf_resource_shape(const ngx_sf_json_field_t *field);
 static ngx_int_t ngx_sf_resource_key_write(const ngx_sf_lookup_t *lookup,
     ngx_uint_t source, ngx_sf_key_t *key);
 static void ngx_sf_resource_write(ngx_sf_resource_writer_t *w, const void *data,
@@ -140,7 +141,6 @@ ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_sf_statement_set_kinds(resource->statement, kinds);
 
     endpoint->response = resource;
-    resource->id ^= ngx_sf_resource_shape(row->shape);
     resource->params = (uint64_t) -1;
 
     if (row->total == NULL) {
@@ -166,44 +166,14 @@ ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 }
 
 
-/* a number that changes with the document: old ones are not found by it */
-
-static uint32_t
-ngx_sf_resource_shape(const ngx_sf_json_field_t *field)
-{
-    uint32_t                    n;
-    const ngx_sf_json_field_t  *child;
-
-    n = field->kind * 31 + field->column;
-
-    if (field->key) {
-        n = n * 31 + ngx_crc32_short((u_char *) field->key,
-                                     ngx_strlen(field->key));
-    }
-
-    if (field->text) {
-        n = n * 31 + ngx_crc32_short((u_char *) field->text,
-                                     ngx_strlen(field->text));
-    }
-
-    for (child = field->fields;
-         child && child->kind != NGX_SF_JSON_END;
-         child++)
-    {
-        n = n * 31 + ngx_sf_resource_shape(child);
-    }
-
-    return n;
-}
-
-
 ngx_int_t
 ngx_sf_resource_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 {
-    size_t       size;
-    u_char      *sql;
-    ngx_str_t    bits, *product;
-    ngx_uint_t   i;
+    size_t         size;
+    u_char        *sql;
+    ngx_str_t      bits, *product;
+    ngx_uint_t     i;
+    ngx_sf_row_t   row;
 
     size = ngx_max(sizeof(NGX_SF_RESOURCE_NO_BITS),
                    sizeof(NGX_SF_RESOURCE_BITS));
@@ -224,13 +194,19 @@ ngx_sf_resource_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
     bits.len = ngx_sf_resource_bits(bits.data, &smcf->products) - bits.data;
     *ngx_sprintf(sql, ngx_sf_api_principal, &bits) = '\0';
 
+    ngx_memzero(&row, sizeof(ngx_sf_row_t));
+    row.sql = (char *) sql;
+    row.tags = ngx_sf_api_principal_tags;
+
     smcf->principal =
         ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PRINCIPAL, NULL,
-                               (char *) sql, 2, ngx_sf_api_principal_tags);
+                               row.sql, 2, row.tags);
 
     if (smcf->principal == NULL) {
         return NGX_ERROR;
     }
+
+    ngx_sf_identity(&row, NGX_SF_RESOURCE_PRINCIPAL, smcf->principal->id);
 
     ngx_sf_statement_set_kinds(smcf->principal->statement,
                                ngx_sf_resource_principal_kinds);
@@ -298,6 +274,7 @@ ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     if (endpoint) {
         name = endpoint->name;
         resource->lane = endpoint->row->lane;
+        ngx_sf_identity(endpoint->row, kind, resource->id);
     }
 
     resource->kind = kind;
@@ -319,8 +296,6 @@ ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     ngx_sf_statement_set_tables(resource->statement, resource->tags.tables);
 
-    resource->id = ngx_crc32_long((u_char *) sql, ngx_strlen(sql))
-                   ^ ngx_murmur_hash2(name.data, name.len) ^ kind;
     resource->params = ngx_sf_statement_params(resource->statement, &personal);
     resource->personal = personal;
     resource->cached = kind != NGX_SF_RESOURCE_PING;
@@ -417,8 +392,7 @@ ngx_sf_resource_key_write(const ngx_sf_lookup_t *lookup, ngx_uint_t source,
     w.pos = key->data;
     w.end = key->data + key->len;
 
-    ngx_sf_resource_write(&w, &lookup->resource->id,
-                          sizeof(lookup->resource->id));
+    ngx_sf_resource_write(&w, lookup->resource->id, NGX_SF_IDENTITY_LEN);
     ngx_sf_resource_write(&w, &n, sizeof(n));
     ngx_sf_resource_write(&w, &user, sizeof(user));
 

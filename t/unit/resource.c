@@ -950,24 +950,35 @@ test_params(const ngx_sf_resource_t *resource)
 }
 
 
-static uint32_t    test_ids[256];
-static ngx_uint_t  test_nids;
+/* the first is of nothing */
+
+static const u_char   test_no_id[NGX_SF_IDENTITY_LEN];
+static const u_char  *test_ids[256] = { test_no_id };
+static ngx_uint_t     test_nids = 1;
 
 
 static void
 test_id(const ngx_sf_resource_t *resource)
 {
+    ngx_str_t   key;
     ngx_uint_t  i, wrong;
 
     wrong = 0;
+    key = test_query(resource, "q=ab", test_digits(resource), 7, 0);
 
     for (i = 0; i < test_nids; i++) {
-        wrong += test_ids[i] == resource->id;
+        wrong += ngx_memcmp(test_ids[i], resource->id, NGX_SF_IDENTITY_LEN)
+                 == 0;
     }
 
-    test_ids[test_nids++] = resource->id;
+    if (resource->cached) {
+        test_ids[test_nids++] = resource->id;
+    }
 
     unit_ok(wrong == 0, "%s: its id is that of no other", test_name(resource));
+    unit_ok(key.len > NGX_SF_IDENTITY_LEN
+            && ngx_memcmp(key.data, resource->id, NGX_SF_IDENTITY_LEN) == 0,
+            "%s: its keys begin with it", test_name(resource));
     unit_ok(resource->cached == (resource->kind != NGX_SF_RESOURCE_PING),
             "%s: in the zone", test_name(resource));
 }

@@ -246,6 +246,7 @@ test_tables(void)
         rows[i] = test_cases[0].row;
         rows[i].name = names[i];
         rows[i].path = paths[i];
+        rows[i].missing = names[i];
     }
 
     rows[NGX_SF_METRICS_ENDPOINTS - 2].name = NULL;
@@ -283,6 +284,24 @@ test_tables(void)
 
     rows[2].method = NGX_HTTP_POST;
     unit_ok(test_said_of(rows, NULL), "with another method: %s", test_said);
+
+    rows[2].missing = rows[0].missing;
+    unit_ok(test_said_of(rows, "endpoint \"row_2\" has the statement, the "
+                               "parameters, the tags and the shape of "
+                               "endpoint \"row_0\""),
+            "all of it twice: %s", test_said);
+
+    rows[2].sql = "SELECT $s /* again */";
+    unit_ok(test_said_of(rows, NULL), "with another comment: %s", test_said);
+
+    rows[2].sql = NULL;
+    rows[2].shape = NULL;
+    rows[2].missing = NULL;
+    rows[2].body = "{}";
+    rows[1] = rows[2];
+    rows[1].name = names[1];
+    rows[1].path = paths[0];
+    unit_ok(test_said_of(rows, NULL), "a document twice: %s", test_said);
 }
 
 
