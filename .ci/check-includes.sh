@@ -76,7 +76,7 @@ headers() {
 
     for dir in "$@"; do
         ls "src/$dir"
-    done | sed -nE '/_(value|talk)\.h$/d; s/\.h$/\\.h/p' | paste -sd '|'
+    done | sed -nE '/_(value|conn)\.h$/d; s/\.h$/\\.h/p' | paste -sd '|'
 }
 
 

@@ -41,16 +41,16 @@
  * name of the owner is written under the mutex, after a look at the owner.
  * Counters may be moved by anyone at any time.
  *
- * This is the election; ngx_sf_listen_talk.c has what is said meanwhile.
+ * This is the election; ngx_sf_listen_conn.c has what is said meanwhile, and
+ * tells here when LISTEN is in force and when the connection is given up.
  */
 
 
-#include "ngx_sf_listen_talk.h"
+#include "ngx_sf_listen_conn.h"
 
 
 /* in ms */
 
-#define NGX_SF_LISTEN_POLL       20       /* tick of a waiting candidate */
 #define NGX_SF_LISTEN_STOPPED    6000     /* an owner that has not run */
 #define NGX_SF_LISTEN_PATIENCE   10000    /* without a connection */
 #define NGX_SF_LISTEN_REST       1000     /* after that */
@@ -70,10 +70,11 @@ typedef enum {
 } ngx_sf_listen_move_e;
 
 
-static void ngx_sf_listen_arm(ngx_sf_listen_t *l);
 static void ngx_sf_listen_tick_handler(ngx_event_t *ev);
+static void ngx_sf_listen_hold(ngx_sf_listen_t *l);
 static void ngx_sf_listen_hold_handler(ngx_event_t *ev);
 
+static void ngx_sf_listen_elect(ngx_sf_listen_t *l);
 static void ngx_sf_listen_move(ngx_sf_listen_t *l, ngx_sf_listen_move_e move,
     ngx_uint_t slot);
 static ngx_sf_listen_move_e ngx_sf_listen_stand(ngx_sf_listen_t *l,
@@ -82,18 +83,18 @@ static ngx_sf_listen_move_e ngx_sf_listen_serve(ngx_sf_listen_t *l);
 static ngx_sf_listen_move_e ngx_sf_listen_wait(ngx_sf_listen_t *l,
     ngx_uint_t vacant);
 static void ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t inherits);
-static void ngx_sf_listen_yield(ngx_sf_listen_t *l);
+static void ngx_sf_listen_leave(ngx_sf_listen_t *l);
 static ngx_uint_t ngx_sf_listen_gone(ngx_sf_listen_t *l, ngx_pid_t pid);
 static ngx_uint_t ngx_sf_listen_tired(ngx_sf_listen_t *l);
-
-static void ngx_sf_listen_publish(ngx_sf_listen_t *l);
 
 static void ngx_sf_listen_begin(ngx_sf_listen_t *l);
 static void ngx_sf_listen_inherit(ngx_sf_listen_t *l);
 
 
-static const char *const  ngx_sf_listen_states[] = {
-    "idle", "connecting", "listening", "checking", "up"
+static const ngx_sf_listen_reports_t  ngx_sf_listen_reports = {
+    /* said */     ngx_sf_listen_elect,
+    /* exiting */  ngx_sf_listen_hold,
+    /* lost */     ngx_sf_listen_leave
 };
 
 
@@ -109,10 +110,11 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
         return NULL;
     }
 
+    l->reports = &ngx_sf_listen_reports;
     l->primary = primary;
     l->nspname = (char *) primary->schema.data;
 
-    if (ngx_sf_listen_prepare(cycle, l, first_id) != NGX_OK) {
+    if (ngx_sf_listen_conn_prepare(cycle, l, first_id) != NGX_OK) {
         return NULL;
     }
 
@@ -160,93 +162,8 @@ ngx_sf_listen_nudge(ngx_sf_listen_t *l)
 
     if (l->state == NGX_SF_LISTEN_CHECKING || l->state == NGX_SF_LISTEN_UP) {
         l->nudged = 1;
-        ngx_sf_listen_next(l);
+        ngx_sf_listen_conn_next(l);
     }
-}
-
-
-void
-ngx_sf_listen_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state)
-{
-    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, l->log, 0,
-                   "softfactory listener of \"%V\": %s->%s",
-                   &l->primary->name, ngx_sf_listen_states[l->state],
-                   ngx_sf_listen_states[state]);
-
-    if (l->state == NGX_SF_LISTEN_IDLE && state != NGX_SF_LISTEN_IDLE) {
-        ngx_sf_pg_notify_subscribe(l->pool, &l->sub);
-    }
-
-    if (l->state != NGX_SF_LISTEN_IDLE && state == NGX_SF_LISTEN_IDLE) {
-
-        if (l->busy) {
-            l->busy = 0;
-            ngx_sf_pg_cancel(&l->query);
-        }
-
-        if (l->hold.timer_set) {
-            ngx_del_timer(&l->hold);
-        }
-
-        ngx_sf_pg_notify_unsubscribe(l->pool, &l->sub);
-    }
-
-    if (state == NGX_SF_LISTEN_CONNECTING) {
-        l->since = ngx_current_msec;
-        l->retry_at = ngx_current_msec;
-        l->errors = 0;
-        l->heal = 0;
-        ngx_sf_listen_channel_reset(l);
-    }
-
-    l->state = state;
-
-    ngx_sf_listen_arm(l);
-}
-
-
-/* idle workers look at different times, the owner is on time */
-
-static void
-ngx_sf_listen_arm(ngx_sf_listen_t *l)
-{
-    ngx_msec_t      delay;
-    ngx_msec_int_t  left;
-
-    delay = NGX_SF_LISTEN_TICK;
-
-    switch (l->state) {
-
-    case NGX_SF_LISTEN_IDLE:
-        delay -= ngx_random() % (NGX_SF_LISTEN_TICK / 5);
-        break;
-
-    case NGX_SF_LISTEN_LISTENING:
-        delay = NGX_SF_LISTEN_POLL;
-        break;
-
-    case NGX_SF_LISTEN_UP:
-        left = ngx_min((ngx_msec_int_t) (l->sent + NGX_SF_LISTEN_HEARTBEAT
-                                         - ngx_current_msec),
-                       (ngx_msec_int_t) (l->look_at - ngx_current_msec));
-
-        if (left > 0 && left < (ngx_msec_int_t) delay) {
-            delay = left;
-        }
-
-        break;
-
-    default: /* CONNECTING, CHECKING */
-        break;
-    }
-
-    /* a timer that is set would not be moved by so little */
-
-    if (l->tick.timer_set) {
-        ngx_del_timer(&l->tick);
-    }
-
-    ngx_add_timer(&l->tick, delay);
 }
 
 
@@ -262,8 +179,8 @@ ngx_sf_listen_tick_handler(ngx_event_t *ev)
     }
 
     ngx_sf_listen_elect(l);
-    ngx_sf_listen_next(l);
-    ngx_sf_listen_arm(l);
+    ngx_sf_listen_conn_next(l);
+    ngx_sf_listen_conn_arm(l);
 }
 
 
@@ -277,7 +194,9 @@ ngx_sf_listen_hold_handler(ngx_event_t *ev)
 }
 
 
-void
+/* an exiting worker stays for a moment, if it is the owner */
+
+static void
 ngx_sf_listen_hold(ngx_sf_listen_t *l)
 {
     ngx_msec_int_t  left;
@@ -301,7 +220,9 @@ ngx_sf_listen_hold(ngx_sf_listen_t *l)
 }
 
 
-void
+/* a look at who owns and who stands; the state may be another after it */
+
+static void
 ngx_sf_listen_elect(ngx_sf_listen_t *l)
 {
     ngx_pid_t              owner, candidate;
@@ -353,7 +274,7 @@ ngx_sf_listen_elect(ngx_sf_listen_t *l)
     }
 
     if (move == NGX_SF_LISTEN_LEAVE) {
-        ngx_sf_listen_yield(l);
+        ngx_sf_listen_lease_yield(l);
     }
 
     ngx_sf_zone_unlock(l->zone);
@@ -369,8 +290,8 @@ ngx_sf_listen_move(ngx_sf_listen_t *l, ngx_sf_listen_move_e move,
     switch (move) {
 
     case NGX_SF_LISTEN_START:
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
-        ngx_sf_listen_next(l);
+        ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_CONNECTING);
+        ngx_sf_listen_conn_next(l);
         break;
 
     case NGX_SF_LISTEN_ASK:
@@ -387,7 +308,7 @@ ngx_sf_listen_move(ngx_sf_listen_t *l, ngx_sf_listen_move_e move,
         break;
 
     case NGX_SF_LISTEN_LEAVE:
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_IDLE);
+        ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_IDLE);
         break;
 
     default: /* NGX_SF_LISTEN_STAY */
@@ -396,7 +317,7 @@ ngx_sf_listen_move(ngx_sf_listen_t *l, ngx_sf_listen_move_e move,
 }
 
 
-/* the next five are called under the mutex */
+/* the next four are called under the mutex */
 
 static ngx_sf_listen_move_e
 ngx_sf_listen_stand(ngx_sf_listen_t *l, ngx_uint_t vacant, ngx_uint_t open)
@@ -526,30 +447,20 @@ ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t inherits)
 }
 
 
+/*
+ * Gives up the place, and the connection.  When the mutex cannot be had, a pid
+ * that is gone gives the place up, too.
+ */
+
 static void
-ngx_sf_listen_yield(ngx_sf_listen_t *l)
-{
-    if (l->source->owner == ngx_pid) {
-        l->source->owner = 0;
-    }
-
-    if (l->source->candidate == ngx_pid) {
-        l->source->candidate = 0;
-    }
-}
-
-
-/* when the mutex cannot be had, a pid that is gone gives the place up, too */
-
-void
 ngx_sf_listen_leave(ngx_sf_listen_t *l)
 {
     if (ngx_sf_zone_lock(l->zone)) {
-        ngx_sf_listen_yield(l);
+        ngx_sf_listen_lease_yield(l);
         ngx_sf_zone_unlock(l->zone);
     }
 
-    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_IDLE);
+    ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_IDLE);
 }
 
 
@@ -603,8 +514,8 @@ ngx_sf_listen_begin(ngx_sf_listen_t *l)
                   &l->primary->name,
                   ngx_sf_pg_server_name(l->pool, l->server));
 
-    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CHECKING);
-    ngx_sf_listen_next(l);
+    ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_CHECKING);
+    ngx_sf_listen_conn_next(l);
 }
 
 
@@ -622,77 +533,6 @@ ngx_sf_listen_inherit(ngx_sf_listen_t *l)
     ngx_sf_listen_look_inherit(l);
     l->creators = l->source->creators;
 
-    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
-    ngx_sf_listen_next(l);
-}
-
-
-ngx_int_t
-ngx_sf_listen_confirm(ngx_sf_listen_t *l)
-{
-    ngx_sf_source_t  *source;
-
-    if (!ngx_sf_zone_lock(l->zone)) {
-        return NGX_OK;
-    }
-
-    source = l->source;
-
-    if (source->owner != ngx_pid) {
-        ngx_sf_listen_yield(l);
-        ngx_sf_zone_unlock(l->zone);
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_IDLE);
-        return NGX_DECLINED;
-    }
-
-    source->seen = ngx_current_msec;
-    source->schema = l->schema;
-    source->blind = l->misses >= NGX_SF_LISTEN_MISSES;
-    source->listened = l->server;
-    source->server = l->direct ? 0 : l->server;
-    source->queue_usage = l->usage;
-    source->names = l->names;
-    source->open = l->open;
-    ngx_sf_listen_publish(l);
-
-    /* whoever sees the lease renewed sees the rest */
-
-    ngx_memory_barrier();
-
-    if ((ngx_msec_int_t) (l->sent - source->confirmed) > 0) {
-        source->confirmed = l->sent;
-    }
-
-    ngx_sf_zone_unlock(l->zone);
-
-    return NGX_OK;
-}
-
-
-void
-ngx_sf_listen_doubt(ngx_sf_listen_t *l)
-{
-    if (!ngx_sf_zone_lock(l->zone)) {
-        return;
-    }
-
-    if (l->source->owner == ngx_pid) {
-        ngx_sf_listen_publish(l);
-    }
-
-    ngx_sf_zone_unlock(l->zone);
-}
-
-
-/* under the mutex; every hit looks at what is covered, and at nothing else */
-
-static void
-ngx_sf_listen_publish(ngx_sf_listen_t *l)
-{
-    ngx_uint_t  doubted;
-
-    doubted = l->full || l->garbled;
-
-    l->source->doubted = doubted;
-    l->source->covered = doubted ? 0 : l->schema.covered;
+    ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_UP);
+    ngx_sf_listen_conn_next(l);
 }

@@ -28,7 +28,7 @@
  * The triggers fall silent when the server's notification queue is half full.
  * So nothing is relied on from when NGX_SF_LISTEN_FULL of it is used until that
  * is over and, again, all transactions have ended that had the table locked
- * then; and then the epoch moves.  (ngx_sf_listen_doubt() is how it is told.)
+ * then; and then the epoch moves.  (ngx_sf_listen_lease_doubt() tells it.)
  *
  * What cannot be read may mean any change.  It moves the epoch, though not
  * twice in NGX_SF_LISTEN_MEND: in between nothing is relied on either.
@@ -37,7 +37,7 @@
  */
 
 
-#include "ngx_sf_listen_talk.h"
+#include "ngx_sf_listen_conn.h"
 
 
 #define NGX_SF_LISTEN_FULL       400000   /* ppm of the notification queue */
@@ -178,11 +178,11 @@ ngx_sf_listen_channel_due(const ngx_sf_listen_t *l)
 }
 
 
-void
+ngx_int_t
 ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res)
 {
     if (ngx_sf_pg_result_rows(res) != 1) {
-        return;
+        return NGX_OK;
     }
 
     ngx_sf_listen_channel_heard(l, res);
@@ -194,9 +194,8 @@ ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res)
         ngx_sf_listen_channel_waited(l, res);
     }
 
-    if (l->state == NGX_SF_LISTEN_UP) {
-        (void) ngx_sf_listen_confirm(l);
-    }
+    return l->state == NGX_SF_LISTEN_UP ? ngx_sf_listen_lease_confirm(l)
+                                        : NGX_OK;
 }
 
 
@@ -332,7 +331,7 @@ ngx_sf_listen_channel_garbled(ngx_sf_listen_t *l, int pid)
     if (l->mend.timer_set) {
         if (!l->garbled) {
             l->garbled = 1;
-            ngx_sf_listen_doubt(l);
+            ngx_sf_listen_lease_doubt(l);
         }
 
         return;
@@ -356,7 +355,7 @@ ngx_sf_listen_channel_mend(ngx_event_t *ev)
 
     ngx_sf_tags_move_all(l->zone, l->index);
     l->garbled = 0;
-    ngx_sf_listen_doubt(l);
+    ngx_sf_listen_lease_doubt(l);
 
     ngx_add_timer(&l->mend, NGX_SF_LISTEN_MEND);
 }

@@ -15,7 +15,7 @@
  */
 
 
-#include "ngx_sf_listen_talk.h"
+#include "ngx_sf_listen_conn.h"
 
 
 #define NGX_SF_LISTEN_CREATORS_EACH  5000     /* ms */
@@ -51,32 +51,32 @@ ngx_sf_listen_creators_later(ngx_sf_listen_t *l)
 }
 
 
-void
+ngx_int_t
 ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res)
 {
     u_char      line[NGX_MAX_ERROR_STR / 4];
-    ngx_int_t   n;
+    ngx_int_t   n, rc;
     ngx_str_t   count, name;
 
     ngx_sf_listen_creators_later(l);
 
-    if (ngx_sf_listen_confirm(l) != NGX_OK
-        || ngx_sf_pg_result_rows(res) != 1)
-    {
-        return;
+    rc = ngx_sf_listen_lease_confirm(l);
+
+    if (rc != NGX_OK || ngx_sf_pg_result_rows(res) != 1) {
+        return rc;
     }
 
     count = ngx_sf_pg_result_cell(res, 0, 0);
     n = ngx_atoi(count.data, count.len);
 
     if (n == NGX_ERROR) {
-        return;
+        return NGX_OK;
     }
 
     l->source->creators = n;
 
     if ((ngx_uint_t) n == l->creators) {
-        return;
+        return NGX_OK;
     }
 
     l->creators = n;
@@ -86,7 +86,7 @@ ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res)
                       "softfactory upstream \"%V\": nobody else may create "
                       "objects in schema \"%V\" any more",
                       &l->primary->name, &l->primary->schema);
-        return;
+        return NGX_OK;
     }
 
     name = ngx_sf_pg_result_cell(res, 0, 1);
@@ -98,4 +98,6 @@ ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res)
                   "objects in schema \"%V\", among them \"%s\"; see \"Roles "
                   "and privileges\" in the manual",
                   &l->primary->name, n, &l->primary->schema, line);
+
+    return NGX_OK;
 }

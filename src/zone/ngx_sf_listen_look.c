@@ -42,7 +42,7 @@
  */
 
 
-#include "ngx_sf_listen_talk.h"
+#include "ngx_sf_listen_conn.h"
 
 
 /* in ms */
@@ -351,8 +351,6 @@ ngx_sf_listen_look_soon(ngx_sf_listen_t *l, ngx_uint_t told)
     if ((ngx_msec_int_t) (l->look_at - ngx_current_msec) < 0) {
         l->look_at = ngx_current_msec;
     }
-
-    ngx_sf_listen_next(l);
 }
 
 
@@ -393,14 +391,14 @@ ngx_sf_listen_look_failed(ngx_sf_listen_t *l)
 
     if (l->state == NGX_SF_LISTEN_CHECKING) {
         ngx_sf_tags_move_all(l->zone, l->index);
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
     }
 }
 
 
-void
-ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
+ngx_int_t
+ngx_sf_listen_look_seen(ngx_sf_listen_t *l, PGresult *res)
 {
+    ngx_int_t        rc;
     ngx_msec_t       next;
     ngx_uint_t       moved, known;
     ngx_sf_schema_t  found;
@@ -441,12 +439,10 @@ ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
     l->look_at = l->told || (l->open && !l->opened)
                  ? l->looked + NGX_SF_LISTEN_RECHECK : next;
 
-    if (ngx_sf_listen_confirm(l) != NGX_OK) {
-        return;
-    }
+    rc = ngx_sf_listen_lease_confirm(l);
 
-    if (l->state == NGX_SF_LISTEN_CHECKING) {
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_UP);
+    if (rc != NGX_OK) {
+        return rc;
     }
 
     /* the first digests ever tell of no change */
@@ -457,6 +453,8 @@ ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
 
     ngx_sf_listen_look_report(l);
     ngx_sf_listen_look_opened(l);
+
+    return NGX_OK;
 }
 
 

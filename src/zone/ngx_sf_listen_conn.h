@@ -4,8 +4,8 @@
  */
 
 
-#ifndef _NGX_SF_LISTEN_TALK_H_INCLUDED_
-#define _NGX_SF_LISTEN_TALK_H_INCLUDED_
+#ifndef _NGX_SF_LISTEN_CONN_H_INCLUDED_
+#define _NGX_SF_LISTEN_CONN_H_INCLUDED_
 
 
 #include "ngx_sf_listen.h"
@@ -13,17 +13,26 @@
 
 
 /*
- * What ngx_sf_listen.c, which knows who listens, ngx_sf_listen_talk.c, which
- * knows what is said on the connection, ngx_sf_listen_channel.c, which knows
- * whether all is heard there, ngx_sf_listen_look.c, which knows what the
- * catalogue says, and ngx_sf_listen_creators.c, which asks who may create in
- * it, have in common; no other file includes it.
+ * What the files of the listener share; no other file includes it.  Each calls
+ * only those that stand before it here:
+ *
+ *   ngx_sf_listen_lease.c     what is told to the zone
+ *   ngx_sf_listen_channel.c   whether all is heard
+ *   ngx_sf_listen_look.c      what the catalogue says
+ *   ngx_sf_listen_creators.c  who may create in it
+ *   ngx_sf_listen_conn.c      the connection: what is said on it, and its state
+ *   ngx_sf_listen.c           the election
+ *
+ * The connection tells the election by callbacks what has become of it.  A
+ * handler of a result tells the connection by what it returns: NGX_DECLINED,
+ * another worker is the owner now.
  */
 
 
 /* in ms */
 
 #define NGX_SF_LISTEN_TICK       250
+#define NGX_SF_LISTEN_POLL       20       /* tick of a waiting candidate */
 #define NGX_SF_LISTEN_HEARTBEAT  500
 
 #define NGX_SF_LISTEN_VALUES     4
@@ -63,7 +72,20 @@ typedef enum {
 } ngx_sf_listen_statement_e;
 
 
+/* what the connection tells the election */
+
+typedef void (*ngx_sf_listen_report_pt)(ngx_sf_listen_t *l);
+
+typedef struct {
+    ngx_sf_listen_report_pt     said;     /* LISTEN is in force */
+    ngx_sf_listen_report_pt     exiting;  /* the worker is; it is closed unless
+                                             hold is set */
+    ngx_sf_listen_report_pt     lost;     /* it is closed, for good */
+} ngx_sf_listen_reports_t;
+
+
 struct ngx_sf_listen_s {
+    const ngx_sf_listen_reports_t  *reports;  /* whom they reach */
     ngx_sf_zone_t              *zone;
     ngx_sf_source_t            *source;
     ngx_uint_t                  index;    /* of the source */
@@ -136,39 +158,20 @@ struct ngx_sf_listen_s {
 };
 
 
-/* --- ngx_sf_listen.c: the election --- */
-
-/* the only function that changes the state */
-void ngx_sf_listen_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state);
-
-/* a look at who owns and who stands; the state may be another after it */
-void ngx_sf_listen_elect(ngx_sf_listen_t *l);
-
-/* gives up the place, and the connection */
-void ngx_sf_listen_leave(ngx_sf_listen_t *l);
-
-/* an exiting worker stays for a moment, if it is the owner */
-void ngx_sf_listen_hold(ngx_sf_listen_t *l);
+/* --- ngx_sf_listen_lease.c: what is told to the zone --- */
 
 /*
  * Tells the zone what the last result has proved.  NGX_DECLINED: another
- * worker is the owner now, and this one idle.  Without the mutex nothing is
- * told, and the lease gets shorter.
+ * worker is the owner now, and this one is to be idle.  Without the mutex
+ * nothing is told, and the lease gets shorter.
  */
-ngx_int_t ngx_sf_listen_confirm(ngx_sf_listen_t *l);
+ngx_int_t ngx_sf_listen_lease_confirm(ngx_sf_listen_t *l);
 
 /* the same, of what cannot be relied on now, whatever the last result proves */
-void ngx_sf_listen_doubt(ngx_sf_listen_t *l);
+void ngx_sf_listen_lease_doubt(ngx_sf_listen_t *l);
 
-
-/* --- ngx_sf_listen_talk.c: the connection --- */
-
-/* statements and handlers, once; NGX_ERROR when memory is short */
-ngx_int_t ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
-    ngx_uint_t first_id);
-
-/* sends what is due, one statement at a time */
-void ngx_sf_listen_next(ngx_sf_listen_t *l);
+/* gives up the place, whichever it is; under the mutex */
+void ngx_sf_listen_lease_yield(ngx_sf_listen_t *l);
 
 
 /* --- ngx_sf_listen_channel.c: whether all is heard --- */
@@ -187,7 +190,7 @@ void ngx_sf_listen_channel_said(ngx_sf_listen_t *l);
 
 /* whether it is time to ask, between looks; the result */
 ngx_uint_t ngx_sf_listen_channel_due(const ngx_sf_listen_t *l);
-void ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res);
+ngx_int_t ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res);
 
 /* how full the queue is, ppm */
 void ngx_sf_listen_channel_used(ngx_sf_listen_t *l, ngx_uint_t usage);
@@ -204,10 +207,13 @@ extern const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement;
 ngx_int_t ngx_sf_listen_look_prepare(ngx_cycle_t *cycle,
     ngx_sf_listen_t *l);
 
-/* a look is about to be sent; it has been; its result; it has failed */
+/*
+ * A look is about to be sent; it has been; its result; it has failed.  After
+ * the first one the owner is UP, whatever has come of it.
+ */
 void ngx_sf_listen_look_values(ngx_sf_listen_t *l);
 void ngx_sf_listen_look_sent(ngx_sf_listen_t *l);
-void ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res);
+ngx_int_t ngx_sf_listen_look_seen(ngx_sf_listen_t *l, PGresult *res);
 void ngx_sf_listen_look_failed(ngx_sf_listen_t *l);
 
 /* somebody says that there is something to be seen: what, as above */
@@ -224,7 +230,25 @@ extern const ngx_sf_pg_statement_t  ngx_sf_listen_creators_statement;
 /* whether it is time to ask; not now; the result */
 ngx_uint_t ngx_sf_listen_creators_due(const ngx_sf_listen_t *l);
 void ngx_sf_listen_creators_later(ngx_sf_listen_t *l);
-void ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res);
+ngx_int_t ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res);
 
 
-#endif /* _NGX_SF_LISTEN_TALK_H_INCLUDED_ */
+/* --- ngx_sf_listen_conn.c: the connection --- */
+
+/*
+ * Statements and handlers, once; reports and tick are the caller's.  NGX_ERROR
+ * when memory is short.
+ */
+ngx_int_t ngx_sf_listen_conn_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
+    ngx_uint_t first_id);
+
+/* the only function that changes the state; it sets the next tick, too */
+void ngx_sf_listen_conn_set_state(ngx_sf_listen_t *l,
+    ngx_sf_listen_state_e state);
+void ngx_sf_listen_conn_arm(ngx_sf_listen_t *l);
+
+/* sends what is due, one statement at a time */
+void ngx_sf_listen_conn_next(ngx_sf_listen_t *l);
+
+
+#endif /* _NGX_SF_LISTEN_CONN_H_INCLUDED_ */

@@ -5,15 +5,16 @@
 
 
 /*
- * What is said on the listening connection: LISTEN, heartbeats, now and then
- * a look at the channel and the catalogue (ngx_sf_listen_channel.c,
- * ngx_sf_listen_look.c); and what is heard there, results and notifications.
+ * The listening connection.  What is said on it: LISTEN, heartbeats, now and
+ * then a look at the channel and the catalogue (ngx_sf_listen_channel.c,
+ * ngx_sf_listen_look.c); what is heard there, results and notifications; and
+ * its state, which the election moves as well (ngx_sf_listen.c has the states).
  *
  * A turn of the event loop takes what one read brings, 16 KB or little more of
  * notifications, so a storm of them leaves time for requests.
  *
  * One statement is under way at a time, and the time at which it was sent is
- * what its result proves (ngx_sf_listen_confirm).  Results count only when they
+ * what its result proves (ngx_sf_listen_lease.c).  Results count only when they
  * come from the server that LISTEN was said to, and only for the owner: others
  * do not get beyond LISTENING.
  *
@@ -21,7 +22,7 @@
  */
 
 
-#include "ngx_sf_listen_talk.h"
+#include "ngx_sf_listen_conn.h"
 
 
 /* in ms */
@@ -31,7 +32,7 @@
 
 typedef struct {
     const ngx_sf_pg_statement_t  *statement;
-    void                        (*handler)(ngx_sf_listen_t *l, PGresult *res);
+    ngx_int_t                   (*handler)(ngx_sf_listen_t *l, PGresult *res);
 } ngx_sf_listen_saying_t;
 
 
@@ -41,10 +42,11 @@ static void ngx_sf_listen_answer(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
 static void ngx_sf_listen_failed(ngx_sf_listen_t *l,
     ngx_sf_listen_statement_e what, ngx_sf_pg_outcome_e outcome);
-static void ngx_sf_listen_said(ngx_sf_listen_t *l, PGresult *res);
-static void ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res);
-static void ngx_sf_listen_trimmed(ngx_sf_listen_t *l, PGresult *res);
-static void ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res);
+static ngx_int_t ngx_sf_listen_said(ngx_sf_listen_t *l, PGresult *res);
+static ngx_int_t ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res);
+static ngx_int_t ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res);
+static ngx_int_t ngx_sf_listen_trimmed(ngx_sf_listen_t *l, PGresult *res);
+static ngx_int_t ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res);
 
 static void ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub,
     const PGnotify *notify);
@@ -75,8 +77,13 @@ static const ngx_sf_listen_saying_t
 };
 
 
+static const char *const  ngx_sf_listen_states[] = {
+    "idle", "connecting", "listening", "checking", "up"
+};
+
+
 ngx_int_t
-ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
+ngx_sf_listen_conn_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     ngx_uint_t first_id)
 {
     ngx_uint_t  i;
@@ -102,7 +109,92 @@ ngx_sf_listen_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
 
 
 void
-ngx_sf_listen_next(ngx_sf_listen_t *l)
+ngx_sf_listen_conn_set_state(ngx_sf_listen_t *l, ngx_sf_listen_state_e state)
+{
+    ngx_log_debug3(NGX_LOG_DEBUG_EVENT, l->log, 0,
+                   "softfactory listener of \"%V\": %s->%s",
+                   &l->primary->name, ngx_sf_listen_states[l->state],
+                   ngx_sf_listen_states[state]);
+
+    if (l->state == NGX_SF_LISTEN_IDLE && state != NGX_SF_LISTEN_IDLE) {
+        ngx_sf_pg_notify_subscribe(l->pool, &l->sub);
+    }
+
+    if (l->state != NGX_SF_LISTEN_IDLE && state == NGX_SF_LISTEN_IDLE) {
+
+        if (l->busy) {
+            l->busy = 0;
+            ngx_sf_pg_cancel(&l->query);
+        }
+
+        if (l->hold.timer_set) {
+            ngx_del_timer(&l->hold);
+        }
+
+        ngx_sf_pg_notify_unsubscribe(l->pool, &l->sub);
+    }
+
+    if (state == NGX_SF_LISTEN_CONNECTING) {
+        l->since = ngx_current_msec;
+        l->retry_at = ngx_current_msec;
+        l->errors = 0;
+        l->heal = 0;
+        ngx_sf_listen_channel_reset(l);
+    }
+
+    l->state = state;
+
+    ngx_sf_listen_conn_arm(l);
+}
+
+
+/* idle workers look at different times, the owner is on time */
+
+void
+ngx_sf_listen_conn_arm(ngx_sf_listen_t *l)
+{
+    ngx_msec_t      delay;
+    ngx_msec_int_t  left;
+
+    delay = NGX_SF_LISTEN_TICK;
+
+    switch (l->state) {
+
+    case NGX_SF_LISTEN_IDLE:
+        delay -= ngx_random() % (NGX_SF_LISTEN_TICK / 5);
+        break;
+
+    case NGX_SF_LISTEN_LISTENING:
+        delay = NGX_SF_LISTEN_POLL;
+        break;
+
+    case NGX_SF_LISTEN_UP:
+        left = ngx_min((ngx_msec_int_t) (l->sent + NGX_SF_LISTEN_HEARTBEAT
+                                         - ngx_current_msec),
+                       (ngx_msec_int_t) (l->look_at - ngx_current_msec));
+
+        if (left > 0 && left < (ngx_msec_int_t) delay) {
+            delay = left;
+        }
+
+        break;
+
+    default: /* CONNECTING, CHECKING */
+        break;
+    }
+
+    /* a timer that is set would not be moved by so little */
+
+    if (l->tick.timer_set) {
+        ngx_del_timer(&l->tick);
+    }
+
+    ngx_add_timer(&l->tick, delay);
+}
+
+
+void
+ngx_sf_listen_conn_next(ngx_sf_listen_t *l)
 {
     ngx_msec_t  now;
 
@@ -212,15 +304,15 @@ ngx_sf_listen_answer(ngx_sf_pg_query_t *q, ngx_sf_pg_outcome_e outcome,
 
         /* the pool has moved on, and LISTEN was said elsewhere */
 
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
+        ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_CONNECTING);
 
-    } else {
-        ngx_sf_listen_sayings[what].handler(l, res);
+    } else if (ngx_sf_listen_sayings[what].handler(l, res) == NGX_DECLINED) {
+        ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_IDLE);
     }
 
     ngx_sf_pg_result_free(res);
 
-    ngx_sf_listen_next(l);
+    ngx_sf_listen_conn_next(l);
 }
 
 
@@ -239,6 +331,10 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
 
     if (what != NGX_SF_LISTEN_BEAT && l->state != NGX_SF_LISTEN_CONNECTING) {
         ngx_sf_listen_look_failed(l);
+
+        if (l->state == NGX_SF_LISTEN_CHECKING) {
+            ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_UP);
+        }
     }
 
     l->step = NGX_SF_LISTEN_SAY;
@@ -265,7 +361,7 @@ ngx_sf_listen_failed(ngx_sf_listen_t *l, ngx_sf_listen_statement_e what,
 }
 
 
-static void
+static ngx_int_t
 ngx_sf_listen_said(ngx_sf_listen_t *l, PGresult *res)
 {
     if (l->state == NGX_SF_LISTEN_CONNECTING) {
@@ -273,22 +369,26 @@ ngx_sf_listen_said(ngx_sf_listen_t *l, PGresult *res)
     }
 
     ngx_sf_listen_channel_said(l);
+
+    return NGX_OK;
 }
 
 
 /* on to the look, or, outside of that, to nothing */
 
-static void
+static ngx_int_t
 ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res)
 {
-    ngx_sf_listen_channel_seen(l, res);
+    ngx_int_t  rc;
+
+    rc = ngx_sf_listen_channel_seen(l, res);
 
     if (l->step == NGX_SF_LISTEN_CHANNEL) {
         l->step = NGX_SF_LISTEN_LOOK;
     }
 
     if (l->state != NGX_SF_LISTEN_CONNECTING) {
-        return;
+        return rc;
     }
 
     /* not before the result has come, whenever this turn has begun */
@@ -297,31 +397,52 @@ ngx_sf_listen_checked(ngx_sf_listen_t *l, PGresult *res)
 
     l->listening = ngx_current_msec;
 
-    ngx_sf_listen_set_state(l, NGX_SF_LISTEN_LISTENING);
-    ngx_sf_listen_elect(l);
+    ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_LISTENING);
+    l->reports->said(l);
+
+    return NGX_OK;
 }
 
 
-static void
+/* whatever the first look has found, there are others after it */
+
+static ngx_int_t
+ngx_sf_listen_looked(ngx_sf_listen_t *l, PGresult *res)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_sf_listen_look_seen(l, res);
+
+    if (rc == NGX_OK && l->state == NGX_SF_LISTEN_CHECKING) {
+        ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_UP);
+    }
+
+    return rc;
+}
+
+
+static ngx_int_t
 ngx_sf_listen_trimmed(ngx_sf_listen_t *l, PGresult *res)
 {
     l->trim = 0;
+
+    return NGX_OK;
 }
 
 
-static void
+static ngx_int_t
 ngx_sf_listen_beaten(ngx_sf_listen_t *l, PGresult *res)
 {
     if (ngx_sf_pg_result_rows(res) != 1
         || ngx_sf_pg_result_bool(res, 0, 0))
     {
         ngx_sf_pg_notify_hang_up(l->pool, NGX_SF_PG_CLOSE_STANDBY);
-        return;
+        return NGX_OK;
     }
 
     ngx_sf_listen_channel_used(l, ngx_sf_pg_result_number(res, 0, 1));
 
-    (void) ngx_sf_listen_confirm(l);
+    return ngx_sf_listen_lease_confirm(l);
 }
 
 
@@ -345,11 +466,13 @@ ngx_sf_listen_notified(ngx_sf_pg_subscriber_t *sub, const PGnotify *notify)
 
     if (ngx_strcmp(notify->extra, NGX_SF_TABLE_TRIGGERS) == 0) {
         ngx_sf_listen_look_soon(l, NGX_SF_LISTEN_TRIGGERS_CAME);
+        ngx_sf_listen_conn_next(l);
         return;
     }
 
     if (ngx_strcmp(notify->extra, NGX_SF_TABLE_SCHEMA) == 0) {
         ngx_sf_listen_look_soon(l, NGX_SF_LISTEN_SCHEMA_CAME);
+        ngx_sf_listen_conn_next(l);
         return;
     }
 
@@ -381,7 +504,7 @@ ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
     ngx_sf_listen_channel_reset(l);
 
     if (reason == NGX_SF_PG_CLOSE_EXIT) {
-        ngx_sf_listen_leave(l);
+        l->reports->lost(l);
         return;
     }
 
@@ -394,7 +517,7 @@ ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
     }
 
     if (l->state != NGX_SF_LISTEN_CONNECTING) {
-        ngx_sf_listen_set_state(l, NGX_SF_LISTEN_CONNECTING);
+        ngx_sf_listen_conn_set_state(l, NGX_SF_LISTEN_CONNECTING);
     }
 }
 
@@ -402,5 +525,8 @@ ngx_sf_listen_closed(ngx_sf_pg_subscriber_t *sub, ngx_sf_pg_close_e reason)
 static void
 ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub)
 {
-    ngx_sf_listen_hold(sub->data);
+    ngx_sf_listen_t  *l;
+
+    l = sub->data;
+    l->reports->exiting(l);
 }
