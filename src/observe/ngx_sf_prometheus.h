@@ -13,7 +13,7 @@
 
 /*
  * The text that Prometheus reads: a list of families, and what their writers
- * need to put out samples.
+ * need to put out samples.  The location, ngx_sf_prometheus.c, walks the list.
  */
 
 #define NGX_SF_PROMETHEUS_NAME  (2 * NGX_SF_METRICS_NAME)
@@ -48,12 +48,7 @@ struct ngx_sf_family_s {
 };
 
 
-/* --- ngx_sf_family.c: what is shown --- */
-
-extern const ngx_sf_family_t  ngx_sf_families[];  /* ended by a NULL name */
-
-
-/* --- ngx_sf_prometheus.c: how it is written --- */
+/* --- ngx_sf_prometheus_text.c: how it is written --- */
 
 /* lines, of NGX_SF_PROMETHEUS_LINE bytes at most; a failure is kept in ex */
 void ngx_sf_prometheus_line(ngx_sf_prometheus_t *ex, const char *fmt, ...);
@@ -65,6 +60,11 @@ void ngx_sf_prometheus_escape(u_char *buf, const u_char *text, size_t len);
 void ngx_sf_prometheus_histogram(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family, const char *label, const char *value,
     const ngx_sf_histogram_t *histogram);
+
+
+/* --- ngx_sf_family.c: what is shown --- */
+
+extern const ngx_sf_family_t  ngx_sf_families[];  /* ended by a NULL name */
 
 
 #endif /* _NGX_SF_PROMETHEUS_H_INCLUDED_ */
