@@ -59,6 +59,11 @@ ngx_int_t ngx_sf_route_find(const ngx_sf_routes_t *routes,
     const u_char *enabled, const ngx_str_t *path, ngx_uint_t method,
     ngx_sf_match_t *match);
 
+/* by what a request is counted, and what that is called */
+ngx_uint_t ngx_sf_route_index(const ngx_sf_ctx_t *ctx);
+const char *ngx_sf_route_name(const ngx_sf_main_conf_t *smcf,
+    ngx_uint_t endpoint);
+
 
 /* --- ngx_sf_token.c: bearer tokens that this worker has verified --- */
 
@@ -446,11 +451,6 @@ ngx_int_t ngx_sf_handler(ngx_http_request_t *r);
 
 /* handler of the log phase: counts what has ended */
 ngx_int_t ngx_sf_request_log(ngx_http_request_t *r);
-
-/* by what a request is counted, and what that is called */
-ngx_uint_t ngx_sf_request_endpoint(const ngx_sf_ctx_t *ctx);
-const char *ngx_sf_request_endpoint_name(const ngx_sf_main_conf_t *smcf,
-    ngx_uint_t endpoint);
 
 
 /* --- ngx_sf_trace.c: by what a request is known elsewhere --- */

@@ -309,7 +309,7 @@ ngx_sf_request_end(ngx_sf_ctx_t *ctx)
             ? ctx->cache_status : NGX_SF_CACHE_NONE;
 
     ngx_sf_metrics_request(ctx->worker->smcf->metrics,
-                           ngx_sf_request_endpoint(ctx),
+                           ngx_sf_route_index(ctx),
                            ngx_sf_request_method(r),
                            ngx_sf_request_status(r), cache, us);
 
@@ -362,27 +362,6 @@ static ngx_uint_t
 ngx_sf_request_status(const ngx_http_request_t *r)
 {
     return r->err_status ? r->err_status : r->headers_out.status;
-}
-
-
-ngx_uint_t
-ngx_sf_request_endpoint(const ngx_sf_ctx_t *ctx)
-{
-    return ctx->endpoint ? ctx->endpoint->index
-                         : ngx_sf_metrics_unknown(ctx->worker->smcf->metrics);
-}
-
-
-const char *
-ngx_sf_request_endpoint_name(const ngx_sf_main_conf_t *smcf,
-    ngx_uint_t endpoint)
-{
-    if (endpoint < smcf->nendpoints) {
-        return ngx_sf_api[endpoint].name;
-    }
-
-    return endpoint == ngx_sf_metrics_unknown(smcf->metrics) ? "unknown"
-                                                             : "principal";
 }
 
 

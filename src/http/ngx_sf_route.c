@@ -283,3 +283,24 @@ ngx_sf_route_lookup(const ngx_sf_routes_t *routes, const ngx_str_t *path,
 
     return NULL;
 }
+
+
+ngx_uint_t
+ngx_sf_route_index(const ngx_sf_ctx_t *ctx)
+{
+    return ctx->endpoint ? ctx->endpoint->index
+                         : ngx_sf_metrics_unknown(ctx->worker->smcf->metrics);
+}
+
+
+const char *
+ngx_sf_route_name(const ngx_sf_main_conf_t *smcf,
+    ngx_uint_t endpoint)
+{
+    if (endpoint < smcf->nendpoints) {
+        return ngx_sf_api[endpoint].name;
+    }
+
+    return endpoint == ngx_sf_metrics_unknown(smcf->metrics) ? "unknown"
+                                                             : "principal";
+}

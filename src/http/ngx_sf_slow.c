@@ -74,7 +74,7 @@ ngx_sf_slow_fill(ngx_sf_ctx_t *ctx, uint64_t total, ngx_sf_slow_t *slow)
 
     slow->sec = tp->sec;
     slow->msec = tp->msec;
-    slow->endpoint = ngx_sf_request_endpoint(ctx);
+    slow->endpoint = ngx_sf_route_index(ctx);
     slow->status = r->err_status ? r->err_status : r->headers_out.status;
     slow->cache = ctx->cache_status;
     slow->user = ctx->principal ? ctx->principal->id : ctx->user;
@@ -234,8 +234,7 @@ ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow)
     doc = json_pack("{s:f, s:s, s:s, s:I, s:s%, s:f, s:f, s:f, s:f, s:f,"
                     " s:s, s:s}",
                     "time", slow->sec + slow->msec / 1000.0,
-                    "endpoint", ngx_sf_request_endpoint_name(smcf,
-                                                       slow->endpoint),
+                    "endpoint", ngx_sf_route_name(smcf, slow->endpoint),
                     "params", slow->params,
                     "status", (json_int_t) slow->status,
                     "cache", cache->len ? (char *) cache->data : "",

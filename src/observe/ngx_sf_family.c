@@ -347,8 +347,7 @@ ngx_sf_family_requests(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
                 ngx_sf_prometheus_line(ex,
                            "%s{method=\"%s\",endpoint=\"%s\",status=\"%s\"} "
                            "%uL\n", family->name, ngx_sf_metrics_methods[m],
-                           ngx_sf_request_endpoint_name(ex->smcf, i), status,
-                           n);
+                           ngx_sf_route_name(ex->smcf, i), status, n);
             }
         }
     }
@@ -373,7 +372,7 @@ ngx_sf_family_endpoint_histogram(ngx_sf_prometheus_t *ex,
 
         if (i != skip) {
             ngx_sf_prometheus_histogram(ex, family, "endpoint",
-                           ngx_sf_request_endpoint_name(ex->smcf, i),
+                           ngx_sf_route_name(ex->smcf, i),
                            (ngx_sf_histogram_t *) (counts + family->offset));
         }
     }
@@ -391,7 +390,7 @@ ngx_sf_family_endpoint_counter(ngx_sf_prometheus_t *ex,
         counts = (u_char *) &ex->sum->endpoints[i];
 
         ngx_sf_prometheus_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
-                               ngx_sf_request_endpoint_name(ex->smcf, i),
+                               ngx_sf_route_name(ex->smcf, i),
                                *(uint64_t *) (counts + family->offset));
     }
 }
@@ -450,8 +449,7 @@ ngx_sf_family_cache_requests(ngx_sf_prometheus_t *ex,
         for (k = NGX_SF_CACHE_HIT; k < NGX_SF_CACHE_STATUSES; k++) {
             ngx_sf_prometheus_line(ex,
                            "%s{endpoint=\"%s\",result=\"%s\"} %uL\n",
-                           family->name,
-                           ngx_sf_request_endpoint_name(ex->smcf, i),
+                           family->name, ngx_sf_route_name(ex->smcf, i),
                            ngx_sf_metrics_cache[k],
                            ex->sum->endpoints[i].cache[k]);
         }

@@ -194,7 +194,7 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
     now = &report->now.endpoints[i];
     then = &report->since->endpoints[i];
 
-    figures->name = ngx_sf_request_endpoint_name(report->smcf, i);
+    figures->name = ngx_sf_route_name(report->smcf, i);
     figures->path = ngx_sf_report_path(report, i);
     figures->requests = ngx_sf_metrics_since(now->requests, then->requests);
     figures->errors = ngx_sf_metrics_since(now->errors, then->errors);
@@ -686,7 +686,7 @@ static const char *
 ngx_sf_report_path(const ngx_sf_report_t *report, ngx_uint_t i)
 {
     return i < report->metrics->nendpoints ? ngx_sf_api[i].path
-           : ngx_sf_request_endpoint_name(report->smcf, i);
+           : ngx_sf_route_name(report->smcf, i);
 }
 
 
