@@ -559,7 +559,9 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
     slcf = smcf->locations.elts;
 
     for (i = 0; i < smcf->locations.nelts; i++) {
-        if (ngx_sf_conf_finish(cf, slcf[i]) != NGX_OK) {
+        if (ngx_sf_conf_finish(cf, slcf[i]) != NGX_OK
+            || ngx_sf_cache_conf_finish(cf, slcf[i]) != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

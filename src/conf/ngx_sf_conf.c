@@ -727,10 +727,6 @@ ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
         return NGX_ERROR;
     }
 
-    if (ngx_sf_cache_conf_finish(cf, slcf) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
     return ngx_sf_conf_check_fallback(cf, slcf);
 }
 

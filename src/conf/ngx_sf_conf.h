@@ -78,7 +78,7 @@ ngx_int_t ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf,
 ngx_int_t ngx_sf_cache_conf_find_zone(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf);
 
-/* after all of http{}: the origin that slcf's responses come from */
+/* after ngx_sf_conf_finish(): the origin that slcf's responses come from */
 ngx_int_t ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
 
 /* zones of a running nginx that have another layout are not taken over */

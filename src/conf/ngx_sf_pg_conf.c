@@ -466,7 +466,7 @@ ngx_sf_pg_conninfo_complete(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
     static const char *const  words[] = { "dbname", "user" };
 
     for (i = 0; i < 2; i++) {
-        given = ngx_sf_pg_conf_given(pgcf, words[i]);
+        given = ngx_sf_pg_given(pgcf, words[i]);
 
         if (given == NULL || given->len == 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -485,8 +485,8 @@ ngx_sf_pg_conninfo_tls(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
 {
     ngx_str_t  *mode, *ca;
 
-    mode = ngx_sf_pg_conf_given(pgcf, "sslmode");
-    ca = ngx_sf_pg_conf_given(pgcf, "sslrootcert");
+    mode = ngx_sf_pg_given(pgcf, "sslmode");
+    ca = ngx_sf_pg_given(pgcf, "sslrootcert");
 
     if (ca == NULL) {
         if (mode && ngx_strncmp(mode->data, "verify-", 7) == 0) {
@@ -925,7 +925,7 @@ ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_str_t  *addr;
     ngx_uint_t  i;
 
-    if (ngx_sf_pg_conf_given(pgcf, "sslmode") == NULL
+    if (ngx_sf_pg_given(pgcf, "sslmode") == NULL
         && !ngx_sf_pg_conf_is_local(us->addrs, us->naddrs))
     {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -1070,7 +1070,7 @@ ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane)
     }
 
     for (def = ngx_sf_pg_defaults; def->keyword; def++) {
-        if (ngx_sf_pg_conf_given(pgcf, def->keyword) == NULL
+        if (ngx_sf_pg_given(pgcf, def->keyword) == NULL
             && ngx_sf_pg_conf_push(cf, options, def->keyword,
                                    (u_char *) def->value,
                                    ngx_strlen(def->value))
@@ -1081,7 +1081,7 @@ ngx_sf_pg_conf_lane(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_uint_t lane)
     }
 
     ngx_str_set(&prefix, "softfactory");
-    given = ngx_sf_pg_conf_given(pgcf, "application_name");
+    given = ngx_sf_pg_given(pgcf, "application_name");
 
     if (given) {
         prefix = *given;
@@ -1135,7 +1135,7 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
         " -c search_path=pg_catalog,pg_temp"
         " -c standard_conforming_strings=on";
 
-    given = ngx_sf_pg_conf_given(pgcf, "options");
+    given = ngx_sf_pg_given(pgcf, "options");
     size = sizeof(fixed) + sizeof(look) + sizeof(last)
            + ngx_strlen(ngx_sf_pg_lanes[lane].options)
            + sizeof(" -c statement_timeout= -c lock_timeout=")
@@ -1166,24 +1166,6 @@ ngx_sf_pg_conf_startup(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     p = ngx_cpymem(p, last, sizeof(last) - 1);
 
     return ngx_sf_pg_conf_push(cf, options, "options", text, p - text);
-}
-
-
-ngx_str_t *
-ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword)
-{
-    ngx_uint_t     i;
-    ngx_keyval_t  *kv;
-
-    kv = pgcf->given.elts;
-
-    for (i = 0; i < pgcf->given.nelts; i++) {
-        if (ngx_strcmp(kv[i].key.data, keyword) == 0) {
-            return &kv[i].value;
-        }
-    }
-
-    return NULL;
 }
 
 

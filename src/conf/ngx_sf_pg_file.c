@@ -103,6 +103,24 @@ ngx_sf_pg_file_find(const char *keyword, const u_char *value)
 }
 
 
+ngx_str_t *
+ngx_sf_pg_given(ngx_sf_pg_conf_t *pgcf, const char *keyword)
+{
+    ngx_uint_t     i;
+    ngx_keyval_t  *kv;
+
+    kv = pgcf->given.elts;
+
+    for (i = 0; i < pgcf->given.nelts; i++) {
+        if (ngx_strcmp(kv[i].key.data, keyword) == 0) {
+            return &kv[i].value;
+        }
+    }
+
+    return NULL;
+}
+
+
 ngx_int_t
 ngx_sf_pg_file_named(const char *keyword, const char *value)
 {
@@ -363,7 +381,7 @@ ngx_sf_pg_file_key(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     }
 
     key = PEM_read_bio_PrivateKey(bio, NULL, ngx_sf_pg_file_password,
-                                  ngx_sf_pg_conf_given(pgcf, "sslpassword"));
+                                  ngx_sf_pg_given(pgcf, "sslpassword"));
     BIO_free(bio);
 
     if (key == NULL) {
@@ -372,7 +390,7 @@ ngx_sf_pg_file_key(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     }
 
     why = NULL;
-    cert = ngx_sf_pg_conf_given(pgcf, "sslcert");
+    cert = ngx_sf_pg_given(pgcf, "sslcert");
     bio = cert ? BIO_new_file((char *) cert->data, "r") : NULL;
 
     if (bio) {
@@ -423,7 +441,7 @@ ngx_sf_pg_file_passwords(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 
     fd = open((char *) path->data, O_RDONLY|O_CLOEXEC);
 
-    if (fd == -1 || ngx_sf_pg_conf_given(pgcf, "password")) {
+    if (fd == -1 || ngx_sf_pg_given(pgcf, "password")) {
         n = NGX_ERROR;
         buf = NULL;
 
@@ -459,8 +477,8 @@ ngx_sf_pg_file_passwords(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
                      "has no line for \"%V:%V:%V:%V\" (a line is "
                      "host:port:dbname:user:password, * stands for any)%Z",
                      &server[i].host, &server[i].port,
-                     ngx_sf_pg_conf_given(pgcf, "dbname"),
-                     ngx_sf_pg_conf_given(pgcf, "user"));
+                     ngx_sf_pg_given(pgcf, "dbname"),
+                     ngx_sf_pg_given(pgcf, "user"));
 
         return (char *) why;
     }
@@ -499,9 +517,9 @@ ngx_sf_pg_file_has_line(ngx_sf_pg_conf_t *pgcf,
 
         rest = ngx_sf_pg_file_field(rest, end, &server->port);
         rest = ngx_sf_pg_file_field(rest, end,
-                                    ngx_sf_pg_conf_given(pgcf, "dbname"));
+                                    ngx_sf_pg_given(pgcf, "dbname"));
         rest = ngx_sf_pg_file_field(rest, end,
-                                    ngx_sf_pg_conf_given(pgcf, "user"));
+                                    ngx_sf_pg_given(pgcf, "user"));
 
         if (rest) {
             return 1;

@@ -12,20 +12,15 @@
 
 
 /*
- * What the directives of a PostgreSQL upstream and the look at the files that
- * they name give to each other.
+ * What the directives of a PostgreSQL upstream, ngx_sf_pg_conf.c, need of the
+ * look at the files that they name, ngx_sf_pg_file.c.
  */
 
 #define NGX_SF_PG_SYSTEM  160000          /* libpq: sslrootcert=system */
 
 
-/* --- ngx_sf_pg_conf.c --- */
-
 /* the value of a word of softfactory_pg, or NULL */
-ngx_str_t *ngx_sf_pg_conf_given(ngx_sf_pg_conf_t *pgcf, const char *keyword);
-
-
-/* --- ngx_sf_pg_file.c: files that softfactory_pg names --- */
+ngx_str_t *ngx_sf_pg_given(ngx_sf_pg_conf_t *pgcf, const char *keyword);
 
 /* NGX_DECLINED: the word names a file, by a path that is not absolute */
 ngx_int_t ngx_sf_pg_file_named(const char *keyword, const char *value);
