@@ -88,6 +88,8 @@ ngx_sf_cache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     *slot = zone;
     zone->name = value[1];
     zone->shm_zone = shm_zone;
+    zone->release = ngx_sf_cache_release;
+    zone->died = ngx_sf_mark_release;
 
     shm_zone->init = ngx_sf_zone_init;
     shm_zone->data = zone;

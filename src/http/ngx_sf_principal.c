@@ -118,8 +118,7 @@ ngx_sf_principal_place(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup)
 {
     uint64_t  hash;
 
-    hash = ngx_sf_cache_mix(lookup->user,
-                            ngx_sf_zone_seed(lookup->slcf->zone) | 1);
+    hash = ngx_sf_mix(lookup->user, ngx_sf_zone_seed(lookup->slcf->zone) | 1);
 
     return &worker->principals->copies[hash & (NGX_SF_PRINCIPALS_SIZE - 1)];
 }

@@ -511,7 +511,7 @@ ngx_sf_response_by_reference(ngx_sf_zone_t *zone, size_t len)
     }
 
     return len > NGX_SF_BODY_SMALL
-           ? ngx_sf_cache_pinned(zone) <= most
+           ? ngx_sf_zone_pinned(zone) <= most
            : zone->slot->pinned <= most / NGX_SF_SLOTS;
 }
 

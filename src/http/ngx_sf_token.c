@@ -131,7 +131,7 @@ ngx_sf_token_hash(const ngx_str_t *token)
 
     ngx_memcpy(&word, token->data + token->len - sizeof(word), sizeof(word));
 
-    return ngx_sf_cache_mix(word, NGX_SF_TOKENS_MIX);
+    return ngx_sf_mix(word, NGX_SF_TOKENS_MIX);
 }
 
 

@@ -112,7 +112,7 @@ ngx_sf_admit_owner(uint64_t seed, uint64_t who)
 {
     uint32_t  owner;
 
-    owner = ngx_sf_cache_mix(who ^ seed, seed | 1) >> 32;
+    owner = ngx_sf_mix(who ^ seed, seed | 1) >> 32;
 
     return owner ? owner : 1;
 }

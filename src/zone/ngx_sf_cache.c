@@ -91,13 +91,13 @@ ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed)
          p += sizeof(word), left -= sizeof(word))
     {
         ngx_memcpy(&word, p, sizeof(word));
-        h = ngx_sf_cache_mix(h ^ word, seed + NGX_SF_CACHE_MIX);
+        h = ngx_sf_mix(h ^ word, seed + NGX_SF_CACHE_MIX);
     }
 
     word = 0;
     ngx_memcpy(&word, p, left);
 
-    key->hash = ngx_sf_cache_mix(h ^ word, seed ^ NGX_SF_CACHE_MIX);
+    key->hash = ngx_sf_mix(h ^ word, seed ^ NGX_SF_CACHE_MIX);
 
     ngx_sf_cache_hash_end(key);
 }
@@ -106,7 +106,7 @@ ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed)
 void
 ngx_sf_cache_hash_more(ngx_sf_key_t *key, uint64_t word, uint64_t seed)
 {
-    key->hash = ngx_sf_cache_mix(key->hash ^ word, seed + NGX_SF_CACHE_MIX);
+    key->hash = ngx_sf_mix(key->hash ^ word, seed + NGX_SF_CACHE_MIX);
 
     ngx_sf_cache_hash_end(key);
 }
@@ -120,17 +120,6 @@ ngx_sf_cache_hash_end(ngx_sf_key_t *key)
     if (key->hash <= NGX_SF_WAKE_ALL) {
         key->hash += 2;
     }
-}
-
-
-uint64_t
-ngx_sf_cache_mix(uint64_t a, uint64_t b)
-{
-    unsigned __int128  product;
-
-    product = (unsigned __int128) a * b;
-
-    return (uint64_t) product ^ (uint64_t) (product >> 64);
 }
 
 
@@ -417,8 +406,7 @@ ngx_sf_cache_expires(const ngx_sf_node_t *node, ngx_msec_t ttl,
         return 0;
     }
 
-    moment = ngx_sf_cache_mix(node->hash,
-                              node->value->created * NGX_SF_CACHE_MIX)
+    moment = ngx_sf_mix(node->hash, node->value->created * NGX_SF_CACHE_MIX)
              >> 32;
 
     return age >= ttl - (last * moment >> 32);
@@ -1082,27 +1070,6 @@ ngx_sf_cache_attach(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
     }
 
     ngx_sf_cache_unpin(zone, form);
-}
-
-
-size_t
-ngx_sf_cache_pinned(ngx_sf_zone_t *zone)
-{
-    size_t          bytes;
-    ngx_uint_t      i;
-    ngx_sf_slot_t  *slot;
-
-    bytes = 0;
-
-    for (i = 0; i < NGX_SF_SLOTS; i++) {
-        slot = &zone->sh->slots[i];
-
-        if (slot->pid) {
-            bytes += slot->pinned;
-        }
-    }
-
-    return bytes;
 }
 
 

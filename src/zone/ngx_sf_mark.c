@@ -153,7 +153,7 @@ ngx_sf_mark_release(ngx_sf_zone_t *zone)
 static ngx_sf_marks_t *
 ngx_sf_mark_row(ngx_sf_zone_t *zone, uint64_t key)
 {
-    return &zone->sh->marks[ngx_sf_cache_mix(key ^ zone->seed, zone->seed | 1)
+    return &zone->sh->marks[ngx_sf_mix(key ^ zone->seed, zone->seed | 1)
                             % NGX_SF_MARK_ROWS];
 }
 

@@ -54,6 +54,19 @@
 #define ngx_sf_release()    __atomic_thread_fence(__ATOMIC_RELEASE)
 
 
+/* the product of two words, folded: what is fed to it cannot be told of it */
+
+static ngx_inline uint64_t
+ngx_sf_mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128  product;
+
+    product = (unsigned __int128) a * b;
+
+    return (uint64_t) product ^ (uint64_t) (product >> 64);
+}
+
+
 typedef struct ngx_sf_zone_s      ngx_sf_zone_t;
 typedef struct ngx_sf_zone_sh_s   ngx_sf_zone_sh_t;
 typedef struct ngx_sf_node_s      ngx_sf_node_t;
@@ -348,6 +361,12 @@ struct ngx_sf_zone_s {
     ngx_connection_t           *wake;     /* its datagram socket */
     void                      (*woken)(void *data, uint64_t hash);
     void                       *data;
+
+    /* under the mutex: what a worker that leaves, or has died, has held; and
+       what it was at, when it has died */
+    void                      (*release)(ngx_sf_zone_t *zone,
+                                         ngx_sf_slot_t *slot, ngx_pid_t pid);
+    void                      (*died)(ngx_sf_zone_t *zone);
 };
 
 /*
@@ -393,6 +412,9 @@ typedef struct {
 } ngx_sf_zone_facts_t;
 
 void ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts);
+
+/* bytes of values that all workers send from */
+size_t ngx_sf_zone_pinned(ngx_sf_zone_t *zone);
 
 /*
  * Whether a listener has been heard of within the lease, and hears all; *age is
@@ -521,8 +543,8 @@ void ngx_sf_mark_end(ngx_sf_zone_t *zone, ngx_sf_write_t *write,
 ngx_msec_t ngx_sf_mark_time(ngx_sf_zone_t *zone, int64_t user);
 
 /*
- * A worker has died: its writes, and all others that are under way, are over
- * by themselves.  Under the mutex.
+ * A worker has died, zone->died: its writes, and all others that are under way,
+ * are over by themselves.
  */
 void ngx_sf_mark_release(ngx_sf_zone_t *zone);
 
@@ -601,9 +623,6 @@ typedef struct {
     size_t                      len;
     uint64_t                    hash;
 } ngx_sf_key_t;
-
-/* the product of two words, folded: what is fed to it cannot be told of it */
-uint64_t ngx_sf_cache_mix(uint64_t a, uint64_t b);
 
 /* sets key->hash; seed is that of the zone, ngx_sf_zone_seed() */
 void ngx_sf_cache_hash(ngx_sf_key_t *key, uint64_t seed);
@@ -746,10 +765,7 @@ ngx_sf_entry_t *ngx_sf_cache_gzip(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
 void ngx_sf_cache_attach(ngx_sf_zone_t *zone, ngx_sf_entry_t *value,
     const u_char *etag, const u_char *data, size_t len, size_t max);
 
-/* bytes of values that all workers send from */
-size_t ngx_sf_cache_pinned(ngx_sf_zone_t *zone);
-
-/* releases what a dead worker had pinned or claimed; under the mutex */
+/* what a worker has pinned or claimed: zone->release */
 void ngx_sf_cache_release(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot,
     ngx_pid_t pid);
 

@@ -15,7 +15,8 @@
  * sends from it any more it is made anew, empty.
  *
  * A worker finds its slot by pid.  One that starts clears the slots of those
- * that have died, with what they had pinned or claimed.
+ * that have died, with what they had pinned or claimed; the entries and the
+ * marks are not known here, so that is done by callbacks of the zone.
  */
 
 
@@ -391,8 +392,8 @@ ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
                   "softfactory_zone \"%V\": process %uA is gone, it had %ui "
                   "values pinned", &zone->name, slot->pid, slot->npins);
 
-    ngx_sf_cache_release(zone, slot, slot->pid);
-    ngx_sf_mark_release(zone);
+    zone->release(zone, slot, slot->pid);
+    zone->died(zone);
     ngx_sf_zone_count(zone, slot);
 
     slot->pid = 0;
@@ -407,7 +408,7 @@ ngx_sf_zone_leave(ngx_sf_zone_t *zone)
     }
 
     if (ngx_sf_zone_lock(zone)) {
-        ngx_sf_cache_release(zone, zone->slot, ngx_pid);
+        zone->release(zone, zone->slot, ngx_pid);
         ngx_sf_zone_count(zone, zone->slot);
         zone->slot->pid = 0;
         ngx_sf_zone_unlock(zone);
@@ -462,7 +463,7 @@ ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
     ngx_memzero(facts, sizeof(ngx_sf_zone_facts_t));
 
     facts->room = sh->arena_size;
-    facts->pinned = ngx_sf_cache_pinned(zone);
+    facts->pinned = ngx_sf_zone_pinned(zone);
 
     usable = ngx_sf_zone_lock(zone);
 
@@ -489,6 +490,27 @@ ngx_sf_zone_facts(ngx_sf_zone_t *zone, ngx_sf_zone_facts_t *facts)
     if (usable) {
         ngx_sf_zone_unlock(zone);
     }
+}
+
+
+size_t
+ngx_sf_zone_pinned(ngx_sf_zone_t *zone)
+{
+    size_t          bytes;
+    ngx_uint_t      i;
+    ngx_sf_slot_t  *slot;
+
+    bytes = 0;
+
+    for (i = 0; i < NGX_SF_SLOTS; i++) {
+        slot = &zone->sh->slots[i];
+
+        if (slot->pid) {
+            bytes += slot->pinned;
+        }
+    }
+
+    return bytes;
 }
 
 

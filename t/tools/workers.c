@@ -79,6 +79,8 @@ workers_zone(size_t size)
 
     ngx_str_set(&zone->name, "test");
     zone->shm_zone = shm_zone;
+    zone->release = ngx_sf_cache_release;
+    zone->died = ngx_sf_mark_release;
 
     shm_zone->data = zone;
     shm_zone->shm.size = size;

@@ -525,7 +525,7 @@ test_life(void)
             && ngx_memcmp(two.found.value->etag, TEST_ETAG, NGX_SF_ETAG_LEN)
                == 0, "with all that it came with");
     unit_ok(test_b->slot->npins == 1 && test_b->slot->pinned == bytes
-            && ngx_sf_cache_pinned(test_a) == bytes, "and pinned");
+            && ngx_sf_zone_pinned(test_a) == bytes, "and pinned");
     test_is_sound("a pin");
 
     unit_ok(test_look(&one, test_b, "life") == NGX_OK
@@ -534,7 +534,7 @@ test_life(void)
     test_unpin(&one);
     unit_ok(test_b->slot->npins == 1, "until both are given back");
     test_unpin(&two);
-    unit_ok(test_b->slot->npins == 0 && ngx_sf_cache_pinned(test_a) == 0
+    unit_ok(test_b->slot->npins == 0 && ngx_sf_zone_pinned(test_a) == 0
             && test_sh->bytes == bytes, "nothing is pinned, all is there");
 
     unit_ok(test_look(&one, test_a, "lif") == NGX_DECLINED

@@ -760,7 +760,7 @@ model_finish(ngx_uint_t pages)
     }
 
     zone = workers_start(model_shm, workers_spawn());
-    unit_ok(workers_sound(zone) == NULL && ngx_sf_cache_pinned(zone) == 0
+    unit_ok(workers_sound(zone) == NULL && ngx_sf_zone_pinned(zone) == 0
             && ngx_queue_empty(&model_sh->fills), "all is given back");
 
     ngx_memzero(&answer, sizeof(answer));

@@ -166,16 +166,24 @@ test_row(void)
 static void
 test_dead(void)
 {
-    ngx_sf_write_t  one, two;
+    ngx_pid_t        self, dead;
+    ngx_sf_zone_t   *zone;
+    ngx_sf_write_t   one, two;
 
     test_begin();
 
-    ngx_sf_mark_begin(test_zone, 7, TEST_NOW, &one);
+    self = ngx_pid;
+    dead = workers_spawn();
+    zone = workers_start(test_shm, dead);
 
-    (void) ngx_sf_zone_lock(test_zone);
-    ngx_sf_mark_release(test_zone);
-    ngx_sf_zone_unlock(test_zone);
+    ngx_sf_mark_begin(zone, 7, TEST_NOW, &one);
+    workers_kill(dead);
 
+    test_zone = workers_start(test_shm, self);
+
+    unit_ok(test_zone->slot && zone->slot->pid != (ngx_atomic_uint_t) dead
+            && workers_logged(NGX_LOG_NOTICE) > 0,
+            "the next worker clears its slot: %s", workers_last());
     unit_ok(test_time(7) == TEST_AHEAD, "a worker has died: it stays");
     ngx_sf_mark_begin(test_zone, 7, TEST_NOW + 1, &two);
     ngx_sf_mark_end(test_zone, &two, TEST_NOW + 2);
