@@ -4,7 +4,8 @@
 # the inner to the outer (ROOMS in lib.sh): a file names no function of an outer
 # one and includes no header of it.  What each may know of nginx and of the
 # libraries stands in room().  libpq is called where its results are owned.  The
-# files of the pool call only those before them.
+# files of the pool call only those before them, and those of the other folders
+# stand in some such order: no two know each other, directly or by others.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -156,6 +157,18 @@ defined() {
 }
 
 
+# circles: files that know each other; the module, which is above all, apart
+
+circles() {
+    local file
+
+    for file in src/*/*.[ch]; do
+        printf '@ %s\n' "$file"
+        code "$file"
+    done | "$TOP/.ci/circles.py"
+}
+
+
 # every file stands in one of the folders, and every file of the pool in POOL
 
 placed() {
@@ -211,6 +224,7 @@ findings=$(
     named
     listed
     ordered
+    circles
     rings
     for file in "$NAME.c" src/*/*.c; do
         libpq "$file"
