@@ -53,23 +53,32 @@
 
 static void ngx_sf_flight_forget(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t  *wait, const ngx_sf_lookup_t *lookup);
+    ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_ping(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t  *wait, const ngx_sf_lookup_t *lookup);
+    ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_pass(ngx_sf_worker_t *worker,
-    ngx_sf_wait_t  *wait, const ngx_sf_lookup_t *lookup);
+    ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_uint_t ngx_sf_flight_after(const ngx_sf_flight_t *flight,
     ngx_msec_t fence);
-static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_lookup_t *lookup);
+static void ngx_sf_flight_stamp(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_flight_claim(ngx_sf_flight_t *flight,
+    ngx_sf_found_t *found);
+static void ngx_sf_flight_wait(ngx_sf_flight_t *flight);
+static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup);
 static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
     const ngx_sf_key_t  *key, const ngx_sf_lookup_t *lookup);
+static ngx_int_t ngx_sf_flight_alone(ngx_sf_worker_t *worker,
+    ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
+static ngx_sf_flight_t *ngx_sf_flight_create_keyed(ngx_sf_worker_t *worker,
+    const ngx_sf_lookup_t *lookup, ngx_sf_zone_t *zone,
+    const ngx_sf_key_t *key);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
-    const ngx_sf_lookup_t  *lookup);
+    const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
     const ngx_sf_lookup_t  *lookup);
-static ngx_int_t ngx_sf_flight_key(ngx_sf_flight_t *flight,
-    ngx_sf_zone_t *zone, const ngx_sf_key_t *key);
+static ngx_int_t ngx_sf_flight_link(ngx_sf_flight_t *flight,
+    const ngx_sf_key_t *key);
 static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
     ngx_sf_wait_t *wait);
 static ngx_int_t ngx_sf_flight_join(ngx_sf_flight_t *flight,
@@ -87,7 +96,7 @@ static void ngx_sf_flight_fail(ngx_sf_flight_t *flight,
 static void ngx_sf_flight_take_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_timer_handler(ngx_event_t *ev);
-static void ngx_sf_flight_look_again(ngx_sf_flight_t *flight);
+static ngx_int_t ngx_sf_flight_look_again(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_handler(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
 static void ngx_sf_flight_count(ngx_sf_flight_t *flight,
@@ -102,6 +111,8 @@ static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_release(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_hold(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_let_go(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_wanted(ngx_sf_pg_query_t *q);
 static ngx_uint_t ngx_sf_flight_needed(ngx_sf_flight_t *flight,
     ngx_uint_t running);
@@ -168,12 +179,7 @@ ngx_sf_flight_forget(ngx_sf_flight_t *flight)
 {
     flight->members++;
     ngx_sf_flight_unlink(flight);
-
-    if (flight->held) {
-        flight->held = 0;
-        flight->members--;
-    }
-
+    ngx_sf_flight_let_go(flight);
     ngx_sf_flight_release(flight);
 }
 
@@ -182,8 +188,6 @@ ngx_int_t
 ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     const ngx_sf_lookup_t *lookup)
 {
-    ngx_sf_flight_t  *flight;
-
     ngx_memzero(&wait->found, sizeof(ngx_sf_found_t));
     wait->flight = NULL;
     wait->queue.next = NULL;
@@ -206,6 +210,18 @@ ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
         return ngx_sf_flight_pass(worker, wait, lookup);
     }
+
+    return ngx_sf_flight_alone(worker, wait, lookup);
+}
+
+
+/* nobody else can join it */
+
+static ngx_int_t
+ngx_sf_flight_alone(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
+    const ngx_sf_lookup_t *lookup)
+{
+    ngx_sf_flight_t  *flight;
 
     flight = ngx_sf_flight_create(worker, lookup);
     if (flight == NULL) {
@@ -248,8 +264,7 @@ ngx_sf_flight_ping(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     if (!flight->landed) {
         *place = flight;
         flight->ping = place;
-        flight->held = 1;
-        flight->members++;
+        ngx_sf_flight_hold(flight);
     }
 
     return ngx_sf_flight_enter(flight, wait);
@@ -263,7 +278,7 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     const ngx_sf_lookup_t *lookup)
 {
     u_char            buf[NGX_SF_FLIGHT_KEY];
-    ngx_uint_t        source, keyed;
+    ngx_uint_t        source;
     ngx_sf_key_t      key;
     ngx_sf_zone_t    *zone;
     ngx_sf_flight_t  *flight;
@@ -272,9 +287,12 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     source = worker->sources[lookup->slcf->origin] - zone->sh->sources;
     key.data = buf;
     key.len = sizeof(buf);
-    keyed = ngx_sf_resource_key(lookup, source, &key) == NGX_OK;
 
-    flight = keyed ? ngx_sf_flight_find(worker, &key, lookup) : NULL;
+    if (ngx_sf_resource_key(lookup, source, &key) != NGX_OK) {
+        return ngx_sf_flight_alone(worker, wait, lookup);
+    }
+
+    flight = ngx_sf_flight_find(worker, &key, lookup);
 
     if (flight && ngx_sf_stamp_current(zone, &flight->stamp)
         && ngx_sf_flight_after(flight, lookup->fence))
@@ -282,17 +300,12 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         return ngx_sf_flight_join(flight, wait);
     }
 
-    flight = ngx_sf_flight_create(worker, lookup);
-
-    if (flight == NULL
-        || (keyed && ngx_sf_flight_key(flight, NULL, &key) != NGX_OK))
-    {
+    flight = ngx_sf_flight_create_keyed(worker, lookup, NULL, &key);
+    if (flight == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_sf_stamp_read(zone, source, &lookup->resource->tags, lookup->user,
-                      ngx_sf_resource_id(lookup), &flight->stamp);
-
+    ngx_sf_flight_stamp(flight);
     ngx_sf_flight_start(flight);
 
     return ngx_sf_flight_enter(flight, wait);
@@ -334,79 +347,111 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 {
     u_char            buf[NGX_SF_FLIGHT_KEY];
     ngx_int_t         rc;
+    ngx_uint_t        source;
     ngx_sf_key_t      key;
     ngx_sf_zone_t    *zone;
     ngx_sf_fresh_t    fresh;
-    ngx_sf_stamp_t    stamp;
-    ngx_sf_source_t  *source;
     ngx_sf_flight_t  *flight;
 
     zone = lookup->slcf->zone;
-    source = worker->sources[lookup->slcf->origin];
+    source = worker->sources[lookup->slcf->origin] - zone->sh->sources;
     key.data = buf;
     key.len = sizeof(buf);
 
-    if (ngx_sf_resource_key(lookup, source - zone->sh->sources, &key)
-        != NGX_OK)
-    {
+    if (ngx_sf_resource_key(lookup, source, &key) != NGX_OK) {
         wait->found.status = NGX_SF_CACHE_BYPASS;
-        zone = NULL;
-
-    } else {
-        ngx_sf_flight_fresh(worker, lookup, &fresh);
-
-        if (ngx_sf_cache_lookup(zone, &key, &fresh, &wait->found)
-            == NGX_OK)
-        {
-            return NGX_OK;
-        }
-
-        flight = ngx_sf_flight_find(worker, &key, lookup);
-
-        if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
-            return ngx_sf_flight_join(flight, wait);
-        }
+        return ngx_sf_flight_alone(worker, wait, lookup);
     }
 
-    flight = ngx_sf_flight_create(worker, lookup);
+    ngx_sf_flight_fresh(worker, lookup, &fresh);
 
-    if (flight == NULL
-        || (zone && ngx_sf_flight_key(flight, zone, &key) != NGX_OK))
-    {
+    if (ngx_sf_cache_lookup(zone, &key, &fresh, &wait->found) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    flight = ngx_sf_flight_find(worker, &key, lookup);
+
+    if (flight && ngx_sf_stamp_current(zone, &flight->stamp)) {
+        return ngx_sf_flight_join(flight, wait);
+    }
+
+    flight = ngx_sf_flight_create_keyed(worker, lookup, zone, &key);
+    if (flight == NULL) {
         return NGX_ERROR;
     }
 
-    if (zone) {
-        ngx_sf_stamp_read(zone, source - zone->sh->sources,
-                          &lookup->resource->tags, lookup->user,
-                          ngx_sf_resource_id(lookup), &stamp);
+    flight->fresh = fresh;
+    rc = ngx_sf_flight_claim(flight, &wait->found);
 
-        flight->fresh = fresh;
-        flight->stamp = stamp;
-
-        rc = ngx_sf_cache_claim(zone, &key, &fresh, &stamp,
-                                ngx_sf_flight_limit(lookup), &wait->found);
-
-        if (rc == NGX_OK) {
-            ngx_sf_flight_unlink(flight);
-            ngx_sf_flight_destroy(flight);
-            return NGX_OK;
-        }
-
-        flight->claim = wait->found.claim;
-        flight->waiting = rc == NGX_AGAIN;
-        zone->slot->stats.waits += flight->waiting;
+    if (rc == NGX_OK) {
+        ngx_sf_flight_end(flight);
+        return NGX_OK;
     }
 
-    if (flight->waiting) {
-        flight->give_up = ngx_current_msec + ngx_sf_flight_limit(lookup);
-        ngx_sf_flight_watch(flight);
+    if (rc == NGX_AGAIN) {
+        ngx_sf_flight_wait(flight);
 
     } else {
         ngx_sf_flight_start(flight);
     }
 
     return ngx_sf_flight_enter(flight, wait);
+}
+
+
+/* what is read after this is good while none of these counters moves */
+
+static void
+ngx_sf_flight_stamp(ngx_sf_flight_t *flight)
+{
+    ngx_sf_zone_t    *zone;
+    ngx_sf_source_t  *source;
+    ngx_sf_lookup_t  *lookup;
+
+    lookup = &flight->lookup;
+    zone = lookup->slcf->zone;
+    source = flight->worker->sources[lookup->slcf->origin];
+
+    ngx_sf_stamp_read(zone, source - zone->sh->sources,
+                      &lookup->resource->tags, lookup->user,
+                      ngx_sf_resource_id(lookup), &flight->stamp);
+}
+
+
+/*
+ * Looks in the zone once more, for the right to make what is not there.
+ * NGX_OK: it is; NGX_AGAIN: another worker is at it; NGX_DECLINED: the flight
+ * makes it, for the zone unless that has no room for a claim.
+ */
+
+static ngx_int_t
+ngx_sf_flight_claim(ngx_sf_flight_t *flight, ngx_sf_found_t *found)
+{
+    ngx_int_t  rc;
+
+    ngx_sf_flight_stamp(flight);
+
+    rc = ngx_sf_cache_claim(flight->zone, &flight->key, &flight->fresh,
+                            &flight->stamp, ngx_sf_flight_limit(flight),
+                            found);
+
+    if (rc == NGX_DECLINED) {
+        flight->claim = found->claim;
+    }
+
+    return rc;
+}
+
+
+/* another worker is at it */
+
+static void
+ngx_sf_flight_wait(ngx_sf_flight_t *flight)
+{
+    flight->zone->slot->stats.waits++;
+    flight->give_up = ngx_current_msec + ngx_sf_flight_limit(flight);
+
+    ngx_sf_flight_watch(flight);
 }
 
 
@@ -453,22 +498,20 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
 /* ms that making a resource may take at the most */
 
 static ngx_msec_t
-ngx_sf_flight_limit(const ngx_sf_lookup_t *lookup)
+ngx_sf_flight_limit(const ngx_sf_flight_t *flight)
 {
-    ngx_msec_t         limit;
-    ngx_sf_pg_conf_t  *pgcf;
+    ngx_msec_t                limit;
+    ngx_sf_pg_conf_t         *pgcf;
+    const ngx_sf_resource_t  *total;
 
-    pgcf = lookup->slcf->primary_pg;
-    limit = pgcf->wait + pgcf->timeout[ngx_sf_flight_lane(lookup)]
+    pgcf = flight->lookup.slcf->primary_pg;
+    total = flight->lookup.resource->total;
+    limit = pgcf->wait + pgcf->timeout[flight->query.lane]
             + NGX_SF_FLIGHT_GRACE;
 
     /* one after the other, see ngx_sf_flight_start() */
 
-    if (lookup->resource->total) {
-        limit += pgcf->wait + pgcf->timeout[lookup->resource->total->lane];
-    }
-
-    return limit;
+    return total ? limit + pgcf->wait + pgcf->timeout[total->lane] : limit;
 }
 
 
@@ -510,6 +553,31 @@ ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
     }
 
     return NULL;
+}
+
+
+/* one that others find; zone: NULL when it is not to be kept there */
+
+static ngx_sf_flight_t *
+ngx_sf_flight_create_keyed(ngx_sf_worker_t *worker,
+    const ngx_sf_lookup_t *lookup, ngx_sf_zone_t *zone,
+    const ngx_sf_key_t *key)
+{
+    ngx_sf_flight_t  *flight;
+
+    flight = ngx_sf_flight_create(worker, lookup);
+    if (flight == NULL) {
+        return NULL;
+    }
+
+    flight->zone = zone;
+
+    if (ngx_sf_flight_link(flight, key) != NGX_OK) {
+        ngx_sf_flight_end(flight);
+        return NULL;
+    }
+
+    return flight;
 }
 
 
@@ -591,7 +659,7 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_lookup_t *lookup)
     flight->query.data = flight;
 
     flight->total.handler = ngx_sf_flight_total_handler;
-    flight->total.data = flight;
+    flight->total.page = flight;
 
     flight->timer.handler = ngx_sf_flight_timer_handler;
     flight->timer.data = flight;
@@ -601,14 +669,10 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_lookup_t *lookup)
 }
 
 
-/*
- * Makes a flight one that can be joined, in place of an older one; zone is
- * NULL when it is not to be kept there.  On NGX_ERROR it is destroyed.
- */
+/* makes a flight one that can be joined, in place of an older one */
 
 static ngx_int_t
-ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
-    const ngx_sf_key_t *key)
+ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key)
 {
     ngx_queue_t      *buckets;
     ngx_sf_flight_t  *old;
@@ -617,7 +681,6 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
     flight->key.data = ngx_pnalloc(flight->pool, key->len);
 
     if (flight->key.data == NULL) {
-        ngx_sf_flight_destroy(flight);
         return NGX_ERROR;
     }
 
@@ -635,7 +698,6 @@ ngx_sf_flight_key(ngx_sf_flight_t *flight, ngx_sf_zone_t *zone,
     ngx_queue_insert_head(&buckets[key->hash % NGX_SF_FLIGHT_BUCKETS],
                           &flight->queue);
 
-    flight->zone = zone;
     flight->linked = 1;
 
     return NGX_OK;
@@ -692,8 +754,7 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
 
         /* those who wait in other workers rely on it */
 
-        flight->held = 1;
-        flight->members++;
+        ngx_sf_flight_hold(flight);
     }
 
     if (resource->total == NULL) {
@@ -954,7 +1015,26 @@ ngx_sf_flight_watch(ngx_sf_flight_t *flight)
 static void
 ngx_sf_flight_timer_handler(ngx_event_t *ev)
 {
-    ngx_sf_flight_look_again(ev->data);
+    ngx_int_t         rc;
+    ngx_sf_flight_t  *flight;
+
+    flight = ev->data;
+    rc = ngx_sf_flight_look_again(flight);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    flight->members++;
+
+    if (rc == NGX_OK) {
+        ngx_sf_flight_land(flight);
+
+    } else {
+        ngx_sf_flight_start(flight);
+    }
+
+    ngx_sf_flight_release(flight);
 }
 
 
@@ -994,57 +1074,42 @@ ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash)
 }
 
 
-/* another worker has made it, or will not, or is still at it */
+/*
+ * Another worker has made it (NGX_OK), or will not (NGX_DECLINED), or is still
+ * at it (NGX_AGAIN).
+ */
 
-static void
+static ngx_int_t
 ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
 {
-    ngx_int_t         rc;
-    ngx_sf_found_t    found;
-    ngx_sf_zone_t    *zone;
-    ngx_sf_lookup_t  *lookup;
-
-    zone = flight->zone;
-    lookup = &flight->lookup;
+    ngx_int_t       rc;
+    ngx_sf_found_t  found;
 
     flight->waiting = 0;
     flight->fresh.now = ngx_current_msec;
 
-    ngx_sf_stamp_read(zone, flight->fresh.source - zone->sh->sources,
-                      &lookup->resource->tags, lookup->user,
-                      ngx_sf_resource_id(lookup), &flight->stamp);
-
-    rc = ngx_sf_cache_claim(zone, &flight->key, &flight->fresh,
-                            &flight->stamp, ngx_sf_flight_limit(lookup),
-                            &found);
-
-    if (rc == NGX_AGAIN
-        && (ngx_msec_int_t) (flight->give_up - ngx_current_msec) > 0)
-    {
-        ngx_sf_flight_watch(flight);
-        return;
-    }
-
-    flight->members++;
+    rc = ngx_sf_flight_claim(flight, &found);
 
     if (rc == NGX_OK) {
         flight->found = found;
-        ngx_sf_flight_land(flight);
-
-    } else if (rc == NGX_AGAIN) {
-
-        /* others have tried one after the other */
-
-        flight->outcome = NGX_SF_PG_EXPIRED;
-        ngx_sf_flight_substitute(flight);
-        ngx_sf_flight_land(flight);
-
-    } else {
-        flight->claim = found.claim;
-        ngx_sf_flight_start(flight);
+        return NGX_OK;
     }
 
-    ngx_sf_flight_release(flight);
+    if (rc == NGX_DECLINED) {
+        return NGX_DECLINED;
+    }
+
+    if ((ngx_msec_int_t) (flight->give_up - ngx_current_msec) > 0) {
+        ngx_sf_flight_watch(flight);
+        return NGX_AGAIN;
+    }
+
+    /* others have tried one after the other */
+
+    flight->outcome = NGX_SF_PG_EXPIRED;
+    ngx_sf_flight_substitute(flight);
+
+    return NGX_OK;
 }
 
 
@@ -1121,7 +1186,7 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
 {
     ngx_sf_flight_t  *flight;
 
-    flight = wait->data;
+    flight = wait->page;
     flight->members++;
     flight->pending--;
 
@@ -1164,10 +1229,7 @@ ngx_sf_flight_arrived(ngx_sf_flight_t *flight)
         ngx_sf_flight_store(flight);
     }
 
-    if (flight->held) {
-        flight->held = 0;
-        flight->members--;
-    }
+    ngx_sf_flight_let_go(flight);
 
     if (flight->body.len > NGX_SF_BODY_SMALL) {
         ngx_sf_flight_keep(flight);
@@ -1447,6 +1509,29 @@ ngx_sf_flight_release(ngx_sf_flight_t *flight)
 
 
 /*
+ * A place of its own, until it has landed: others rely on it who are not in
+ * it, as they wait in other workers, or have asked for a ping and gone away.
+ */
+
+static void
+ngx_sf_flight_hold(ngx_sf_flight_t *flight)
+{
+    flight->held = 1;
+    flight->members++;
+}
+
+
+static void
+ngx_sf_flight_let_go(ngx_sf_flight_t *flight)
+{
+    if (flight->held) {
+        flight->held = 0;
+        flight->members--;
+    }
+}
+
+
+/*
  * Asked before a statement is sent, as claims may have been taken over since
  * the last client left, and when one that runs holds up others.
  */
@@ -1479,8 +1564,9 @@ ngx_sf_flight_needed(ngx_sf_flight_t *flight, ngx_uint_t running)
         next = ngx_queue_next(node);
         wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
 
-        if (wait->handler == ngx_sf_flight_total_handler) {
-            page = wait->data;
+        page = wait->page;
+
+        if (page) {
             (void) ngx_sf_flight_needed(page,
                                         running && page->query.conn == NULL);
         }
@@ -1515,8 +1601,7 @@ ngx_sf_flight_give_up(ngx_sf_flight_t *flight, ngx_uint_t running)
         return 0;
     }
 
-    flight->held = 0;
-    flight->members--;
+    ngx_sf_flight_let_go(flight);
 
     return 1;
 }

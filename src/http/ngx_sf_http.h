@@ -281,7 +281,8 @@ struct ngx_sf_wait_s {
     ngx_sf_found_t              found;    /* in the zone, without a flight */
     uint32_t                    principal;    /* who waits, or 0 */
     ngx_sf_landed_pt            handler;
-    void                       *data;
+    ngx_sf_flight_t            *page;     /* that waits, for its total */
+    void                       *data;     /* or the request that does */
 };
 
 typedef struct {
@@ -346,7 +347,7 @@ struct ngx_sf_flight_s {
  * NGX_ERROR: memory is short.
  */
 ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
-    const ngx_sf_lookup_t  *lookup);
+    const ngx_sf_lookup_t *lookup);
 
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
