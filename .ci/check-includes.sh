@@ -77,7 +77,7 @@ headers() {
 
     for dir in "$@"; do
         ls "src/$dir"
-    done | sed -nE '/_(value|conn)\.h$/d; s/\.h$/\\.h/p' | paste -sd '|'
+    done | sed -nE '/_(value|conn|flight)\.h$/d; s/\.h$/\\.h/p' | paste -sd '|'
 }
 
 

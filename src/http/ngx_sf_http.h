@@ -356,6 +356,17 @@ void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
 void ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     ngx_sf_fresh_t *fresh);
 
+/* the zone says that something has changed under a hash */
+void ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash);
+
+/* npools: that the worker has */
+ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
+    ngx_uint_t npools);
+void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
+
+
+/* --- ngx_sf_flight_result.c: what a flight has brought --- */
+
 /* adds how long the statements of a flight have taken, and why they failed */
 void ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
     uint64_t *db, u_char sqlstate[6]);
@@ -364,14 +375,6 @@ void ngx_sf_flight_times(const ngx_sf_flight_t *flight, uint64_t *queue,
 ngx_sf_pg_outcome_e ngx_sf_flight_outcome(const ngx_sf_wait_t *wait);
 ngx_sf_entry_t *ngx_sf_flight_entry(const ngx_sf_wait_t *wait);
 ngx_str_t ngx_sf_flight_body(const ngx_sf_wait_t *wait);
-
-/* the zone says that something has changed under a hash */
-void ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash);
-
-/* npools: that the worker has */
-ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
-    ngx_uint_t npools);
-void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
 
 
 /* --- ngx_sf_principal.c: users that this worker has found in the zone --- */
