@@ -40,11 +40,7 @@
 #include "ngx_sf_flight.h"
 
 
-#define NGX_SF_FLIGHT_BUCKETS  1024
-#define NGX_SF_FLIGHT_LOOK     250        /* ms, while another is at it */
-#define NGX_SF_FLIGHT_GRACE    2000       /* ms of a claim beyond the query */
 #define NGX_SF_FLIGHT_KEY      4096       /* longer ones are not cached */
-#define NGX_SF_PRINCIPAL_TTL   300000     /* ms: the tags do the work */
 
 /* an offset walks all rows before it: from here on that is heavy */
 
@@ -60,11 +56,6 @@ static ngx_int_t ngx_sf_flight_pass(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_uint_t ngx_sf_flight_after(const ngx_sf_flight_t *flight,
     ngx_msec_t fence);
-static void ngx_sf_flight_stamp(ngx_sf_flight_t *flight);
-static ngx_int_t ngx_sf_flight_claim(ngx_sf_flight_t *flight,
-    ngx_sf_found_t *found);
-static void ngx_sf_flight_wait(ngx_sf_flight_t *flight);
-static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup);
 static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
     const ngx_sf_key_t  *key, const ngx_sf_lookup_t *lookup);
@@ -94,9 +85,7 @@ static void ngx_sf_flight_start_total(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_fail(ngx_sf_flight_t *flight,
     ngx_sf_pg_outcome_e outcome);
 static void ngx_sf_flight_take_total(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_timer_handler(ngx_event_t *ev);
-static ngx_int_t ngx_sf_flight_look_again(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_handler(ngx_sf_pg_query_t *q,
     ngx_sf_pg_outcome_e outcome, PGresult *res);
 static void ngx_sf_flight_count(ngx_sf_flight_t *flight,
@@ -104,7 +93,6 @@ static void ngx_sf_flight_count(ngx_sf_flight_t *flight,
 static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
 static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_substitute(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_release(ngx_sf_flight_t *flight);
@@ -393,122 +381,6 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     }
 
     return ngx_sf_flight_enter(flight, wait);
-}
-
-
-/* what is read after this is good while none of these counters moves */
-
-static void
-ngx_sf_flight_stamp(ngx_sf_flight_t *flight)
-{
-    ngx_sf_zone_t    *zone;
-    ngx_sf_source_t  *source;
-    ngx_sf_lookup_t  *lookup;
-
-    lookup = &flight->lookup;
-    zone = lookup->slcf->zone;
-    source = flight->worker->sources[lookup->slcf->origin];
-
-    ngx_sf_stamp_read(zone, source - zone->sh->sources,
-                      &lookup->resource->tags, lookup->user,
-                      ngx_sf_resource_id(lookup), &flight->stamp);
-}
-
-
-/*
- * Looks in the zone once more, for the right to make what is not there.
- * NGX_OK: it is; NGX_AGAIN: another worker is at it; NGX_DECLINED: the flight
- * makes it, for the zone unless that has no room for a claim.
- */
-
-static ngx_int_t
-ngx_sf_flight_claim(ngx_sf_flight_t *flight, ngx_sf_found_t *found)
-{
-    ngx_int_t  rc;
-
-    ngx_sf_flight_stamp(flight);
-
-    rc = ngx_sf_cache_claim(flight->zone, &flight->key, &flight->fresh,
-                            &flight->stamp, ngx_sf_flight_limit(flight),
-                            found);
-
-    if (rc == NGX_DECLINED) {
-        flight->claim = found->claim;
-    }
-
-    return rc;
-}
-
-
-/* another worker is at it */
-
-static void
-ngx_sf_flight_wait(ngx_sf_flight_t *flight)
-{
-    flight->zone->slot->stats.waits++;
-    flight->give_up = ngx_current_msec + ngx_sf_flight_limit(flight);
-
-    ngx_sf_flight_watch(flight);
-}
-
-
-void
-ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
-    ngx_sf_fresh_t *fresh)
-{
-    ngx_sf_ttl_t       *ttl;
-    ngx_sf_loc_conf_t  *slcf;
-
-    slcf = lookup->slcf;
-
-    fresh->owner = lookup->owner;
-    fresh->source = worker->sources[slcf->origin];
-    fresh->tables = lookup->resource->tags.tables;
-    fresh->now = ngx_current_msec;
-    fresh->lease = worker->smcf->lease;
-    fresh->incoherent_ttl = slcf->incoherent_ttl;
-    fresh->stale = 0;
-    fresh->error = 0;
-    fresh->grace = 0;
-
-    if (lookup->resource->endpoint == NULL) {
-        fresh->ttl = NGX_SF_PRINCIPAL_TTL;
-        fresh->grace = slcf->auth_grace;
-        return;
-    }
-
-    ttl = &slcf->ttls[lookup->resource->endpoint->index];
-
-    fresh->ttl = ttl->ttl;
-
-    /* what shows a total is as old as that: it must not expire at once */
-
-    if (lookup->resource->kind == NGX_SF_RESOURCE_TOTAL) {
-        fresh->ttl -= ngx_sf_cache_last(ttl->ttl);
-    }
-
-    fresh->stale = ttl->stale;
-    fresh->error = ttl->error;
-}
-
-
-/* ms that making a resource may take at the most */
-
-static ngx_msec_t
-ngx_sf_flight_limit(const ngx_sf_flight_t *flight)
-{
-    ngx_msec_t                limit;
-    ngx_sf_pg_conf_t         *pgcf;
-    const ngx_sf_resource_t  *total;
-
-    pgcf = flight->lookup.slcf->primary_pg;
-    total = flight->lookup.resource->total;
-    limit = pgcf->wait + pgcf->timeout[flight->query.lane]
-            + NGX_SF_FLIGHT_GRACE;
-
-    /* one after the other, see ngx_sf_flight_start() */
-
-    return total ? limit + pgcf->wait + pgcf->timeout[total->lane] : limit;
 }
 
 
@@ -1002,14 +874,6 @@ ngx_sf_flight_take_total(ngx_sf_flight_t *flight)
 
 
 static void
-ngx_sf_flight_watch(ngx_sf_flight_t *flight)
-{
-    flight->waiting = 1;
-    ngx_add_timer(&flight->timer, NGX_SF_FLIGHT_LOOK);
-}
-
-
-static void
 ngx_sf_flight_timer_handler(ngx_event_t *ev)
 {
     ngx_int_t         rc;
@@ -1032,81 +896,6 @@ ngx_sf_flight_timer_handler(ngx_event_t *ev)
     }
 
     ngx_sf_flight_release(flight);
-}
-
-
-void
-ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash)
-{
-    ngx_uint_t        i, first, last;
-    ngx_queue_t      *q, *next, *bucket;
-    ngx_sf_flight_t  *flight;
-
-    first = hash % NGX_SF_FLIGHT_BUCKETS;
-    last = first;
-
-    if (hash == NGX_SF_WAKE_ALL) {
-        first = 0;
-        last = NGX_SF_FLIGHT_BUCKETS - 1;
-    }
-
-    for (i = first; i <= last; i++) {
-        bucket = &worker->flights.buckets[i];
-
-        for (q = ngx_queue_head(bucket); q != bucket; q = next) {
-            next = ngx_queue_next(q);
-            flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
-
-            if (flight->waiting
-                && (hash == NGX_SF_WAKE_ALL || flight->key.hash == hash))
-            {
-                /* looked at in a turn of its own */
-
-                ngx_del_timer(&flight->timer);
-                flight->waiting = 0;
-                ngx_post_event(&flight->timer, &ngx_posted_events);
-            }
-        }
-    }
-}
-
-
-/*
- * Another worker has made it (NGX_OK), or will not (NGX_DECLINED), or is still
- * at it (NGX_AGAIN).
- */
-
-static ngx_int_t
-ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
-{
-    ngx_int_t       rc;
-    ngx_sf_found_t  found;
-
-    flight->waiting = 0;
-    flight->fresh.now = ngx_current_msec;
-
-    rc = ngx_sf_flight_claim(flight, &found);
-
-    if (rc == NGX_OK) {
-        flight->found = found;
-        return NGX_OK;
-    }
-
-    if (rc == NGX_DECLINED) {
-        return NGX_DECLINED;
-    }
-
-    if ((ngx_msec_int_t) (flight->give_up - ngx_current_msec) > 0) {
-        ngx_sf_flight_watch(flight);
-        return NGX_AGAIN;
-    }
-
-    /* others have tried one after the other */
-
-    flight->outcome = NGX_SF_PG_EXPIRED;
-    ngx_sf_flight_substitute(flight);
-
-    return NGX_OK;
 }
 
 
@@ -1245,36 +1034,6 @@ ngx_sf_flight_make(ngx_sf_flight_t *flight)
 
     ngx_sf_pg_result_free(flight->res);
     flight->res = NULL;
-}
-
-
-/* back-pressure or an outage: what there is, if it may be shown */
-
-static void
-ngx_sf_flight_substitute(ngx_sf_flight_t *flight)
-{
-    ngx_uint_t         down;
-    ngx_sf_pg_pool_t  *primary;
-
-    if (flight->outcome != NGX_SF_PG_BUSY
-        && flight->outcome != NGX_SF_PG_QUOTA_FULL
-        && flight->outcome != NGX_SF_PG_EXPIRED
-        && flight->outcome != NGX_SF_PG_UNAVAILABLE)
-    {
-        return;
-    }
-
-    primary = flight->worker->pools[flight->lookup.slcf->primary_pg->index];
-    down = flight->outcome == NGX_SF_PG_UNAVAILABLE
-           && ngx_sf_pg_down(primary);
-    flight->fresh.now = ngx_current_msec;
-
-    if (ngx_sf_cache_lookup_stale(flight->zone, &flight->key, &flight->fresh,
-                                  down, &flight->found)
-        == NGX_OK)
-    {
-        flight->outcome = NGX_SF_PG_OK;
-    }
 }
 
 

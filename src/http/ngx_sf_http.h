@@ -352,17 +352,20 @@ ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
 
+/* npools: that the worker has */
+ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
+    ngx_uint_t npools);
+void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
+
+
+/* --- ngx_sf_flight_wait.c: flights and the zone --- */
+
 /* for whom a resource is looked up in the zone, and by what it is judged */
 void ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     ngx_sf_fresh_t *fresh);
 
 /* the zone says that something has changed under a hash */
 void ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash);
-
-/* npools: that the worker has */
-ngx_int_t ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
-    ngx_uint_t npools);
-void ngx_sf_flights_destroy(ngx_sf_flights_t *flights);
 
 
 /* --- ngx_sf_flight_result.c: what a flight has brought --- */
