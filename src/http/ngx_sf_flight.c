@@ -47,7 +47,6 @@
 #define NGX_SF_FLIGHT_DEEP     2000       /* rows */
 
 
-static void ngx_sf_flight_forget(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_flight_look(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_ping(ngx_sf_worker_t *worker,
@@ -57,8 +56,6 @@ static ngx_int_t ngx_sf_flight_pass(ngx_sf_worker_t *worker,
 static ngx_uint_t ngx_sf_flight_after(const ngx_sf_flight_t *flight,
     ngx_msec_t fence);
 static ngx_uint_t ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup);
-static ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
-    const ngx_sf_key_t  *key, const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_alone(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_sf_flight_t *ngx_sf_flight_create_keyed(ngx_sf_worker_t *worker,
@@ -68,12 +65,6 @@ static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
     const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
     const ngx_sf_lookup_t  *lookup);
-static ngx_int_t ngx_sf_flight_link(ngx_sf_flight_t *flight,
-    const ngx_sf_key_t *key);
-static ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight,
-    ngx_sf_wait_t *wait);
-static ngx_int_t ngx_sf_flight_join(ngx_sf_flight_t *flight,
-    ngx_sf_wait_t *wait);
 static void ngx_sf_flight_start(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_total_first(const ngx_sf_flight_t *flight);
 static void ngx_sf_flight_send(ngx_sf_flight_t *flight);
@@ -93,80 +84,6 @@ static void ngx_sf_flight_count(ngx_sf_flight_t *flight,
 static void ngx_sf_flight_total_handler(ngx_sf_wait_t *wait);
 static void ngx_sf_flight_arrived(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_make(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_land(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_release(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_hold(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_let_go(ngx_sf_flight_t *flight);
-static ngx_uint_t ngx_sf_flight_wanted(ngx_sf_pg_query_t *q);
-static ngx_uint_t ngx_sf_flight_needed(ngx_sf_flight_t *flight,
-    ngx_uint_t running);
-static ngx_uint_t ngx_sf_flight_give_up(ngx_sf_flight_t *flight,
-    ngx_uint_t running);
-static void ngx_sf_flight_end(ngx_sf_flight_t *flight);
-static void ngx_sf_flight_destroy(ngx_sf_flight_t *flight);
-
-
-ngx_int_t
-ngx_sf_flights_init(ngx_cycle_t *cycle, ngx_sf_flights_t *flights,
-    ngx_uint_t npools)
-{
-    ngx_uint_t  i;
-
-    flights->buckets = ngx_palloc(cycle->pool, NGX_SF_FLIGHT_BUCKETS
-                                               * sizeof(ngx_queue_t));
-    flights->pings = ngx_pcalloc(cycle->pool,
-                                 npools * sizeof(ngx_sf_flight_t *));
-    flights->npings = npools;
-
-    if (flights->buckets == NULL || flights->pings == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < NGX_SF_FLIGHT_BUCKETS; i++) {
-        ngx_queue_init(&flights->buckets[i]);
-    }
-
-    return NGX_OK;
-}
-
-
-/* the worker exits: what only the zone still waits for is forgotten */
-
-void
-ngx_sf_flights_destroy(ngx_sf_flights_t *flights)
-{
-    ngx_uint_t        i;
-    ngx_queue_t      *bucket;
-    ngx_sf_flight_t  *flight;
-
-    for (i = 0; i < NGX_SF_FLIGHT_BUCKETS; i++) {
-        bucket = &flights->buckets[i];
-
-        while (!ngx_queue_empty(bucket)) {
-            flight = ngx_queue_data(ngx_queue_head(bucket), ngx_sf_flight_t,
-                                    queue);
-
-            ngx_sf_flight_forget(flight);
-        }
-    }
-
-    for (i = 0; i < flights->npings; i++) {
-        if (flights->pings[i]) {
-            ngx_sf_flight_forget(flights->pings[i]);
-        }
-    }
-}
-
-
-static void
-ngx_sf_flight_forget(ngx_sf_flight_t *flight)
-{
-    flight->members++;
-    ngx_sf_flight_unlink(flight);
-    ngx_sf_flight_let_go(flight);
-    ngx_sf_flight_release(flight);
-}
 
 
 ngx_int_t
@@ -393,38 +310,6 @@ ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup)
 }
 
 
-/*
- * The youngest one; a flight goes by the rules of the location it began in,
- * and those that pass the zone by are apart.
- */
-
-static ngx_sf_flight_t *
-ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
-    const ngx_sf_lookup_t *lookup)
-{
-    ngx_queue_t      *q, *bucket;
-    ngx_sf_flight_t  *flight;
-
-    bucket = &worker->flights.buckets[key->hash % NGX_SF_FLIGHT_BUCKETS];
-
-    for (q = ngx_queue_head(bucket); q != bucket; q = ngx_queue_next(q)) {
-        flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
-
-        if (flight->lookup.slcf == lookup->slcf
-            && flight->lookup.bypass == lookup->bypass
-            && flight->lookup.fenced == lookup->fenced
-            && flight->key.hash == key->hash
-            && flight->key.len == key->len
-            && ngx_memcmp(flight->key.data, key->data, key->len) == 0)
-        {
-            return flight;
-        }
-    }
-
-    return NULL;
-}
-
-
 /* one that others find; zone: NULL when it is not to be kept there */
 
 static ngx_sf_flight_t *
@@ -535,74 +420,6 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_lookup_t *lookup)
     flight->timer.log = flight->worker->cycle->log;
 
     return NGX_OK;
-}
-
-
-/* makes a flight one that can be joined, in place of an older one */
-
-static ngx_int_t
-ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key)
-{
-    ngx_queue_t      *buckets;
-    ngx_sf_flight_t  *old;
-
-    flight->key = *key;
-    flight->key.data = ngx_pnalloc(flight->pool, key->len);
-
-    if (flight->key.data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(flight->key.data, key->data, key->len);
-
-    old = ngx_sf_flight_find(flight->worker, key, &flight->lookup);
-
-    /* one that waits for another worker stays there to be woken */
-
-    if (old && !old->waiting && !old->timer.posted) {
-        ngx_sf_flight_unlink(old);
-    }
-
-    buckets = flight->worker->flights.buckets;
-    ngx_queue_insert_head(&buckets[key->hash % NGX_SF_FLIGHT_BUCKETS],
-                          &flight->queue);
-
-    flight->linked = 1;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
-{
-    wait->flight = flight;
-    flight->members++;
-
-    if (flight->landed) {
-        return NGX_OK;
-    }
-
-    ngx_queue_insert_tail(&flight->waiters, &wait->queue);
-
-    return NGX_AGAIN;
-}
-
-
-/* what waits for another's turn goes by that of who joins, if he has one */
-
-static ngx_int_t
-ngx_sf_flight_join(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
-{
-    wait->zone->slot->stats.followers++;
-
-    ngx_sf_pg_adopt(&flight->query, wait->principal);
-
-    if (flight->total.flight) {
-        ngx_sf_pg_adopt(&flight->total.flight->query, wait->principal);
-    }
-
-    return ngx_sf_flight_enter(flight, wait);
 }
 
 
@@ -1034,242 +851,4 @@ ngx_sf_flight_make(ngx_sf_flight_t *flight)
 
     ngx_sf_pg_result_free(flight->res);
     flight->res = NULL;
-}
-
-
-static void
-ngx_sf_flight_land(ngx_sf_flight_t *flight)
-{
-    ngx_queue_t    *node;
-    ngx_sf_wait_t  *wait;
-
-    flight->landed = 1;
-
-    ngx_sf_flight_unlink(flight);
-
-    /*
-     * A request that is woken may end itself, others that wait here, or the
-     * flight: the caller holds it, and the list is read from its head.
-     */
-
-    while (!ngx_queue_empty(&flight->waiters)) {
-        node = ngx_queue_head(&flight->waiters);
-        ngx_queue_remove(node);
-
-        wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
-        wait->queue.next = NULL;
-
-        wait->handler(wait);
-    }
-}
-
-
-static void
-ngx_sf_flight_unlink(ngx_sf_flight_t *flight)
-{
-    if (flight->linked) {
-        flight->linked = 0;
-        ngx_queue_remove(&flight->queue);
-    }
-
-    if (flight->ping) {
-        *flight->ping = NULL;
-        flight->ping = NULL;
-    }
-}
-
-
-void
-ngx_sf_flight_leave(ngx_sf_wait_t *wait)
-{
-    ngx_sf_flight_t  *flight;
-
-    flight = wait->flight;
-
-    if (wait->found.value) {
-        ngx_sf_cache_unpin(wait->zone, wait->found.value);
-        wait->found.value = NULL;
-    }
-
-    if (flight == NULL) {
-        return;
-    }
-
-    if (wait->queue.next) {
-        ngx_queue_remove(&wait->queue);
-        wait->queue.next = NULL;
-    }
-
-    wait->flight = NULL;
-
-    ngx_sf_flight_release(flight);
-}
-
-
-static void
-ngx_sf_flight_release(ngx_sf_flight_t *flight)
-{
-    if (--flight->members == 1) {
-        (void) ngx_sf_flight_give_up(flight, 0);
-    }
-
-    if (flight->members == 0) {
-        ngx_sf_flight_end(flight);
-    }
-}
-
-
-/*
- * A place of its own, until it has landed: others rely on it who are not in
- * it, as they wait in other workers, or have asked for a ping and gone away.
- */
-
-static void
-ngx_sf_flight_hold(ngx_sf_flight_t *flight)
-{
-    flight->held = 1;
-    flight->members++;
-}
-
-
-static void
-ngx_sf_flight_let_go(ngx_sf_flight_t *flight)
-{
-    if (flight->held) {
-        flight->held = 0;
-        flight->members--;
-    }
-}
-
-
-/*
- * Asked before a statement is sent, as claims may have been taken over since
- * the last client left, and when one that runs holds up others.
- */
-
-static ngx_uint_t
-ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
-{
-    return ngx_sf_flight_needed(q->data, q->sent != 0);
-}
-
-
-/*
- * Whether somebody waits for a flight, which is ended otherwise; of a total
- * also those are asked that take it, unless their own statements run.
- */
-
-static ngx_uint_t
-ngx_sf_flight_needed(ngx_sf_flight_t *flight, ngx_uint_t running)
-{
-    ngx_queue_t      *node, *next;
-    ngx_sf_wait_t    *wait;
-    ngx_sf_flight_t  *page;
-
-    flight->members++;
-
-    for (node = ngx_queue_head(&flight->waiters);
-         node != ngx_queue_sentinel(&flight->waiters);
-         node = next)
-    {
-        next = ngx_queue_next(node);
-        wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
-
-        page = wait->page;
-
-        if (page) {
-            (void) ngx_sf_flight_needed(page,
-                                        running && page->query.conn == NULL);
-        }
-    }
-
-    if (--flight->members == 1) {
-        (void) ngx_sf_flight_give_up(flight, running);
-    }
-
-    if (flight->members) {
-        return 1;
-    }
-
-    ngx_sf_flight_end(flight);
-
-    return 0;
-}
-
-
-/*
- * A flight that only the zone may wait for loses its own place; a ping goes on.
- * running: also one whose statement was sent.
- */
-
-static ngx_uint_t
-ngx_sf_flight_give_up(ngx_sf_flight_t *flight, ngx_uint_t running)
-{
-    if (!flight->held || flight->ping || flight->landed
-        || (flight->query.sent && !running)
-        || !ngx_sf_cache_give_up(flight->zone, &flight->claim))
-    {
-        return 0;
-    }
-
-    ngx_sf_flight_let_go(flight);
-
-    return 1;
-}
-
-
-static void
-ngx_sf_flight_end(ngx_sf_flight_t *flight)
-{
-    ngx_sf_zone_t  *zone;
-
-    zone = flight->lookup.slcf->zone;
-
-    if (!flight->landed && flight->pending && flight->query.sent == 0
-        && zone && zone->slot)
-    {
-        zone->slot->stats.abandoned++;
-    }
-
-    if (!flight->landed && flight->query.pool) {
-        ngx_sf_pg_cancel(&flight->query);
-    }
-
-    ngx_sf_flight_unlink(flight);
-    ngx_sf_flight_leave(&flight->total);
-    ngx_sf_flight_destroy(flight);
-}
-
-
-static void
-ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
-{
-    size_t  size;
-
-    if (flight->timer.timer_set) {
-        ngx_del_timer(&flight->timer);
-    }
-
-    if (flight->timer.posted) {
-        ngx_delete_posted_event(&flight->timer);
-    }
-
-    if (flight->found.value) {
-        ngx_sf_cache_unpin(flight->zone, flight->found.value);
-    }
-
-    if (flight->claim.node) {
-        ngx_sf_cache_abandon(flight->zone, &flight->claim);
-    }
-
-    ngx_sf_pg_result_free(flight->res);
-
-    size = flight->body.len;
-
-    if (flight->copy) {
-        ngx_sf_body_free(flight->worker, flight->copy);
-    }
-
-    ngx_destroy_pool(flight->pool);
-    ngx_sf_pg_result_trim(size);
 }

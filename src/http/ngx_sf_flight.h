@@ -8,7 +8,7 @@
  * What the files of a flight have in common; no other file includes it.  They
  * know only those before them:
  *
- *     wait, result, flight
+ *     state, wait, result, flight
  */
 
 
@@ -20,6 +20,54 @@
 
 
 #define NGX_SF_FLIGHT_BUCKETS  1024
+
+
+/* --- ngx_sf_flight_state.c: who has a place in a flight --- */
+
+/*
+ * The youngest one under a key, or NULL.  A flight goes by the rules of the
+ * location it began in, and those that pass the zone by are apart.
+ */
+ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
+    const ngx_sf_key_t *key, const ngx_sf_lookup_t *lookup);
+
+/* makes a flight one that is found, in place of an older one */
+ngx_int_t ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key);
+
+/* takes a place.  NGX_OK: it has landed; NGX_AGAIN: the handler is called */
+ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait);
+
+/*
+ * The same in one that was found: what waits for another's turn goes by that
+ * of who joins, if he has one.
+ */
+ngx_int_t ngx_sf_flight_join(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait);
+
+/* nothing more comes: who waits is told; the caller has a place in it */
+void ngx_sf_flight_land(ngx_sf_flight_t *flight);
+
+/* a place of its own, and giving that up */
+void ngx_sf_flight_hold(ngx_sf_flight_t *flight);
+void ngx_sf_flight_let_go(ngx_sf_flight_t *flight);
+
+/*
+ * A flight that only the zone may wait for loses its own place, if nobody in
+ * the zone does; a ping goes on.  running: also one whose statement was sent.
+ * Whether it lost it.
+ */
+ngx_uint_t ngx_sf_flight_give_up(ngx_sf_flight_t *flight, ngx_uint_t running);
+
+/* gives up a place of the caller, which may have been the last one */
+void ngx_sf_flight_release(ngx_sf_flight_t *flight);
+
+/*
+ * query.wanted: asked before a statement is sent, as claims may have been taken
+ * over since the last client left, and when one that runs holds up others.
+ */
+ngx_uint_t ngx_sf_flight_wanted(ngx_sf_pg_query_t *q);
+
+/* nobody has a place in it */
+void ngx_sf_flight_end(ngx_sf_flight_t *flight);
 
 
 /* --- ngx_sf_flight_wait.c: who makes it, and who waits for it --- */

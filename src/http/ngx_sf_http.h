@@ -349,6 +349,9 @@ struct ngx_sf_flight_s {
 ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     const ngx_sf_lookup_t *lookup);
 
+
+/* --- ngx_sf_flight_state.c: who has a place in a flight --- */
+
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
 
