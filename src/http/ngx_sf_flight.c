@@ -20,8 +20,7 @@
  * been sent: who asks again joins it then, and it is not run for each who asks
  * and goes away.  Only one that holds up others for a second is given up even
  * then, and its connection closed, at most once a second in a lane.  A flight
- * that found somebody else at it waits: it is woken by a datagram, and looks
- * again now and then in case that one is lost.
+ * that found somebody else at it waits (ngx_sf_flight_wait.c).
  *
  * A request may join a flight of this worker only while the counters that it
  * read at its start are current.  Where they have moved, a new flight takes
@@ -33,7 +32,9 @@
  * that began after the write, or with counters that are current.
  *
  * A flight lands once: its response is there, or it has failed, or something
- * stale stands in for it.  All of this is the memory of one worker.
+ * stale stands in for it.  All of this is the memory of one worker.  On the way
+ * there it is in one of the states of ngx_sf_http.h, which this file takes it
+ * through.
  */
 
 
@@ -60,7 +61,7 @@ static ngx_int_t ngx_sf_flight_alone(ngx_sf_worker_t *worker,
     ngx_sf_wait_t *wait, const ngx_sf_lookup_t *lookup);
 static ngx_sf_flight_t *ngx_sf_flight_create_keyed(ngx_sf_worker_t *worker,
     const ngx_sf_lookup_t *lookup, ngx_sf_zone_t *zone,
-    const ngx_sf_key_t *key);
+    const ngx_sf_key_t *key, ngx_sf_flight_t *old);
 static ngx_sf_flight_t *ngx_sf_flight_create(ngx_sf_worker_t *worker,
     const ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_flight_copy(ngx_sf_flight_t *flight,
@@ -163,7 +164,7 @@ ngx_sf_flight_ping(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
     ngx_sf_flight_start(flight);
 
-    if (!flight->landed) {
+    if (flight->state != NGX_SF_FLIGHT_LANDED) {
         *place = flight;
         flight->ping = place;
         ngx_sf_flight_hold(flight);
@@ -202,7 +203,7 @@ ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         return ngx_sf_flight_join(flight, wait);
     }
 
-    flight = ngx_sf_flight_create_keyed(worker, lookup, NULL, &key);
+    flight = ngx_sf_flight_create_keyed(worker, lookup, NULL, &key, flight);
     if (flight == NULL) {
         return NGX_ERROR;
     }
@@ -277,7 +278,7 @@ ngx_sf_flight_look(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
         return ngx_sf_flight_join(flight, wait);
     }
 
-    flight = ngx_sf_flight_create_keyed(worker, lookup, zone, &key);
+    flight = ngx_sf_flight_create_keyed(worker, lookup, zone, &key, flight);
     if (flight == NULL) {
         return NGX_ERROR;
     }
@@ -310,12 +311,15 @@ ngx_sf_flight_lane(const ngx_sf_lookup_t *lookup)
 }
 
 
-/* one that others find; zone: NULL when it is not to be kept there */
+/*
+ * One that others find, in place of the old one; zone: NULL when it is not to
+ * be kept there.
+ */
 
 static ngx_sf_flight_t *
 ngx_sf_flight_create_keyed(ngx_sf_worker_t *worker,
     const ngx_sf_lookup_t *lookup, ngx_sf_zone_t *zone,
-    const ngx_sf_key_t *key)
+    const ngx_sf_key_t *key, ngx_sf_flight_t *old)
 {
     ngx_sf_flight_t  *flight;
 
@@ -326,7 +330,7 @@ ngx_sf_flight_create_keyed(ngx_sf_worker_t *worker,
 
     flight->zone = zone;
 
-    if (ngx_sf_flight_link(flight, key) != NGX_OK) {
+    if (ngx_sf_flight_link(flight, key, old) != NGX_OK) {
         ngx_sf_flight_end(flight);
         return NULL;
     }
@@ -428,13 +432,14 @@ ngx_sf_flight_copy(ngx_sf_flight_t *flight, const ngx_sf_lookup_t *lookup)
 static void
 ngx_sf_flight_start(ngx_sf_flight_t *flight)
 {
-    const ngx_sf_resource_t  *resource;
+    ngx_uint_t                first;
+    const ngx_sf_resource_t  *total;
 
-    resource = flight->lookup.resource;
+    total = flight->lookup.resource->total;
+    first = total && ngx_sf_flight_total_first(flight);
 
     flight->members++;
     flight->created = ngx_current_msec;
-    flight->pending = 1;
 
     if (flight->claim.node) {
 
@@ -443,24 +448,17 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
         ngx_sf_flight_hold(flight);
     }
 
-    if (resource->total == NULL) {
-        ngx_sf_flight_send(flight);
-
-    } else if (ngx_sf_flight_total_first(flight)) {
+    if (first) {
+        ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_TOTAL);
         ngx_sf_flight_start_total(flight);
+    }
 
-        if (flight->pending == 0) {
-            flight->pending = 1;
-            ngx_sf_flight_send(flight);
-        }
-
-    } else {
+    if (flight->pending == 0) {
         ngx_sf_flight_send(flight);
+    }
 
-        if (flight->outcome == NGX_SF_PG_OK) {
-            flight->pending++;
-            ngx_sf_flight_start_total(flight);
-        }
+    if (total && !first && flight->state == NGX_SF_FLIGHT_QUERY) {
+        ngx_sf_flight_start_total(flight);
     }
 
     if (flight->pending == 0) {
@@ -492,35 +490,29 @@ ngx_sf_flight_total_first(const ngx_sf_flight_t *flight)
 }
 
 
-/* the flight's own statement */
+/* the flight's own statement, if it is of use */
 
 static void
 ngx_sf_flight_send(ngx_sf_flight_t *flight)
 {
-    ngx_sf_metrics_t         *metrics;
-    const ngx_sf_resource_t  *resource;
+    ngx_sf_metrics_t  *metrics;
 
-    resource = flight->lookup.resource;
-    flight->sent = 1;
-
-    if (flight->outcome == NGX_SF_PG_OK && ngx_sf_flight_needless(flight)) {
-        flight->pending--;
+    if (flight->outcome != NGX_SF_PG_OK || ngx_sf_flight_needless(flight)) {
         return;
     }
 
-    if (flight->outcome == NGX_SF_PG_OK) {
-        flight->outcome = ngx_sf_flight_submit(flight);
+    flight->outcome = ngx_sf_flight_submit(flight);
 
-        if (flight->outcome == NGX_SF_PG_OK) {
-            metrics = flight->worker->smcf->metrics;
-            metrics->slot->counts.flights[resource->kind]++;
-            return;
-        }
-
+    if (flight->outcome != NGX_SF_PG_OK) {
         ngx_sf_flight_count(flight, flight->outcome);
+        return;
     }
 
-    flight->pending--;
+    ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_QUERY);
+    flight->pending++;
+
+    metrics = flight->worker->smcf->metrics;
+    metrics->slot->counts.flights[flight->lookup.resource->kind]++;
 }
 
 
@@ -607,12 +599,9 @@ ngx_sf_flight_start_total(ngx_sf_flight_t *flight)
     rc = ngx_sf_flight_ask(flight->worker, &flight->total, &lookup);
 
     if (rc == NGX_AGAIN) {
-        return;
-    }
+        flight->pending++;
 
-    flight->pending--;
-
-    if (rc == NGX_OK) {
+    } else if (rc == NGX_OK) {
         ngx_sf_flight_take_total(flight);
 
     } else {
@@ -795,8 +784,7 @@ ngx_sf_flight_total_handler(ngx_sf_wait_t *wait)
 
     ngx_sf_flight_take_total(flight);
 
-    if (!flight->sent) {
-        flight->pending++;
+    if (flight->state == NGX_SF_FLIGHT_TOTAL) {
 
         /* its own place, and that of this function */
 

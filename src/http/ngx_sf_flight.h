@@ -5,8 +5,8 @@
 
 
 /*
- * What the files of a flight have in common; no other file includes it.  They
- * know only those before them:
+ * What the files of a flight have in common; no other file of src includes it.
+ * They know only those before them:
  *
  *     state, wait, result, flight
  */
@@ -22,7 +22,10 @@
 #define NGX_SF_FLIGHT_BUCKETS  1024
 
 
-/* --- ngx_sf_flight_state.c: who has a place in a flight --- */
+/* --- ngx_sf_flight_state.c: states of flights, and places in them --- */
+
+void ngx_sf_flight_set_state(ngx_sf_flight_t *flight,
+    ngx_sf_flight_state_e state);
 
 /*
  * The youngest one under a key, or NULL.  A flight goes by the rules of the
@@ -31,8 +34,9 @@
 ngx_sf_flight_t *ngx_sf_flight_find(ngx_sf_worker_t *worker,
     const ngx_sf_key_t *key, const ngx_sf_lookup_t *lookup);
 
-/* makes a flight one that is found, in place of an older one */
-ngx_int_t ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key);
+/* makes a flight one that is found, in place of the old one, or NULL */
+ngx_int_t ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key,
+    ngx_sf_flight_t *old);
 
 /* takes a place.  NGX_OK: it has landed; NGX_AGAIN: the handler is called */
 ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait);

@@ -5,8 +5,8 @@
 
 
 /*
- * Where flights stand: the table in which they are found, who has a place in
- * one, and when it ends.
+ * Where flights stand: their states, the table in which they are found, who has
+ * a place in one, and when it ends.
  *
  * A flight is there for those who have a place in it, and ends with the last
  * one.  It holds a place in itself while others rely on it who are not in it:
@@ -18,11 +18,27 @@
 #include "ngx_sf_flight.h"
 
 
+#define NGX_SF_FLIGHT_LOOK     250        /* ms, while another is at it */
+
+/* for another worker */
+
+#define ngx_sf_flight_waits(flight)                                           \
+    ((flight)->state == NGX_SF_FLIGHT_WAITING                                 \
+     || (flight)->state == NGX_SF_FLIGHT_WOKEN)
+
+
 static void ngx_sf_flight_forget(ngx_sf_flight_t *flight);
+static void ngx_sf_flight_watch(ngx_sf_flight_t *flight, ngx_uint_t on);
 static void ngx_sf_flight_unlink(ngx_sf_flight_t *flight);
 static ngx_uint_t ngx_sf_flight_needed(ngx_sf_flight_t *flight,
     ngx_uint_t running);
+static void ngx_sf_flight_abandon(ngx_sf_flight_t *flight);
 static void ngx_sf_flight_destroy(ngx_sf_flight_t *flight);
+
+
+static const char *const  ngx_sf_flight_states[] = {
+    "looking", "waiting", "woken", "total", "query", "landed"
+};
 
 
 ngx_int_t
@@ -87,6 +103,58 @@ ngx_sf_flight_forget(ngx_sf_flight_t *flight)
 }
 
 
+void
+ngx_sf_flight_set_state(ngx_sf_flight_t *flight, ngx_sf_flight_state_e state)
+{
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, flight->timer.log, 0,
+                   "softfactory flight %p %s->%s", flight,
+                   ngx_sf_flight_states[flight->state],
+                   ngx_sf_flight_states[state]);
+
+    if (ngx_sf_flight_waits(flight)) {
+        ngx_sf_flight_watch(flight, 0);
+    }
+
+    flight->state = state;
+
+    if (ngx_sf_flight_waits(flight)) {
+        ngx_sf_flight_watch(flight, 1);
+
+    } else if (state == NGX_SF_FLIGHT_LANDED) {
+        ngx_sf_flight_unlink(flight);
+    }
+}
+
+
+/* the event by which it looks again, of the state it is in */
+
+static void
+ngx_sf_flight_watch(ngx_sf_flight_t *flight, ngx_uint_t on)
+{
+    ngx_event_t  *timer;
+
+    timer = &flight->timer;
+
+    if (flight->state == NGX_SF_FLIGHT_WAITING) {
+        if (on) {
+            ngx_add_timer(timer, NGX_SF_FLIGHT_LOOK);
+
+        } else if (timer->timer_set) {
+            ngx_del_timer(timer);
+        }
+
+        return;
+    }
+
+    if (on) {
+        ngx_post_event(timer, &ngx_posted_events);
+
+    } else if (timer->posted) {
+        ngx_delete_posted_event(timer);
+    }
+}
+
+
 ngx_sf_flight_t *
 ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
     const ngx_sf_lookup_t *lookup)
@@ -115,10 +183,10 @@ ngx_sf_flight_find(ngx_sf_worker_t *worker, const ngx_sf_key_t *key,
 
 
 ngx_int_t
-ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key)
+ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key,
+    ngx_sf_flight_t *old)
 {
-    ngx_queue_t      *buckets;
-    ngx_sf_flight_t  *old;
+    ngx_queue_t  *buckets;
 
     flight->key = *key;
     flight->key.data = ngx_pnalloc(flight->pool, key->len);
@@ -129,11 +197,9 @@ ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key)
 
     ngx_memcpy(flight->key.data, key->data, key->len);
 
-    old = ngx_sf_flight_find(flight->worker, key, &flight->lookup);
-
     /* one that waits for another worker stays there to be woken */
 
-    if (old && !old->waiting && !old->timer.posted) {
+    if (old && !ngx_sf_flight_waits(old)) {
         ngx_sf_flight_unlink(old);
     }
 
@@ -168,7 +234,7 @@ ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait)
     wait->flight = flight;
     flight->members++;
 
-    if (flight->landed) {
+    if (flight->state == NGX_SF_FLIGHT_LANDED) {
         return NGX_OK;
     }
 
@@ -199,9 +265,7 @@ ngx_sf_flight_land(ngx_sf_flight_t *flight)
     ngx_queue_t    *node;
     ngx_sf_wait_t  *wait;
 
-    flight->landed = 1;
-
-    ngx_sf_flight_unlink(flight);
+    ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_LANDED);
 
     /*
      * A request that is woken may end itself, others that wait here, or the
@@ -305,7 +369,6 @@ ngx_sf_flight_needed(ngx_sf_flight_t *flight, ngx_uint_t running)
     {
         next = ngx_queue_next(node);
         wait = ngx_queue_data(node, ngx_sf_wait_t, queue);
-
         page = wait->page;
 
         if (page) {
@@ -331,7 +394,7 @@ ngx_sf_flight_needed(ngx_sf_flight_t *flight, ngx_uint_t running)
 ngx_uint_t
 ngx_sf_flight_give_up(ngx_sf_flight_t *flight, ngx_uint_t running)
 {
-    if (!flight->held || flight->ping || flight->landed
+    if (!flight->held || flight->ping
         || (flight->query.sent && !running)
         || !ngx_sf_cache_give_up(flight->zone, &flight->claim))
     {
@@ -347,23 +410,37 @@ ngx_sf_flight_give_up(ngx_sf_flight_t *flight, ngx_uint_t running)
 void
 ngx_sf_flight_end(ngx_sf_flight_t *flight)
 {
+    if (flight->state != NGX_SF_FLIGHT_LANDED) {
+        ngx_sf_flight_abandon(flight);
+    }
+
+    ngx_sf_flight_destroy(flight);
+}
+
+
+/* it has not landed, and nobody is there to be told */
+
+static void
+ngx_sf_flight_abandon(ngx_sf_flight_t *flight)
+{
+    ngx_uint_t      query;
     ngx_sf_zone_t  *zone;
 
     zone = flight->lookup.slcf->zone;
+    query = flight->state == NGX_SF_FLIGHT_QUERY;
 
-    if (!flight->landed && flight->pending && flight->query.sent == 0
-        && zone && zone->slot)
+    if ((query || flight->state == NGX_SF_FLIGHT_TOTAL)
+        && flight->query.sent == 0 && zone && zone->slot)
     {
         zone->slot->stats.abandoned++;
     }
 
-    if (!flight->landed && flight->query.pool) {
+    if (query) {
         ngx_sf_pg_cancel(&flight->query);
     }
 
-    ngx_sf_flight_unlink(flight);
+    ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_LANDED);
     ngx_sf_flight_leave(&flight->total);
-    ngx_sf_flight_destroy(flight);
 }
 
 
@@ -371,14 +448,6 @@ static void
 ngx_sf_flight_destroy(ngx_sf_flight_t *flight)
 {
     size_t  size;
-
-    if (flight->timer.timer_set) {
-        ngx_del_timer(&flight->timer);
-    }
-
-    if (flight->timer.posted) {
-        ngx_delete_posted_event(&flight->timer);
-    }
 
     if (flight->found.value) {
         ngx_sf_cache_unpin(flight->zone, flight->found.value);

@@ -23,13 +23,11 @@
 #include "ngx_sf_flight.h"
 
 
-#define NGX_SF_FLIGHT_LOOK     250        /* ms, while another is at it */
 #define NGX_SF_FLIGHT_GRACE    2000       /* ms of a claim beyond the query */
 #define NGX_SF_PRINCIPAL_TTL   300000     /* ms: the tags do the work */
 
 
 static ngx_msec_t ngx_sf_flight_limit(const ngx_sf_flight_t *flight);
-static void ngx_sf_flight_watch(ngx_sf_flight_t *flight);
 
 
 void
@@ -134,15 +132,7 @@ ngx_sf_flight_wait(ngx_sf_flight_t *flight)
     flight->zone->slot->stats.waits++;
     flight->give_up = ngx_current_msec + ngx_sf_flight_limit(flight);
 
-    ngx_sf_flight_watch(flight);
-}
-
-
-static void
-ngx_sf_flight_watch(ngx_sf_flight_t *flight)
-{
-    flight->waiting = 1;
-    ngx_add_timer(&flight->timer, NGX_SF_FLIGHT_LOOK);
+    ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_WAITING);
 }
 
 
@@ -168,14 +158,12 @@ ngx_sf_flights_woken(ngx_sf_worker_t *worker, uint64_t hash)
             next = ngx_queue_next(q);
             flight = ngx_queue_data(q, ngx_sf_flight_t, queue);
 
-            if (flight->waiting
+            /* looked at in a turn of its own */
+
+            if (flight->state == NGX_SF_FLIGHT_WAITING
                 && (hash == NGX_SF_WAKE_ALL || flight->key.hash == hash))
             {
-                /* looked at in a turn of its own */
-
-                ngx_del_timer(&flight->timer);
-                flight->waiting = 0;
-                ngx_post_event(&flight->timer, &ngx_posted_events);
+                ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_WOKEN);
             }
         }
     }
@@ -188,7 +176,7 @@ ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
     ngx_int_t       rc;
     ngx_sf_found_t  found;
 
-    flight->waiting = 0;
+    ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_LOOKING);
     flight->fresh.now = ngx_current_msec;
 
     rc = ngx_sf_flight_claim(flight, &found);
@@ -203,7 +191,7 @@ ngx_sf_flight_look_again(ngx_sf_flight_t *flight)
     }
 
     if ((ngx_msec_int_t) (flight->give_up - ngx_current_msec) > 0) {
-        ngx_sf_flight_watch(flight);
+        ngx_sf_flight_set_state(flight, NGX_SF_FLIGHT_WAITING);
         return NGX_AGAIN;
     }
 

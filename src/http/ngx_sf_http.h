@@ -292,8 +292,33 @@ typedef struct {
     ngx_uint_t                  npings;
 } ngx_sf_flights_t;
 
+/*
+ * States of a flight.  ngx_sf_flight_set_state() is the only function that
+ * moves one, and sees to its timer and its place in the table.
+ *
+ *     LOOKING -> WAITING -> WOKEN -> LOOKING    another worker makes it
+ *     LOOKING -> TOTAL -> QUERY -> LANDED       this one does
+ *
+ * The timer takes it from WAITING to LOOKING as well.  TOTAL is left out where
+ * nothing has to be known first, QUERY where there is nothing to send, or it is
+ * refused; and what is there already, or of use to nobody, goes to LANDED from
+ * any state.
+ */
+typedef enum {
+    NGX_SF_FLIGHT_LOOKING = 0,  /* for a turn: nothing is set, nor pending */
+    NGX_SF_FLIGHT_WAITING,      /* linked; the timer is set */
+    NGX_SF_FLIGHT_WOKEN,        /* linked; the timer is not set but posted */
+    NGX_SF_FLIGHT_TOTAL,        /* the total is pending; the pool does not have
+                                   the query, which depends on it */
+    NGX_SF_FLIGHT_QUERY,        /* the pool has the query, or had it while the
+                                   total is pending */
+    NGX_SF_FLIGHT_LANDED        /* not linked, not held, without a claim;
+                                   nothing is pending, and nobody waits */
+} ngx_sf_flight_state_e;
+
 struct ngx_sf_flight_s {
     ngx_queue_t                 queue;    /* a bucket of flights */
+    ngx_sf_flight_state_e       state;
     ngx_queue_t                 waiters;
     ngx_uint_t                  members;  /* places, and its own */
     ngx_pool_t                 *pool;
@@ -314,7 +339,7 @@ struct ngx_sf_flight_s {
     int64_t                     count;    /* that the total says */
     ngx_uint_t                  pending;  /* results that are missing */
     ngx_msec_t                  give_up;  /* waiting for other workers */
-    ngx_event_t                 timer;    /* while another worker is at it */
+    ngx_event_t                 timer;    /* in WAITING and WOKEN */
 
     ngx_sf_pg_outcome_e         outcome;
     PGresult                   *res;
@@ -330,12 +355,19 @@ struct ngx_sf_flight_s {
     u_char                      sqlstate[6];
     u_char                      etag[NGX_SF_ETAG_LEN];
 
-    unsigned                    sent:1;   /* its own statement, or not to be */
-    unsigned                    landed:1;
-    unsigned                    linked:1; /* in flights */
-    unsigned                    waiting:1;    /* for another worker */
-    unsigned                    held:1;   /* a place of its own, until it has
-                                             landed */
+    /*
+     * In which table and for whom it is there does not follow from its state:
+     * a newer one takes its place under the key at any time, and it has a place
+     * of its own only if it has a claim, or is a ping.
+     */
+
+    unsigned                    linked:1; /* in flights; in TOTAL and QUERY a
+                                             newer one may be there instead */
+    unsigned                    held:1;   /* a place of its own; in TOTAL and
+                                             QUERY only */
+
+    /* what it brings */
+
     unsigned                    counted:1;    /* count is known */
     unsigned                    incoherent:1;
     unsigned                    tagged:1; /* etag is set */
@@ -350,7 +382,7 @@ ngx_int_t ngx_sf_flight_ask(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
     const ngx_sf_lookup_t *lookup);
 
 
-/* --- ngx_sf_flight_state.c: who has a place in a flight --- */
+/* --- ngx_sf_flight_state.c: states of flights, and places in them --- */
 
 /* gives the place, and what was found, up; the last one ends the flight */
 void ngx_sf_flight_leave(ngx_sf_wait_t *wait);
