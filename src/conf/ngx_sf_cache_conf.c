@@ -28,7 +28,7 @@ static char *ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value,
     ngx_msec_t *ms);
 static ngx_sf_ttl_t *ngx_sf_cache_conf_ttls(ngx_conf_t *cf);
 static void ngx_sf_cache_conf_default(ngx_conf_t *cf, ngx_sf_ttl_t *ttls);
-static void ngx_sf_cache_conf_compare(ngx_sf_main_conf_t *smcf,
+static ngx_uint_t ngx_sf_cache_conf_differs(ngx_sf_main_conf_t *smcf,
     ngx_sf_zone_t *zone, ngx_shm_zone_t *old);
 static void ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf,
     u_char identity[16]);
@@ -539,48 +539,29 @@ ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf, const char *word)
 void
 ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 {
-    ngx_uint_t        i, n;
+    ngx_uint_t        i;
     ngx_sf_zone_t   **zone;
-    ngx_list_part_t  *part;
     ngx_shm_zone_t   *old;
-
-    if (cf->cycle->old_cycle == NULL || ngx_is_init_cycle(cf->cycle->old_cycle))
-    {
-        return;
-    }
 
     zone = smcf->zones.elts;
 
-    for (part = &cf->cycle->old_cycle->shared_memory.part;
-         part;
-         part = part->next)
-    {
-        old = part->elts;
+    for (i = 0; i < smcf->zones.nelts; i++) {
+        old = ngx_sf_conf_old_zone(cf, &zone[i]->name);
 
-        for (i = 0; i < part->nelts; i++) {
-            for (n = 0; n < smcf->zones.nelts; n++) {
-                ngx_sf_cache_conf_compare(smcf, zone[n], &old[i]);
-            }
+        if (old && ngx_sf_cache_conf_differs(smcf, zone[i], old)) {
+            zone[i]->shm_zone->noreuse = 1;
         }
     }
 }
 
 
-static void
-ngx_sf_cache_conf_compare(ngx_sf_main_conf_t *smcf, ngx_sf_zone_t *zone,
+static ngx_uint_t
+ngx_sf_cache_conf_differs(ngx_sf_main_conf_t *smcf, ngx_sf_zone_t *zone,
     ngx_shm_zone_t *old)
 {
     u_char            identities[16 * NGX_SF_SOURCES];
     ngx_uint_t        i, n;
     ngx_sf_origin_t  *origin;
-
-    if (old->tag != zone->shm_zone->tag
-        || old->shm.name.len != zone->name.len
-        || ngx_memcmp(old->shm.name.data, zone->name.data, zone->name.len)
-           != 0)
-    {
-        return;
-    }
 
     n = 0;
     origin = smcf->origins.elts;
@@ -591,7 +572,5 @@ ngx_sf_cache_conf_compare(ngx_sf_main_conf_t *smcf, ngx_sf_zone_t *zone,
         }
     }
 
-    if (ngx_sf_zone_differs(old, identities, n)) {
-        zone->shm_zone->noreuse = 1;
-    }
+    return ngx_sf_zone_differs(old, identities, n);
 }

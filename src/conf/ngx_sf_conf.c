@@ -1022,3 +1022,36 @@ ngx_sf_conf_check_connections(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
                       "softfactory_pg_pool", ecf->connections, n);
     }
 }
+
+
+ngx_shm_zone_t *
+ngx_sf_conf_old_zone(ngx_conf_t *cf, const ngx_str_t *name)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_shm_zone_t   *zone;
+
+    if (cf->cycle->old_cycle == NULL || ngx_is_init_cycle(cf->cycle->old_cycle))
+    {
+        return NULL;
+    }
+
+    for (part = &cf->cycle->old_cycle->shared_memory.part;
+         part;
+         part = part->next)
+    {
+        zone = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (zone[i].tag == &ngx_http_softfactory_module
+                && zone[i].shm.name.len == name->len
+                && ngx_memcmp(zone[i].shm.name.data, name->data, name->len)
+                   == 0)
+            {
+                return &zone[i];
+            }
+        }
+    }
+
+    return NULL;
+}

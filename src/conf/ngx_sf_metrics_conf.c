@@ -216,34 +216,11 @@ ngx_sf_metrics_conf_layout(ngx_sf_main_conf_t *smcf)
 static void
 ngx_sf_metrics_conf_reuse(ngx_conf_t *cf, ngx_sf_metrics_t *metrics)
 {
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_shm_zone_t   *old, *zone;
+    ngx_shm_zone_t  *old;
 
-    if (cf->cycle->old_cycle == NULL
-        || ngx_is_init_cycle(cf->cycle->old_cycle))
-    {
-        return;
-    }
+    old = ngx_sf_conf_old_zone(cf, &metrics->shm_zone->shm.name);
 
-    zone = metrics->shm_zone;
-
-    for (part = &cf->cycle->old_cycle->shared_memory.part;
-         part;
-         part = part->next)
-    {
-        old = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (old[i].tag == zone->tag
-                && old[i].shm.name.len == zone->shm.name.len
-                && ngx_memcmp(old[i].shm.name.data, zone->shm.name.data,
-                              zone->shm.name.len)
-                   == 0
-                && ngx_sf_metrics_differs(&old[i], metrics->layout))
-            {
-                zone->noreuse = 1;
-            }
-        }
+    if (old && ngx_sf_metrics_differs(old, metrics->layout)) {
+        metrics->shm_zone->noreuse = 1;
     }
 }

@@ -508,8 +508,7 @@ ngx_sf_cache_joinable(ngx_sf_zone_t *zone, const ngx_sf_fill_t *fill,
         return 0;
     }
 
-    return fill->pid == ngx_pid
-           || kill(fill->pid, 0) == 0 || ngx_errno != ESRCH;
+    return fill->pid == ngx_pid || ngx_sf_alive(fill->pid);
 }
 
 

@@ -473,7 +473,7 @@ ngx_sf_listen_gone(ngx_sf_listen_t *l, ngx_pid_t pid)
         return 1;
     }
 
-    return kill(pid, 0) == -1 && ngx_errno == NGX_ESRCH;
+    return !ngx_sf_alive(pid);
 }
 
 

@@ -253,7 +253,7 @@ ngx_sf_metrics_bury(ngx_sf_metrics_t *metrics)
 static ngx_uint_t
 ngx_sf_metrics_dead(ngx_pid_t pid)
 {
-    return pid == ngx_pid || (kill(pid, 0) != 0 && ngx_errno == ESRCH);
+    return pid == ngx_pid || !ngx_sf_alive(pid);
 }
 
 

@@ -67,6 +67,15 @@ ngx_sf_mix(uint64_t a, uint64_t b)
 }
 
 
+/* whether a process is there; one that is not ours to signal is */
+
+static ngx_inline ngx_uint_t
+ngx_sf_alive(ngx_pid_t pid)
+{
+    return kill(pid, 0) == 0 || ngx_errno != ESRCH;
+}
+
+
 typedef struct ngx_sf_zone_s      ngx_sf_zone_t;
 typedef struct ngx_sf_zone_sh_s   ngx_sf_zone_sh_t;
 typedef struct ngx_sf_node_s      ngx_sf_node_t;

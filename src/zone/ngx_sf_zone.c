@@ -35,7 +35,6 @@ static uint64_t ngx_sf_zone_layout(void);
 static ngx_int_t ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size);
 static void ngx_sf_zone_empty(ngx_sf_zone_sh_t *sh);
 static ngx_uint_t ngx_sf_zone_renew(ngx_sf_zone_t *zone);
-static ngx_uint_t ngx_sf_zone_alive(ngx_pid_t pid);
 static void ngx_sf_zone_count(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
 static void ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
 static void ngx_sf_zone_add_up(ngx_sf_zone_sh_t *sh,
@@ -279,7 +278,7 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
     for (i = 0; i < NGX_SF_SLOTS; i++) {
         slot = &sh->slots[i];
 
-        if (slot->pid && slot->npins && ngx_sf_zone_alive(slot->pid)) {
+        if (slot->pid && slot->npins && ngx_sf_alive(slot->pid)) {
             return 0;
         }
     }
@@ -291,7 +290,7 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
         slot->npins = 0;
         slot->pinned = 0;
 
-        if (slot->pid && !ngx_sf_zone_alive(slot->pid)) {
+        if (slot->pid && !ngx_sf_alive(slot->pid)) {
             ngx_sf_zone_count(zone, slot);
             slot->pid = 0;
         }
@@ -306,13 +305,6 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
     ngx_sf_wake(zone, all, NGX_SF_WAKE_ALL);
 
     return 1;
-}
-
-
-static ngx_uint_t
-ngx_sf_zone_alive(ngx_pid_t pid)
-{
-    return kill(pid, 0) == 0 || ngx_errno != ESRCH;
 }
 
 
@@ -336,7 +328,7 @@ ngx_sf_zone_enter(ngx_sf_zone_t *zone)
 
         if (slot->pid && usable
             && ((ngx_pid_t) slot->pid == ngx_pid
-                || !ngx_sf_zone_alive(slot->pid)))
+                || !ngx_sf_alive(slot->pid)))
         {
             ngx_sf_zone_bury(zone, slot);
         }
