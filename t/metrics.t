@@ -522,7 +522,83 @@ is($after->{softfactory_workers}, 2, 'two workers');
 
 
 
-=== TEST 8: it is told without a descriptor to spare
+=== TEST 8: what was counted stands by the name of its endpoint
+--- http_config eval: $::HTTP . "# names\n"
+--- check
+my @labels = ('review_campaign', 'review_campaigns');
+my @paths = ('/api/review/campaigns/4', '/api/review/campaigns');
+
+sub counted {
+    my ($now) = @_;
+
+    return join ' ', map { $now->{main::requests('GET', $_, 200)} } @labels;
+}
+
+sub minutes {
+    my %of = map { $_->{name} => $_->{minute} } @{zone_status()->{endpoints}};
+
+    return join ' ', map { $of{$_} // 0 } @labels;
+}
+
+sub is_counted {
+    my ($wanted, $name) = @_;
+
+    wait_until { counted(main::metrics()) eq $wanted } $name;
+    pass($name);
+    is(minutes(), $wanted, "$name, in the last minute");
+}
+
+sub renamed {
+    my ($names) = @_;
+
+    return reconfigure { s/^.*# names$/$names # names/m };
+}
+
+sub history {
+    my $body = get('/status?history=1', token => undef)->{body};
+
+    return JSON::PP::decode_json($body)->{history}{rows};
+}
+
+wait_coherent();
+get($paths[0]) for 1 .. 10;
+get($paths[1]) for 1 .. 3;
+is_counted('10 3', 'two endpoints');
+
+my $started = main::metrics()->{softfactory_start_time_seconds};
+my $total = zone_status()->{requests}{total};
+
+# one goes, one has moved to its place, one is new
+
+renamed('softfactory_test_name review_campaign was_another; '
+        . 'softfactory_test_name review_campaigns review_campaign;');
+is_counted('0 10', 'each by its name');
+is(zone_status()->{requests}{total}, $total, 'all that there was');
+get($paths[1]) for 1 .. 2;
+get($paths[0]);
+is_counted('1 12', 'on both goes on');
+
+renamed('');
+is_counted('12 3', 'one that returns finds what it has left');
+is(zone_status()->{requests}{total}, $total + 3, 'nothing is lost');
+
+# more workers than there are places for
+
+my $rows = @{history()};
+my @gone = reconfigure { s/^worker_processes\s+2;/worker_processes 5;/m };
+
+wait_until { !grep { running($_) } @gone } 'the old ones are gone';
+is_counted('12 3', 'also in new memory');
+is(main::metrics()->{softfactory_start_time_seconds}, $started,
+   'since then');
+is(zone_status()->{requests}{total}, $total + 3, 'nothing is lost here');
+is(main::metrics()->{softfactory_workers}, 5, 'five workers');
+cmp_ok(scalar @{history()}, '>=', $rows,
+       'with the history');
+
+
+
+=== TEST 9: it is told without a descriptor to spare
 --- check
 wait_coherent();
 
@@ -555,7 +631,7 @@ for my $pid (worker_pids()) {
 
 
 
-=== TEST 9: requests that are passed on
+=== TEST 10: requests that are passed on
 --- config eval
 main::api('softfactory_fallback @app;',
           'location = /metrics { softfactory_metrics; }',
@@ -568,7 +644,7 @@ is(main::count(sub { get('/api/other') },
 
 
 
-=== TEST 10: the server's own statistics tell endpoints and lanes apart
+=== TEST 11: the server's own statistics tell endpoints and lanes apart
 --- http_config eval
 $::S = main::pg_server('statistics');
 $::S->psql("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements",
@@ -602,7 +678,7 @@ is($::S->psql(q{SELECT string_agg(DISTINCT application_name, ' ')
 
 
 
-=== TEST 11: what was passed on, by class of status and time
+=== TEST 12: what was passed on, by class of status and time
 --- http_config eval: main::conf(dbname => $::DB, zone => 'api 8m') . main::application($::APP)
 --- config eval
 main::api('softfactory_fallback @app;',
@@ -637,7 +713,7 @@ is(main::count(sub { get('/api/review/campaigns/1') }, @all),
 
 
 
-=== TEST 12: the application is dead
+=== TEST 13: the application is dead
 --- http_config eval
 main::conf(dbname => $::DB, zone => 'api 8m')
 . "upstream app { server 127.0.0.1:$::CLOSED; }"
@@ -709,7 +785,7 @@ is(main::count(sub { get('/api/review/campaigns/1') },
 
 
 
-=== TEST 13: the application hangs
+=== TEST 14: the application hangs
 --- http_config eval
 $::HUNG = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 8)
     or die $!;
@@ -743,7 +819,7 @@ is($patient, '0 0 1 1', 'who has waited for long was not answered');
 
 
 
-=== TEST 14: what limits refuse
+=== TEST 15: what limits refuse
 --- http_config eval
 main::conf(dbname => $::DB, zone => 'api 8m')
 . 'limit_req_zone $server_name zone=few:1m rate=1r/m; limit_req_status 429;'
@@ -787,7 +863,7 @@ is($client->finish->{status}, 200, 'the first one goes on');
 
 
 
-=== TEST 15: the probes of the application stay its own
+=== TEST 16: the probes of the application stay its own
 --- http_config eval: main::conf(dbname => $::DB) . main::application($::APP)
 --- config eval
 main::api('softfactory_fallback @app;',

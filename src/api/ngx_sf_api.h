@@ -29,6 +29,9 @@ typedef struct ngx_sf_resource_s       ngx_sf_resource_t;
 
 /* --- ngx_sf_api.c: the API as data --- */
 
+#define NGX_SF_ROWS  500        /* endpoints at most */
+
+
 typedef enum {
     NGX_SF_ANYONE = 0,          /* never asks for a token */
     NGX_SF_ANONYMOUS,           /* the same, unless softfactory_anonymous off */

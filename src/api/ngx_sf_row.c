@@ -24,10 +24,6 @@
 
 #define NGX_SF_ROW_BITS   64
 
-/* places beside those of endpoints: unknown and principal */
-
-#define NGX_SF_ROW_NAMED  2
-
 
 static const char *ngx_sf_row_check(const ngx_sf_row_t *row);
 static const char *ngx_sf_row_check_name(const ngx_sf_row_t *row);
@@ -114,10 +110,10 @@ ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows)
         }
     }
 
-    if (i + NGX_SF_ROW_NAMED > NGX_SF_METRICS_ENDPOINTS) {
+    if (i > NGX_SF_ROWS) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "there are %ui endpoints, at most %d are counted",
-                           i, NGX_SF_METRICS_ENDPOINTS - NGX_SF_ROW_NAMED);
+                           "there are %ui endpoints, there may be %d", i,
+                           NGX_SF_ROWS);
         return NGX_ERROR;
     }
 
@@ -148,6 +144,10 @@ ngx_sf_row_check_name(const ngx_sf_row_t *row)
 
     if (!ngx_sf_row_is_word(row->name)) {
         return "a name with other characters than a-z, 0-9 and _";
+    }
+
+    if (ngx_strlen(row->name) >= NGX_SF_METRICS_NAME) {
+        return "a name of more than 95 characters";
     }
 
     for (own = ngx_sf_row_own_names; *own; own++) {

@@ -16,9 +16,10 @@
 
 static ngx_int_t ngx_sf_metrics_conf_link(ngx_conf_t *cf, ngx_command_t *cmd,
     ngx_sf_main_conf_t *smcf);
-static uint64_t ngx_sf_metrics_conf_layout(ngx_sf_main_conf_t *smcf);
-static void ngx_sf_metrics_conf_reuse(ngx_conf_t *cf,
-    ngx_sf_metrics_t *metrics);
+static ngx_int_t ngx_sf_metrics_conf_add(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_sf_metrics_t *metrics);
+static void ngx_sf_metrics_conf_need(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_metrics_need_t *need);
 
 
 char *
@@ -145,8 +146,6 @@ ngx_sf_metrics_conf_finish(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
     ngx_http_handler_pt        *handler;
     ngx_http_core_main_conf_t  *cmcf;
 
-    static ngx_str_t  name = ngx_string("softfactory_metrics");
-
     if (smcf->pools.nelts == 0) {
         if (smcf->observer == NULL) {
             return NGX_OK;
@@ -160,24 +159,14 @@ ngx_sf_metrics_conf_finish(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
     }
 
     metrics = ngx_pcalloc(cf->pool, sizeof(ngx_sf_metrics_t));
-    if (metrics == NULL) {
+
+    if (metrics == NULL
+        || ngx_sf_metrics_conf_add(cf, smcf, metrics) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
-    metrics->nendpoints = smcf->nendpoints;
-    metrics->layout = ngx_sf_metrics_conf_layout(smcf);
-    metrics->shm_zone = ngx_shared_memory_add(cf, &name,
-                                              ngx_sf_metrics_size(),
-                                              &ngx_http_softfactory_module);
-    if (metrics->shm_zone == NULL) {
-        return NGX_ERROR;
-    }
-
-    metrics->shm_zone->init = ngx_sf_metrics_init;
-    metrics->shm_zone->data = metrics;
     smcf->metrics = metrics;
-
-    ngx_sf_metrics_conf_reuse(cf, metrics);
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
@@ -192,35 +181,68 @@ ngx_sf_metrics_conf_finish(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 }
 
 
-/* what is counted, by the names of the rows in their order */
+/* shared memory that fits; of a running nginx, if that one does */
 
-static uint64_t
-ngx_sf_metrics_conf_layout(ngx_sf_main_conf_t *smcf)
+static ngx_int_t
+ngx_sf_metrics_conf_add(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_metrics_t *metrics)
 {
-    uint64_t    layout;
-    ngx_uint_t  i;
+    size_t                  size;
+    ngx_uint_t              i, grow;
+    ngx_sf_metrics_need_t   need;
 
-    layout = ngx_sf_metrics_layout();
+    static ngx_str_t  name = ngx_string("softfactory_metrics");
 
-    for (i = 0; i < smcf->nendpoints; i++) {
-        layout = layout * 31 + ngx_hash_key(smcf->endpoints[i].name.data,
-                                            smcf->endpoints[i].name.len);
+    metrics->nendpoints = smcf->nendpoints;
+    metrics->names = ngx_palloc(cf->pool, smcf->nendpoints
+                                          * sizeof(ngx_str_t));
+    if (metrics->names == NULL) {
+        return NGX_ERROR;
     }
 
-    return layout;
+    for (i = 0; i < smcf->nendpoints; i++) {
+        metrics->names[i] = smcf->endpoints[i].name;
+    }
+
+    ngx_sf_metrics_conf_need(cf, smcf, &need);
+
+    size = ngx_sf_metrics_plan(metrics, &need,
+                               ngx_sf_conf_old_zone(cf, &name), &grow);
+
+    metrics->shm_zone = ngx_shared_memory_add(cf, &name, size,
+                                              &ngx_http_softfactory_module);
+    if (metrics->shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    metrics->shm_zone->init = ngx_sf_metrics_init;
+    metrics->shm_zone->data = metrics;
+    metrics->shm_zone->noreuse = grow;
+
+    return NGX_OK;
 }
 
 
-/* shared memory of a running nginx that counts other things is not taken */
+/* worker_processes is not known yet where it stands behind http{} */
 
 static void
-ngx_sf_metrics_conf_reuse(ngx_conf_t *cf, ngx_sf_metrics_t *metrics)
+ngx_sf_metrics_conf_need(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_metrics_need_t *need)
 {
-    ngx_shm_zone_t  *old;
+    ngx_uint_t          i;
+    ngx_core_conf_t    *ccf;
+    ngx_sf_pg_conf_t  **pgcf;
 
-    old = ngx_sf_conf_old_zone(cf, &metrics->shm_zone->shm.name);
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cf->cycle->conf_ctx,
+                                           ngx_core_module);
+    pgcf = smcf->pools.elts;
 
-    if (old && ngx_sf_metrics_differs(old, metrics->layout)) {
-        metrics->shm_zone->noreuse = 1;
+    need->workers = ccf->worker_processes == NGX_CONF_UNSET
+                    ? 0 : ccf->worker_processes;
+    need->upstreams = smcf->pools.nelts;
+    need->servers = 0;
+
+    for (i = 0; i < smcf->pools.nelts; i++) {
+        need->servers += pgcf[i]->servers.nelts;
     }
 }

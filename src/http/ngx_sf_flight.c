@@ -768,7 +768,8 @@ ngx_sf_flight_count(ngx_sf_flight_t *flight, ngx_sf_pg_outcome_e outcome)
 
     if (q->sent) {
         i = endpoint ? endpoint->index : ngx_sf_metrics_principal(metrics);
-        ngx_sf_histogram_add(&counts->endpoints[i].query, q->done - q->sent);
+        ngx_sf_histogram_add(&metrics->endpoints[i].counts->query,
+                             q->done - q->sent);
     }
 }
 

@@ -67,14 +67,16 @@ ngx_sf_slow_fill(ngx_sf_ctx_t *ctx, uint64_t total, ngx_sf_slow_t *slow)
 {
     ngx_str_t            id;
     ngx_time_t          *tp;
+    ngx_sf_metrics_t    *metrics;
     ngx_http_request_t  *r;
 
     r = ctx->request;
     tp = ngx_timeofday();
+    metrics = ctx->worker->smcf->metrics;
 
     slow->sec = tp->sec;
     slow->msec = tp->msec;
-    slow->endpoint = ngx_sf_route_index(ctx);
+    slow->endpoint = metrics->endpoints[ngx_sf_route_index(ctx)].place;
     slow->status = r->err_status ? r->err_status : r->headers_out.status;
     slow->cache = ctx->cache_status;
     slow->user = ctx->principal ? ctx->principal->id : ctx->user;
@@ -234,7 +236,8 @@ ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow)
     doc = json_pack("{s:f, s:s, s:s, s:I, s:s%, s:f, s:f, s:f, s:f, s:f,"
                     " s:s, s:s}",
                     "time", slow->sec + slow->msec / 1000.0,
-                    "endpoint", ngx_sf_route_name(smcf, slow->endpoint),
+                    "endpoint",
+                    smcf->metrics->sh->endpoints[slow->endpoint].name,
                     "params", slow->params,
                     "status", (json_int_t) slow->status,
                     "cache", cache->len ? (char *) cache->data : "",

@@ -330,7 +330,8 @@ ngx_sf_family_requests(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     for (i = 0; i <= ex->smcf->nendpoints; i++) {
         for (m = 0; m < NGX_SF_METRICS_METHODS; m++) {
             for (s = 0; s < NGX_SF_METRICS_STATUSES; s++) {
-                n = ex->sum->endpoints[i].requests[m][s];
+                n = ngx_sf_metrics_of(ex->metrics, &ex->sum, i)
+                        ->requests[m][s];
 
                 if (n == 0
                     && (i == ex->smcf->nendpoints || m
@@ -368,7 +369,7 @@ ngx_sf_family_endpoint_histogram(ngx_sf_prometheus_t *ex,
            : ngx_sf_metrics_principal(ex->metrics);
 
     for (i = 0; i < ex->smcf->nendpoints + 2; i++) {
-        counts = (u_char *) &ex->sum->endpoints[i];
+        counts = (u_char *) ngx_sf_metrics_of(ex->metrics, &ex->sum, i);
 
         if (i != skip) {
             ngx_sf_prometheus_histogram(ex, family, "endpoint",
@@ -387,7 +388,7 @@ ngx_sf_family_endpoint_counter(ngx_sf_prometheus_t *ex,
     ngx_uint_t   i;
 
     for (i = 0; i <= ex->smcf->nendpoints; i++) {
-        counts = (u_char *) &ex->sum->endpoints[i];
+        counts = (u_char *) ngx_sf_metrics_of(ex->metrics, &ex->sum, i);
 
         ngx_sf_prometheus_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
                                ngx_sf_route_name(ex->smcf, i),
@@ -400,7 +401,7 @@ static void
 ngx_sf_family_counter(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_sf_prometheus_line(ex, "%s %uL\n", family->name,
-                           *(uint64_t *) ((u_char *) ex->sum
+                           *(uint64_t *) ((u_char *) &ex->sum
                                           + family->offset));
 }
 
@@ -411,7 +412,7 @@ ngx_sf_family_fallback(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     ngx_uint_t                 i;
     const ngx_sf_histogram_t  *duration;
 
-    duration = ex->sum->fallback.duration;
+    duration = ex->sum.fallback.duration;
 
     for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
         ngx_sf_prometheus_line(ex, "%s{status=\"%s\"} %uL\n", family->name,
@@ -430,7 +431,7 @@ ngx_sf_family_fallback_duration(ngx_sf_prometheus_t *ex,
     for (i = 0; i < NGX_SF_METRICS_CLASSES; i++) {
         ngx_sf_prometheus_histogram(ex, family, "status",
                                     ngx_sf_metrics_classes[i],
-                                    &ex->sum->fallback.duration[i]);
+                                    &ex->sum.fallback.duration[i]);
     }
 }
 
@@ -451,7 +452,8 @@ ngx_sf_family_cache_requests(ngx_sf_prometheus_t *ex,
                            "%s{endpoint=\"%s\",result=\"%s\"} %uL\n",
                            family->name, ngx_sf_route_name(ex->smcf, i),
                            ngx_sf_metrics_cache[k],
-                           ex->sum->endpoints[i].cache[k]);
+                           ngx_sf_metrics_of(ex->metrics, &ex->sum, i)
+                               ->cache[k]);
         }
     }
 }
@@ -465,7 +467,7 @@ ngx_sf_family_queue(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     for (i = 0; i < NGX_SF_PG_LISTEN; i++) {
         ngx_sf_prometheus_histogram(ex, family, "lane",
                                     ngx_sf_metrics_lanes[i],
-                                    &ex->sum->queue[i]);
+                                    &ex->sum.queue[i]);
     }
 }
 
@@ -478,7 +480,7 @@ ngx_sf_family_errors(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     for (i = NGX_SF_PG_OK + 1; i < NGX_SF_PG_OUTCOMES; i++) {
         ngx_sf_prometheus_line(ex, "%s{reason=\"%s\"} %uL\n", family->name,
                                ngx_sf_metrics_outcomes[i],
-                               ex->sum->errors[i]);
+                               ex->sum.errors[i]);
     }
 }
 
@@ -497,7 +499,7 @@ ngx_sf_family_flights(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 
     for (i = 0; i < NGX_SF_METRICS_KINDS; i++) {
         ngx_sf_prometheus_line(ex, "%s{kind=\"%s\"} %uL\n", family->name,
-                               kinds[i], ex->sum->flights[i]);
+                               kinds[i], ex->sum.flights[i]);
     }
 }
 
@@ -508,13 +510,13 @@ ngx_sf_family_up(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     u_char      name[NGX_SF_PROMETHEUS_NAME];
     ngx_uint_t  i;
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+    for (i = 0; i < ex->metrics->sh->room.upstreams; i++) {
         if (!ngx_sf_family_of_upstream(ex, i, name)) {
             continue;
         }
 
         ngx_sf_prometheus_line(ex, "%s{upstream=\"%s\"} %d\n", family->name,
-                               name, ex->gauges->upstreams[i].up != 0);
+                               name, ex->gauges.upstreams[i].up != 0);
     }
 }
 
@@ -526,7 +528,7 @@ ngx_sf_family_disconnects(ngx_sf_prometheus_t *ex,
     u_char      name[NGX_SF_PROMETHEUS_NAME];
     ngx_uint_t  i, k;
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+    for (i = 0; i < ex->metrics->sh->room.upstreams; i++) {
         if (!ngx_sf_family_of_upstream(ex, i, name)) {
             continue;
         }
@@ -535,7 +537,7 @@ ngx_sf_family_disconnects(ngx_sf_prometheus_t *ex,
             ngx_sf_prometheus_line(ex,
                                "%s{upstream=\"%s\",reason=\"%s\"} %uL\n",
                                family->name, name, ngx_sf_pg_conn_close_name(k),
-                               ex->sum->disconnects[i][k]);
+                               ex->sum.disconnects[i][k]);
         }
     }
 }
@@ -549,8 +551,8 @@ ngx_sf_family_queue_gauge(ngx_sf_prometheus_t *ex,
     ngx_uint_t                i, k;
     ngx_sf_upstream_gauge_t  *upstream;
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
-        upstream = &ex->gauges->upstreams[i];
+    for (i = 0; i < ex->metrics->sh->room.upstreams; i++) {
+        upstream = &ex->gauges.upstreams[i];
 
         if (!ngx_sf_family_of_upstream(ex, i, name)) {
             continue;
@@ -578,7 +580,7 @@ ngx_sf_family_of_upstream(ngx_sf_prometheus_t *ex, ngx_uint_t i,
     text = ex->metrics->sh->upstreams[i].name;
     ngx_sf_prometheus_escape(name, text, ngx_strlen(text));
 
-    return ex->gauges->upstreams[i].used != 0;
+    return ex->gauges.upstreams[i].used != 0;
 }
 
 
@@ -593,7 +595,7 @@ ngx_sf_family_of_server(ngx_sf_prometheus_t *ex, ngx_uint_t i, u_char *buf,
     const u_char                 *text;
     const ngx_sf_metrics_name_t  *name;
 
-    if (ex->gauges->servers[i].used == 0) {
+    if (ex->gauges.servers[i].used == 0) {
         return 0;
     }
 
@@ -621,7 +623,7 @@ ngx_sf_family_connections(ngx_sf_prometheus_t *ex,
         "connecting", "idle", "active", "draining"
     };
 
-    for (i = 0; i < NGX_SF_METRICS_SERVERS; i++) {
+    for (i = 0; i < ex->metrics->sh->room.servers; i++) {
         if (!ngx_sf_family_of_server(ex, i, labels, sizeof(labels))) {
             continue;
         }
@@ -632,7 +634,7 @@ ngx_sf_family_connections(ngx_sf_prometheus_t *ex,
                         "%s{%s,lane=\"%s\",state=\"%s\"} %ui\n",
                         family->name, labels, ngx_sf_metrics_lanes[k],
                         states[state],
-                        ex->gauges->servers[i].lanes[k].conns[state]);
+                        ex->gauges.servers[i].lanes[k].conns[state]);
             }
         }
     }
@@ -646,13 +648,13 @@ ngx_sf_family_lane(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     u_char      *lane;
     ngx_uint_t   i, k;
 
-    for (i = 0; i < NGX_SF_METRICS_SERVERS; i++) {
+    for (i = 0; i < ex->metrics->sh->room.servers; i++) {
         if (!ngx_sf_family_of_server(ex, i, labels, sizeof(labels))) {
             continue;
         }
 
         for (k = 0; k < NGX_SF_PG_LANES; k++) {
-            lane = (u_char *) &ex->gauges->servers[i].lanes[k];
+            lane = (u_char *) &ex->gauges.servers[i].lanes[k];
 
             ngx_sf_prometheus_line(ex, "%s{%s,lane=\"%s\"} %ui\n",
                                    family->name, labels,
@@ -879,7 +881,7 @@ static void
 ngx_sf_family_process(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_sf_prometheus_line(ex, "%s %ui\n", family->name,
-                           *(ngx_uint_t *) ((u_char *) ex->gauges
+                           *(ngx_uint_t *) ((u_char *) &ex->gauges
                                             + family->offset));
 }
 
@@ -898,7 +900,7 @@ static void
 ngx_sf_family_cpu(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
     ngx_sf_prometheus_line(ex, "%s %uL.%06uL\n", family->name,
-                           ex->sum->cpu / 1000000, ex->sum->cpu % 1000000);
+                           ex->sum.cpu / 1000000, ex->sum.cpu % 1000000);
 }
 
 

@@ -30,8 +30,7 @@ static void ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i);
 static void ngx_sf_gauge_lane(ngx_sf_pg_lane_t *lane,
     const ngx_sf_pg_server_t *of, ngx_sf_lane_gauge_t *gauge);
 static ngx_uint_t ngx_sf_gauge_state(const ngx_sf_pg_conn_t *pgc);
-static void ngx_sf_gauge_add(ngx_sf_gauges_t *sum,
-    const ngx_sf_metrics_slot_t *slot);
+static void ngx_sf_gauge_add(void *sum, const void *gauges, size_t size);
 
 
 ngx_int_t
@@ -248,52 +247,59 @@ ngx_sf_gauge_state(const ngx_sf_pg_conn_t *pgc)
 }
 
 
-void
-ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_sf_gauges_t *sum)
+ngx_int_t
+ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_pool_t *pool,
+    ngx_sf_gauges_t *sum)
 {
-    ngx_uint_t              i;
-    ngx_sf_metrics_slot_t  *slot;
+    ngx_uint_t                    i;
+    ngx_sf_metrics_slot_t        *slot;
+    const ngx_sf_metrics_room_t  *room;
+
+    room = &metrics->sh->room;
 
     ngx_memzero(sum, sizeof(ngx_sf_gauges_t));
 
-    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+    sum->servers = ngx_pcalloc(pool, room->servers
+                                     * sizeof(ngx_sf_server_gauge_t));
+    sum->upstreams = ngx_pcalloc(pool, room->upstreams
+                                       * sizeof(ngx_sf_upstream_gauge_t));
+
+    if (sum->servers == NULL || sum->upstreams == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < room->slots; i++) {
         slot = &metrics->sh->slots[i];
 
         if (slot->pid) {
             sum->workers++;
             sum->memory += slot->memory;
             sum->bodies += slot->bodies;
-            ngx_sf_gauge_add(sum, slot);
+
+            ngx_sf_gauge_add(sum->servers, slot->servers,
+                             room->servers * sizeof(ngx_sf_server_gauge_t));
+            ngx_sf_gauge_add(sum->upstreams, slot->upstreams,
+                             room->upstreams
+                             * sizeof(ngx_sf_upstream_gauge_t));
         }
     }
+
+    return NGX_OK;
 }
 
 
+/* words, all of them */
+
 static void
-ngx_sf_gauge_add(ngx_sf_gauges_t *sum, const ngx_sf_metrics_slot_t *slot)
+ngx_sf_gauge_add(void *sum, const void *gauges, size_t size)
 {
-    ngx_uint_t         i, k, *to;
+    ngx_uint_t         i, *to;
     const ngx_uint_t  *from;
 
-    for (i = 0; i < NGX_SF_METRICS_SERVERS; i++) {
-        to = (ngx_uint_t *) &sum->servers[i];
-        from = (const ngx_uint_t *) &slot->servers[i];
+    to = sum;
+    from = gauges;
 
-        for (k = 0; k < sizeof(ngx_sf_server_gauge_t) / sizeof(ngx_uint_t);
-             k++)
-        {
-            to[k] += from[k];
-        }
-    }
-
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
-        to = (ngx_uint_t *) &sum->upstreams[i];
-        from = (const ngx_uint_t *) &slot->upstreams[i];
-
-        for (k = 0; k < sizeof(ngx_sf_upstream_gauge_t) / sizeof(ngx_uint_t);
-             k++)
-        {
-            to[k] += from[k];
-        }
+    for (i = 0; i < size / sizeof(ngx_uint_t); i++) {
+        to[i] += from[i];
     }
 }

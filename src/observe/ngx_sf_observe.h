@@ -22,17 +22,20 @@ typedef struct {
     ngx_uint_t                  workers;
     ngx_uint_t                  memory;   /* bytes */
     ngx_uint_t                  bodies;   /* bytes */
-    ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];
-    ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
+    ngx_sf_server_gauge_t      *servers;  /* by place, as the next */
+    ngx_sf_upstream_gauge_t    *upstreams;
 } ngx_sf_gauges_t;
 
 /* begins to publish; NGX_ERROR: memory is short */
 ngx_int_t ngx_sf_gauges_start(ngx_sf_worker_t *worker);
 void ngx_sf_gauges_stop(ngx_sf_worker_t *worker);
 
-/* the gauges of this worker, now; those of all, added up */
+/* the gauges of this worker, now */
 void ngx_sf_gauges_publish(ngx_sf_worker_t *worker);
-void ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_sf_gauges_t *sum);
+
+/* those of all, added up; NGX_ERROR: memory is short */
+ngx_int_t ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_pool_t *pool,
+    ngx_sf_gauges_t *sum);
 
 
 /* --- the operator's locations: content handlers --- */

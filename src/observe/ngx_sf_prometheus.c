@@ -124,13 +124,10 @@ ngx_sf_prometheus_prepare(ngx_sf_prometheus_t *ex)
     ngx_uint_t       i;
     ngx_sf_zone_t  **zone;
 
-    ex->sum = ngx_palloc(ex->r->pool, sizeof(ngx_sf_counts_t));
-    ex->gauges = ngx_palloc(ex->r->pool, sizeof(ngx_sf_gauges_t));
-
     ex->facts = ngx_palloc(ex->r->pool, ex->smcf->zones.nelts
                                         * sizeof(ngx_sf_zone_facts_t) + 1);
 
-    if (ex->sum == NULL || ex->gauges == NULL || ex->facts == NULL) {
+    if (ex->facts == NULL) {
         return NGX_ERROR;
     }
 
@@ -141,10 +138,12 @@ ngx_sf_prometheus_prepare(ngx_sf_prometheus_t *ex)
     }
 
     ngx_sf_gauges_publish(ex->smcf->worker);
-    ngx_sf_gauges_sum(ex->metrics, ex->gauges);
-    ngx_sf_metrics_sum(ex->metrics, ex->sum);
 
-    return NGX_OK;
+    if (ngx_sf_gauges_sum(ex->metrics, ex->r->pool, &ex->gauges) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_metrics_sum(ex->metrics, ex->r->pool, &ex->sum);
 }
 
 

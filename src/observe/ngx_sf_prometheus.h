@@ -23,8 +23,8 @@ typedef struct {
     ngx_http_request_t         *r;
     ngx_sf_main_conf_t         *smcf;
     ngx_sf_metrics_t           *metrics;
-    ngx_sf_counts_t            *sum;
-    ngx_sf_gauges_t            *gauges;
+    ngx_sf_counts_t             sum;
+    ngx_sf_gauges_t             gauges;
     ngx_sf_zone_facts_t        *facts;    /* by zone */
     ngx_chain_t                *out;
     ngx_chain_t               **end;

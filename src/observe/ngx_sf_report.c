@@ -51,15 +51,17 @@ typedef struct {
     ngx_uint_t                  cache[NGX_SF_CACHE_STATUSES];
     double                      queue_p95;    /* ms */
     ngx_sf_fallback_counts_t    fallback;
-    ngx_sf_report_row_t         rows[NGX_SF_METRICS_ENDPOINTS];
+    ngx_sf_report_row_t        *rows;     /* by index of the endpoint */
 } ngx_sf_report_t;
 
 
 static ngx_int_t ngx_sf_report_window(ngx_http_request_t *r,
     time_t *seconds);
-static void ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds);
+static ngx_int_t ngx_sf_report_take(ngx_sf_report_t *report,
+    ngx_pool_t *pool, time_t seconds);
 static void ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i);
-static void ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i);
+static void ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i,
+    const ngx_sf_span_t *now);
 static void ngx_sf_report_totals(ngx_sf_report_t *report);
 static void ngx_sf_report_fallback(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_document(ngx_sf_report_t *report);
@@ -118,7 +120,9 @@ ngx_sf_report_handler(ngx_http_request_t *r)
                                                  ngx_http_softfactory_module);
     report->metrics = report->smcf->metrics;
 
-    ngx_sf_report_take(report, seconds);
+    if (ngx_sf_report_take(report, r->pool, seconds) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     doc = ngx_sf_report_document(report);
     ngx_sf_status_sign(doc);
@@ -152,8 +156,8 @@ ngx_sf_report_window(ngx_http_request_t *r, time_t *seconds)
 }
 
 
-static void
-ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds)
+static ngx_int_t
+ngx_sf_report_take(ngx_sf_report_t *report, ngx_pool_t *pool, time_t seconds)
 {
     ngx_uint_t         i;
     ngx_sf_metrics_t  *metrics;
@@ -161,8 +165,17 @@ ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds)
     metrics = report->metrics;
 
     ngx_sf_gauges_publish(report->smcf->worker);
-    ngx_sf_gauges_sum(metrics, &report->gauges);
-    ngx_sf_metrics_sum(metrics, &report->sum);
+
+    report->rows = ngx_pcalloc(pool, (metrics->nendpoints + 2)
+                                     * sizeof(ngx_sf_report_row_t));
+
+    if (report->rows == NULL
+        || ngx_sf_gauges_sum(metrics, pool, &report->gauges) != NGX_OK
+        || ngx_sf_metrics_sum(metrics, pool, &report->sum) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     ngx_sf_sample_now(metrics, &report->sum, metrics->sh->tick, &report->now);
 
     report->since = ngx_sf_sample_past(metrics, seconds);
@@ -178,45 +191,50 @@ ngx_sf_report_take(ngx_sf_report_t *report, time_t seconds)
 
     ngx_sf_report_totals(report);
     ngx_sf_report_fallback(report);
+
+    return NGX_OK;
 }
 
 
 static void
 ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 {
-    ngx_uint_t                     k, high;
-    ngx_sf_report_row_t           *row;
-    ngx_sf_recommend_endpoint_t   *figures;
-    const ngx_sf_past_endpoint_t  *now, *then;
+    ngx_uint_t                    k, high, place;
+    ngx_sf_report_row_t          *row;
+    ngx_sf_past_endpoint_t        now, then;
+    ngx_sf_recommend_endpoint_t  *figures;
 
     row = &report->rows[i];
     figures = &row->figures;
-    now = &report->now.endpoints[i];
-    then = &report->since->endpoints[i];
+    place = report->metrics->endpoints[i].place;
+
+    ngx_sf_sample_place(report->metrics, &report->sum,
+                        report->metrics->sh->tick, place, &now);
+    ngx_sf_sample_then(report->metrics, report->since, place, &now, &then);
 
     figures->name = ngx_sf_route_name(report->smcf, i);
     figures->path = ngx_sf_report_path(report, i);
-    figures->requests = ngx_sf_metrics_since(now->requests, then->requests);
-    figures->errors = ngx_sf_metrics_since(now->errors, then->errors);
-    figures->queries = ngx_sf_metrics_since(now->queries, then->queries);
+    figures->requests = ngx_sf_metrics_since(now.requests, then.requests);
+    figures->errors = ngx_sf_metrics_since(now.errors, then.errors);
+    figures->queries = ngx_sf_metrics_since(now.queries, then.queries);
 
     for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
-        row->bucket[k] = ngx_sf_metrics_since(now->bucket[k], then->bucket[k]);
+        row->bucket[k] = ngx_sf_metrics_since(now.bucket[k], then.bucket[k]);
     }
 
     for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
-        row->cache[k] = ngx_sf_metrics_since(now->cache[k], then->cache[k]);
+        row->cache[k] = ngx_sf_metrics_since(now.cache[k], then.cache[k]);
     }
 
     figures->asked = ngx_sf_report_asked(row->cache, &figures->hits);
 
-    row->query_sum = ngx_sf_metrics_since(now->query_sum, then->query_sum)
+    row->query_sum = ngx_sf_metrics_since(now.query_sum, then.query_sum)
                      / 1000.0;
 
-    ngx_sf_report_span(report, i);
+    ngx_sf_report_span(report, i, &now.span);
 
     if (figures->requests) {
-        figures->avg = ngx_sf_metrics_since(now->sum, then->sum) / 1000.0
+        figures->avg = ngx_sf_metrics_since(now.sum, then.sum) / 1000.0
                        / figures->requests;
     }
 
@@ -234,33 +252,22 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 /* the shortest and the longest request, by the intervals of the window */
 
 static void
-ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i)
+ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i,
+    const ngx_sf_span_t *now)
 {
-    ngx_uint_t            n, k;
-    ngx_sf_span_t        *span;
-    const ngx_sf_past_t  *past;
-    ngx_sf_metrics_sh_t  *sh;
+    ngx_uint_t      place;
+    ngx_sf_span_t  *span;
 
-    sh = report->metrics->sh;
     span = &report->rows[i].span;
+    place = report->metrics->endpoints[i].place;
 
-    if (report->since == &sh->start) {
-        ngx_sf_metrics_span(report->metrics, i, 0, span);
+    if (report->since == &report->metrics->sh->start) {
+        ngx_sf_metrics_span(report->metrics, place, 0, span);
         return;
     }
 
-    *span = report->now.endpoints[i].span;
-    n = sh->npasts;
-
-    for (k = 1; k <= n && k < NGX_SF_METRICS_PASTS; k++) {
-        past = &sh->pasts[(n - k) % NGX_SF_METRICS_PASTS];
-
-        if (past == report->since) {
-            break;
-        }
-
-        ngx_sf_metrics_widen(span, &past->endpoints[i].span);
-    }
+    *span = *now;
+    ngx_sf_sample_span(report->metrics, report->since, place, span);
 }
 
 
@@ -624,7 +631,7 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
     server->passed = ngx_sf_metrics_fallbacks(&report->fallback, &n);
     server->unanswered = report->fallback.failed;
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+    for (i = 0; i < report->metrics->sh->room.upstreams; i++) {
         upstream = &report->gauges.upstreams[i];
         server->down += upstream->used && upstream->up == 0;
     }

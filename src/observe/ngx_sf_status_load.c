@@ -67,8 +67,13 @@ ngx_sf_status_load(ngx_http_request_t *r, json_t *doc)
     view->metrics = view->smcf->metrics;
 
     ngx_sf_gauges_publish(view->smcf->worker);
-    ngx_sf_gauges_sum(view->metrics, &view->gauges);
-    ngx_sf_metrics_sum(view->metrics, &view->sum);
+
+    if (ngx_sf_gauges_sum(view->metrics, r->pool, &view->gauges) != NGX_OK
+        || ngx_sf_metrics_sum(view->metrics, r->pool, &view->sum) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
     view->minute = ngx_sf_sample_past(view->metrics, NGX_SF_SAMPLE_MINUTE);
 
     tp = ngx_timeofday();
@@ -123,7 +128,7 @@ ngx_sf_status_load_workers(ngx_sf_status_load_view_t *view)
 
     list = json_array();
 
-    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+    for (i = 0; i < view->metrics->sh->room.slots; i++) {
         slot = &view->metrics->sh->slots[i];
 
         if (slot->pid) {
@@ -187,7 +192,13 @@ ngx_sf_status_load_requests(ngx_sf_status_load_view_t *view)
     failed = 0;
     slow = 0;
 
-    for (i = 0; i <= view->metrics->nendpoints; i++) {
+    /* also of endpoints that have gone, so that it never sinks */
+
+    for (i = 0; i < view->metrics->sh->room.endpoints; i++) {
+        if (i == NGX_SF_METRICS_PRINCIPAL) {
+            continue;
+        }
+
         n = ngx_sf_metrics_requests(&view->sum.endpoints[i], &errors);
 
         all += n;
@@ -251,7 +262,10 @@ ngx_sf_status_load_endpoints(ngx_sf_status_load_view_t *view)
     list = json_array();
 
     for (i = 0; i <= view->metrics->nendpoints; i++) {
-        if (ngx_sf_metrics_requests(&view->sum.endpoints[i], &errors)) {
+        if (ngx_sf_metrics_requests(ngx_sf_metrics_of(view->metrics,
+                                                      &view->sum, i),
+                                    &errors))
+        {
             json_array_append_new(list, ngx_sf_status_load_endpoint(view, i));
         }
     }
@@ -264,12 +278,17 @@ static json_t *
 ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view, ngx_uint_t i)
 {
     json_t                    *buckets, *cache;
-    uint64_t                   n, errors;
-    ngx_uint_t                 k;
+    ngx_uint_t                 k, place;
+    ngx_sf_past_endpoint_t     now, then;
     ngx_sf_endpoint_counts_t  *counts;
 
-    counts = &view->sum.endpoints[i];
-    n = ngx_sf_metrics_requests(counts, &errors);
+    place = view->metrics->endpoints[i].place;
+    counts = &view->sum.endpoints[place];
+
+    ngx_sf_sample_place(view->metrics, &view->sum, view->metrics->sh->tick,
+                        place, &now);
+    ngx_sf_sample_then(view->metrics, view->minute, place, &now, &then);
+
     buckets = json_array();
     cache = json_object();
 
@@ -287,17 +306,17 @@ ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view, ngx_uint_t i)
                      "name", ngx_sf_route_name(view->smcf, i),
                      "path", i < view->metrics->nendpoints
                              ? ngx_sf_api[i].path : "",
-                     "requests", (json_int_t) n,
+                     "requests", (json_int_t) now.requests,
                      "minute",
-                     (json_int_t) ngx_sf_metrics_since(n,
-                                       view->minute->endpoints[i].requests),
-                     "errors", (json_int_t) errors,
+                     (json_int_t) ngx_sf_metrics_since(now.requests,
+                                                       then.requests),
+                     "errors", (json_int_t) now.errors,
                      "slow", (json_int_t) counts->slow,
                      "seconds", counts->duration.sum / 1000000.0,
                      "buckets", buckets,
                      "cache", cache,
                      "queries",
-                     (json_int_t) ngx_sf_histogram_count(&counts->query),
+                     (json_int_t) now.queries,
                      "query_seconds", counts->query.sum / 1000000.0);
 }
 
@@ -311,7 +330,7 @@ ngx_sf_status_load_upstreams(ngx_sf_status_load_view_t *view)
 
     list = json_array();
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+    for (i = 0; i < view->metrics->sh->room.upstreams; i++) {
         upstream = &view->gauges.upstreams[i];
 
         if (upstream->used == 0) {
@@ -348,7 +367,7 @@ ngx_sf_status_load_servers(ngx_sf_status_load_view_t *view, ngx_uint_t i)
 
     list = json_array();
 
-    for (k = 0; k < NGX_SF_METRICS_SERVERS; k++) {
+    for (k = 0; k < view->metrics->sh->room.servers; k++) {
         server = &view->gauges.servers[k];
         name = &view->metrics->sh->servers[k];
 
@@ -416,7 +435,7 @@ ngx_sf_status_load_slow(ngx_sf_status_load_view_t *view)
     ngx_sf_slow_t           copy;
     ngx_sf_metrics_slot_t  *slot;
 
-    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+    for (i = 0; i < view->metrics->sh->room.slots; i++) {
         slot = &view->metrics->sh->slots[i];
 
         for (k = 0; slot->pid && k < NGX_SF_METRICS_SLOW; k++) {

@@ -22,18 +22,37 @@
  *
  * A worker has a slot, claimed by pid, and adds to its own counters without a
  * lock; who reads adds up all slots, and what those left that have gone.
- * Gauges are published once a second.  Sizes are fixed, and so are labels:
- * the rows of the API, a table of statuses, names of upstreams and servers as
- * they were configured.  Times are microseconds where nothing else is said.
+ * Gauges are published once a second.  Times are microseconds where nothing
+ * else is said.
+ *
+ * Endpoints, upstreams and servers have places, which are found by name, so
+ * that a reload with more of them, fewer, or in another order, keeps what has
+ * been counted of all others.  An index is that of a worker's configuration,
+ * and stands nowhere in shared memory; each worker knows the places of its
+ * own.  A place is used again when none is free and no worker uses it, the
+ * one that has been left for the longest time first.
+ *
+ * There is room for what is configured, and some more:
+ *
+ *     places of endpoints  E  a power of two above the number of them and 3
+ *     slots                S  a power of two, 4 for each of worker_processes,
+ *                             from 16 to 256; 256 if it stands behind http{}
+ *     upstreams            U  a power of two, 2 for each of them, from 4
+ *     servers              N  the same, from 16
+ *
+ *     bytes: 740 * (1608 + 144 E) + S * (9448 + 1121 E + 208 U + 296 N)
+ *            + 4032 + 1240 E + 240 U + 104 N
+ *
+ * and 1 % for the slab pool.  A reload that needs more room gets new memory,
+ * with all that the old one had, see ngx_sf_metrics_plan(); it never shrinks.
  *
  * Fields marked (m) are read and written under the mutex, those marked (o)
  * are written by their owner only.
  */
 
-#define NGX_SF_METRICS_ENDPOINTS  64      /* rows, and two more */
-#define NGX_SF_METRICS_SLOTS      NGX_SF_SLOTS
-#define NGX_SF_METRICS_UPSTREAMS  16
-#define NGX_SF_METRICS_SERVERS    64
+#define NGX_SF_METRICS_SLOTS_MIN      16
+#define NGX_SF_METRICS_UPSTREAMS_MIN  4
+#define NGX_SF_METRICS_SERVERS_MIN    16
 #define NGX_SF_METRICS_NAME       96      /* bytes of a name, with its NUL */
 #define NGX_SF_METRICS_METHODS    4
 #define NGX_SF_METRICS_STATUSES   21
@@ -42,11 +61,30 @@
 #define NGX_SF_METRICS_INTERVAL   5       /* seconds between two pasts */
 #define NGX_SF_METRICS_PASTS      740     /* of an hour and a bit */
 #define NGX_SF_METRICS_SLOW       16      /* slow requests, of a worker */
-#define NGX_SF_METRICS_LAYOUT     2       /* of what sizes do not tell */
+#define NGX_SF_METRICS_LAYOUT     3       /* of what sizes do not tell */
 
 
 typedef struct ngx_sf_metrics_s     ngx_sf_metrics_t;
 typedef struct ngx_sf_metrics_sh_s  ngx_sf_metrics_sh_t;
+
+
+/* for how many there is room */
+
+typedef struct {
+    ngx_uint_t                  endpoints;
+    ngx_uint_t                  slots;
+    ngx_uint_t                  upstreams;
+    ngx_uint_t                  servers;
+} ngx_sf_metrics_room_t;
+
+/* places of what has no name in a configuration; endpoints are behind them */
+
+typedef enum {
+    NGX_SF_METRICS_UNKNOWN = 0, /* paths that are none */
+    NGX_SF_METRICS_PRINCIPAL,
+    NGX_SF_METRICS_FORMER,      /* endpoints whose places are used again */
+    NGX_SF_METRICS_NAMED
+} ngx_sf_metrics_place_e;
 
 
 /* --- what is added up: words only, so that all of it is one loop --- */
@@ -67,8 +105,28 @@ typedef struct {
     uint64_t                    failed;
 } ngx_sf_fallback_counts_t;
 
+/* connections that were closed, by reason */
+
+typedef uint64_t  ngx_sf_closed_t[NGX_SF_PG_CLOSE_REASONS];
+
+
+/* shortest and longest request, 0: there was none */
+
 typedef struct {
-    ngx_sf_endpoint_counts_t    endpoints[NGX_SF_METRICS_ENDPOINTS];
+    ngx_uint_t                  low;
+    ngx_uint_t                  high;
+} ngx_sf_span_t;
+
+/* of all, and of the last two intervals: one is written, one is read */
+
+typedef struct {
+    ngx_sf_span_t               all;
+    ngx_sf_span_t               span[2];
+    ngx_uint_t                  tick[2];  /* numbers of the intervals */
+} ngx_sf_spans_t;
+
+
+typedef struct {
     ngx_sf_fallback_counts_t    fallback;
     ngx_sf_histogram_t          queue[NGX_SF_PG_LANES];
     uint64_t                    errors[NGX_SF_PG_OUTCOMES];
@@ -77,8 +135,12 @@ typedef struct {
     uint64_t                    bodies_refused;   /* softfactory_max_bodies */
     uint64_t                    evictions;    /* of all zones */
     uint64_t                    cpu;      /* of the process */
-    uint64_t                    disconnects[NGX_SF_METRICS_UPSTREAMS]
-                                           [NGX_SF_PG_CLOSE_REASONS];
+
+    /* the end of the words that are here; these are elsewhere, by place */
+
+    ngx_sf_endpoint_counts_t   *endpoints;
+    ngx_sf_closed_t            *disconnects;  /* of an upstream */
+    ngx_sf_spans_t             *spans;    /* of an endpoint */
 } ngx_sf_counts_t;
 
 
@@ -111,29 +173,13 @@ typedef struct {
 } ngx_sf_upstream_gauge_t;
 
 
-/* shortest and longest request, 0: there was none */
-
-typedef struct {
-    ngx_uint_t                  low;
-    ngx_uint_t                  high;
-} ngx_sf_span_t;
-
-/* of all, and of the last two intervals: one is written, one is read */
-
-typedef struct {
-    ngx_sf_span_t               all;
-    ngx_sf_span_t               span[2];
-    ngx_uint_t                  tick[2];  /* numbers of the intervals */
-} ngx_sf_spans_t;
-
-
 /* a request that took longer than softfactory_slow; texts end with NUL */
 
 typedef struct {
     ngx_uint_t                  serial;   /* 0: none, or it is written to */
     time_t                      sec;
     ngx_uint_t                  msec;
-    ngx_uint_t                  endpoint;
+    ngx_uint_t                  endpoint; /* its place */
     ngx_uint_t                  status;
     ngx_uint_t                  cache;    /* ngx_sf_cache_status_e */
     int64_t                     user;     /* 0: not known */
@@ -149,13 +195,14 @@ typedef struct {
 } ngx_sf_slow_t;
 
 
+/* where the arrays are never changes */
+
 typedef struct {
     ngx_atomic_t                pid;      /* (m) 0: free */
+    u_char                     *uses;     /* (m) places of endpoints */
+    ngx_sf_server_gauge_t      *servers;  /* (o) by place */
+    ngx_sf_upstream_gauge_t    *upstreams;    /* (o) by place */
     ngx_sf_counts_t             counts;   /* (o) */
-    ngx_sf_spans_t              spans[NGX_SF_METRICS_ENDPOINTS];  /* (o) */
-    ngx_sf_server_gauge_t       servers[NGX_SF_METRICS_SERVERS];  /* (o) */
-    ngx_sf_upstream_gauge_t     upstreams[NGX_SF_METRICS_UPSTREAMS];
-                                          /* (o) */
     ngx_uint_t                  memory;   /* (o) bytes resident */
     ngx_uint_t                  bodies;   /* (o) bytes kept to be sent */
     ngx_sf_slow_t               slow[NGX_SF_METRICS_SLOW];    /* (o) */
@@ -167,7 +214,6 @@ typedef struct {
 typedef struct {
     uint64_t                    requests;
     uint64_t                    errors;   /* 5xx */
-    uint64_t                    slow;
     uint64_t                    queries;
     uint64_t                    cache[NGX_SF_CACHE_STATUSES];
     uint64_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
@@ -175,6 +221,24 @@ typedef struct {
     uint64_t                    query_sum;
     ngx_sf_span_t               span;     /* of the interval that it ends */
 } ngx_sf_past_endpoint_t;
+
+/*
+ * The same as it is kept.  A window is not much longer than an hour, in which
+ * no counter but the sums moves by 2^31: what is above 32 bits follows from
+ * how it stands now, see ngx_sf_sample_then().
+ */
+
+typedef struct {
+    uint32_t                    requests;
+    uint32_t                    errors;
+    uint32_t                    queries;
+    uint32_t                    cache[NGX_SF_CACHE_STATUSES];
+    uint32_t                    bucket[NGX_SF_HISTOGRAM_BUCKETS];
+    uint32_t                    low;      /* of the span, an hour at most */
+    uint32_t                    high;
+    uint64_t                    sum;
+    uint64_t                    query_sum;
+} ngx_sf_past_place_t;
 
 /* what a look at the machine brings; or sums of that, or peaks */
 
@@ -186,6 +250,7 @@ typedef struct {
 } ngx_sf_machine_t;
 
 typedef struct {
+    ngx_uint_t                  serial;   /* from 1, 0: the start */
     time_t                      sec;
     ngx_uint_t                  msec;
     ngx_msec_t                  at;       /* ngx_current_msec */
@@ -198,25 +263,39 @@ typedef struct {
     ngx_uint_t                  queue_peak;
     ngx_uint_t                  under_way_peak;
     ngx_sf_fallback_counts_t    fallback;
-    ngx_sf_past_endpoint_t      total;    /* of the API, and unknown paths */
-    ngx_sf_past_endpoint_t      endpoints[NGX_SF_METRICS_ENDPOINTS];
+    ngx_sf_past_endpoint_t      total;    /* of all places but the principal's,
+                                             so that it never sinks */
+    ngx_sf_past_place_t        *endpoints;    /* by place, NULL: not kept */
 } ngx_sf_past_t;
 
 
-/* names: NUL is at the end, an empty one is free */
+/* names: NUL is at the end, one that begins with it is free */
 
 typedef struct {
     u_char                      name[NGX_SF_METRICS_NAME];
     ngx_uint_t                  upstream; /* of a server */
 } ngx_sf_metrics_name_t;
 
+typedef struct {
+    u_char                      name[NGX_SF_METRICS_NAME];
+    ngx_uint_t                  life;     /* number of its owner, from 1 */
+    ngx_uint_t                  seen;     /* the last worker that began to use
+                                             it, by sh->entered */
+    ngx_uint_t                  since;    /* serial of the first past that has
+                                             something of it */
+} ngx_sf_metrics_endpoint_t;
+
 struct ngx_sf_metrics_sh_s {
     uint64_t                    layout;
+    ngx_sf_metrics_room_t       room;
     ngx_sf_past_t               start;    /* its times; all else is 0 */
     ngx_sf_counts_t             gone;     /* (m) of workers that have left */
-    ngx_sf_spans_t              gone_spans[NGX_SF_METRICS_ENDPOINTS]; /* (m) */
-    ngx_sf_metrics_name_t       upstreams[NGX_SF_METRICS_UPSTREAMS];  /* (m) */
-    ngx_sf_metrics_name_t       servers[NGX_SF_METRICS_SERVERS];  /* (m) */
+    ngx_sf_metrics_endpoint_t  *endpoints;    /* (m) */
+    ngx_sf_metrics_name_t      *upstreams;    /* (m) */
+    ngx_sf_metrics_name_t      *servers;  /* (m) */
+    ngx_uint_t                  entered;  /* (m) workers so far */
+    ngx_uint_t                  lives;    /* (m) names so far */
+    ngx_sf_metrics_slot_t      *slots;
 
     /* the rest is written by the worker that has won the second */
 
@@ -236,27 +315,44 @@ struct ngx_sf_metrics_sh_s {
     ngx_uint_t                  interval_queue_peak;
     ngx_uint_t                  interval_under_way_peak;
     ngx_atomic_t                npasts;
-    ngx_sf_past_t               pasts[NGX_SF_METRICS_PASTS];
-    ngx_sf_metrics_slot_t       slots[NGX_SF_METRICS_SLOTS];
+    ngx_sf_past_t              *pasts;
 };
 
 
 /* --- ngx_sf_metrics.c: counting, and adding up --- */
 
+/* where this worker counts an endpoint */
+
+typedef struct {
+    ngx_sf_endpoint_counts_t   *counts;
+    ngx_sf_spans_t             *spans;
+    ngx_uint_t                  place;
+    ngx_uint_t                  life;     /* of the place, then */
+} ngx_sf_metrics_own_t;
+
 struct ngx_sf_metrics_s {
     ngx_shm_zone_t             *shm_zone;
-    ngx_uint_t                  nendpoints;   /* of the API */
-    uint64_t                    layout;
+    ngx_str_t                  *names;    /* of the endpoints, by index */
+    ngx_uint_t                  nendpoints;
+    ngx_sf_metrics_room_t       room;     /* that there is to be */
+    ngx_slab_pool_t            *from;     /* what a new one takes over */
     ngx_sf_metrics_sh_t        *sh;
     ngx_slab_pool_t            *shpool;
     ngx_sf_metrics_slot_t      *slot;     /* never NULL in a worker */
+    ngx_sf_metrics_slot_t      *told;     /* what one without a place in sh has
+                                             handed over; NULL: it has one */
+    ngx_sf_metrics_own_t       *endpoints;    /* by index, and the two below */
     ngx_uint_t                  nslow;
 };
 
-/* indexes beside those of the rows: paths that are none, principals */
+/* indexes behind those of the endpoints: paths that are none, principals */
 
 #define ngx_sf_metrics_unknown(metrics)    ((metrics)->nendpoints)
 #define ngx_sf_metrics_principal(metrics)  ((metrics)->nendpoints + 1)
+
+/* what has been counted of an endpoint, by index */
+#define ngx_sf_metrics_of(metrics, sum, i)                                    \
+    (&(sum)->endpoints[(metrics)->endpoints[i].place])
 
 /* names of what is counted, by index; status 0 is any other */
 extern const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS];
@@ -266,22 +362,38 @@ extern const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES];
 extern const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES];
 extern const char *const  ngx_sf_metrics_cache[NGX_SF_CACHE_STATUSES];
 
-/* bytes of shared memory; a number that changes with what is in it */
-size_t ngx_sf_metrics_size(void);
-uint64_t ngx_sf_metrics_layout(void);
+/* what a configuration has; endpoints stand in metrics->names */
+
+typedef struct {
+    ngx_uint_t                  workers;  /* 0: not known yet */
+    ngx_uint_t                  upstreams;
+    ngx_uint_t                  servers;
+} ngx_sf_metrics_need_t;
+
+/*
+ * Sets metrics->room; returns the bytes of shared memory.  old is that of a
+ * running nginx, or NULL.  Where it has room enough it is taken over, and
+ * metrics->room is its own.  If not, *grow is set: the new one begins with
+ * what the old one has then.  What the workers of the running nginx count from
+ * there on, in the requests that they still have, is seen by them alone.
+ */
+size_t ngx_sf_metrics_plan(ngx_sf_metrics_t *metrics,
+    const ngx_sf_metrics_need_t *need, const ngx_shm_zone_t *old,
+    ngx_uint_t *grow);
 
 /* init callback; shm_zone->data is the ngx_sf_metrics_t */
 ngx_int_t ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data);
 
-/* whether the segment of an old cycle cannot be taken over */
-ngx_uint_t ngx_sf_metrics_differs(ngx_shm_zone_t *shm_zone, uint64_t layout);
-
 /*
- * Claims a slot.  Where there is none it counts in memory of its own, which
- * nobody reads; NGX_ERROR: memory is short.
+ * Claims a slot, and finds the places of endpoints.  Where there is no slot it
+ * counts in memory of its own, which is handed over once a second; gauges are
+ * not shown then.  NGX_ERROR: memory is short.
  */
 ngx_int_t ngx_sf_metrics_enter(ngx_sf_metrics_t *metrics, ngx_log_t *log);
 void ngx_sf_metrics_leave(ngx_sf_metrics_t *metrics);
+
+/* hands over what one without a slot has counted */
+void ngx_sf_metrics_tell(ngx_sf_metrics_t *metrics);
 
 /* adds what workers have counted that have died to what is kept */
 void ngx_sf_metrics_bury(ngx_sf_metrics_t *metrics);
@@ -303,8 +415,9 @@ ngx_int_t ngx_sf_metrics_upstream(ngx_sf_metrics_t *metrics,
 ngx_int_t ngx_sf_metrics_server(ngx_sf_metrics_t *metrics,
     ngx_uint_t upstream, const ngx_str_t *name);
 
-/* of all workers; sum need not be zeroed */
-void ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_sf_counts_t *sum);
+/* of all workers, by place, without spans; NGX_ERROR: memory is short */
+ngx_int_t ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_pool_t *pool,
+    ngx_sf_counts_t *sum);
 void ngx_sf_metrics_fallback_sum(ngx_sf_metrics_t *metrics,
     ngx_sf_fallback_counts_t *sum);
 
@@ -312,7 +425,7 @@ void ngx_sf_metrics_fallback_sum(ngx_sf_metrics_t *metrics,
  * Shortest and longest request of all workers: of an interval, or, for tick 0,
  * since the start.
  */
-void ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,
+void ngx_sf_metrics_span(ngx_sf_metrics_t *metrics, ngx_uint_t place,
     ngx_uint_t tick, ngx_sf_span_t *span);
 void ngx_sf_metrics_widen(ngx_sf_span_t *span, const ngx_sf_span_t *other);
 
@@ -337,9 +450,24 @@ uint64_t ngx_sf_metrics_fallbacks(const ngx_sf_fallback_counts_t *counts,
 
 /* --- ngx_sf_sample.c: what is looked at once a second --- */
 
-/* how things stand by what has been counted, with the spans of a tick */
+/*
+ * How things stand by what has been counted, with the spans of a tick: all of
+ * it, now->endpoints if that is not NULL, or one place of an endpoint.
+ */
 void ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
     ngx_uint_t tick, ngx_sf_past_t *now);
+void ngx_sf_sample_place(ngx_sf_metrics_t *metrics,
+    const ngx_sf_counts_t *sum, ngx_uint_t tick, ngx_uint_t place,
+    ngx_sf_past_endpoint_t *now);
+
+/* how a place that stands like that stood in a past; without its span */
+void ngx_sf_sample_then(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *past,
+    ngx_uint_t place, const ngx_sf_past_endpoint_t *now,
+    ngx_sf_past_endpoint_t *then);
+
+/* widens a span by those of the intervals since a past */
+void ngx_sf_sample_span(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *since,
+    ngx_uint_t place, ngx_sf_span_t *span);
 
 /*
  * The youngest past that is at least so many seconds old, or the start; 0

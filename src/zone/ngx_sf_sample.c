@@ -41,11 +41,13 @@ static ngx_int_t ngx_sf_sample_memory(double *percent);
 static ngx_uint_t ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh);
 static ngx_uint_t ngx_sf_sample_under_way(ngx_sf_metrics_sh_t *sh);
 static void ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log);
-static void ngx_sf_sample_endpoint(ngx_sf_metrics_t *metrics, ngx_uint_t i,
-    const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
-    ngx_sf_past_endpoint_t *past);
-static void ngx_sf_sample_total(ngx_sf_metrics_t *metrics,
-    ngx_sf_past_t *now);
+static void ngx_sf_sample_endpoints(ngx_sf_metrics_t *metrics,
+    const ngx_sf_counts_t *sum, ngx_uint_t tick, ngx_sf_past_t *now);
+static void ngx_sf_sample_add_up(ngx_sf_past_endpoint_t *total,
+    const ngx_sf_past_endpoint_t *one);
+static void ngx_sf_sample_pack(ngx_sf_past_place_t *past,
+    const ngx_sf_past_endpoint_t *one);
+static uint64_t ngx_sf_sample_unpack(uint32_t then, uint64_t now);
 static ngx_int_t ngx_sf_sample_read(const char *path, char *buf,
     size_t size);
 
@@ -59,6 +61,7 @@ ngx_sf_sample_take(ngx_sf_metrics_t *metrics, ngx_log_t *log)
     sh = metrics->sh;
 
     ngx_sf_sample_process(metrics->slot);
+    ngx_sf_metrics_tell(metrics);
 
     last = sh->second;
 
@@ -165,7 +168,7 @@ ngx_sf_sample_nginx(ngx_sf_metrics_sh_t *sh, ngx_sf_machine_t *look)
     cpu = sh->gone.cpu;
     look->nginx_memory = 0;
 
-    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
+    for (i = 0; i < sh->room.slots; i++) {
         if (sh->slots[i].pid) {
             cpu += sh->slots[i].counts.cpu;
             look->nginx_memory += sh->slots[i].memory;
@@ -265,8 +268,8 @@ ngx_sf_sample_queues(ngx_sf_metrics_sh_t *sh)
 
     n = 0;
 
-    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
-        for (k = 0; sh->slots[i].pid && k < NGX_SF_METRICS_UPSTREAMS; k++) {
+    for (i = 0; i < sh->room.slots; i++) {
+        for (k = 0; sh->slots[i].pid && k < sh->room.upstreams; k++) {
             upstream = &sh->slots[i].upstreams[k];
 
             for (lane = 0; lane < NGX_SF_PG_LISTEN; lane++) {
@@ -289,8 +292,8 @@ ngx_sf_sample_under_way(ngx_sf_metrics_sh_t *sh)
 
     n = 0;
 
-    for (i = 0; i < NGX_SF_METRICS_SLOTS; i++) {
-        for (k = 0; sh->slots[i].pid && k < NGX_SF_METRICS_SERVERS; k++) {
+    for (i = 0; i < sh->room.slots; i++) {
+        for (k = 0; sh->slots[i].pid && k < sh->room.servers; k++) {
             server = &sh->slots[i].servers[k];
 
             for (lane = 0; lane < NGX_SF_PG_LISTEN; lane++) {
@@ -307,11 +310,13 @@ static void
 ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
 {
     ngx_uint_t            tick;
-    ngx_sf_counts_t      *sum;
+    ngx_pool_t           *pool;
+    ngx_sf_past_t        *past;
+    ngx_sf_counts_t       sum;
     ngx_sf_metrics_sh_t  *sh;
 
-    sum = ngx_alloc(sizeof(ngx_sf_counts_t), log);
-    if (sum == NULL) {
+    pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, log);
+    if (pool == NULL) {
         return;
     }
 
@@ -322,18 +327,21 @@ ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
 
     sh->tick = tick + 1;
 
-    ngx_sf_metrics_sum(metrics, sum);
-    ngx_sf_sample_now(metrics, sum, tick,
-                      &sh->pasts[sh->npasts % NGX_SF_METRICS_PASTS]);
+    if (ngx_sf_metrics_sum(metrics, pool, &sum) == NGX_OK) {
+        past = &sh->pasts[sh->npasts % NGX_SF_METRICS_PASTS];
+        past->serial = sh->npasts + 1;
 
-    ngx_memory_barrier();
-    sh->npasts++;
+        ngx_sf_sample_now(metrics, &sum, tick, past);
+
+        ngx_memory_barrier();
+        sh->npasts++;
+    }
 
     ngx_memzero(&sh->interval_peak, sizeof(ngx_sf_machine_t));
     sh->interval_queue_peak = 0;
     sh->interval_under_way_peak = 0;
 
-    ngx_free(sum);
+    ngx_destroy_pool(pool);
 }
 
 
@@ -371,66 +379,177 @@ ngx_sf_sample_now(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
         }
     }
 
-    for (i = 0; i < NGX_SF_METRICS_ENDPOINTS; i++) {
-        ngx_sf_sample_endpoint(metrics, i, &sum->endpoints[i], tick,
-                               &now->endpoints[i]);
-    }
-
-    ngx_sf_sample_total(metrics, now);
+    ngx_sf_sample_endpoints(metrics, sum, tick, now);
 }
 
 
 /* what a user's row takes is no request of its own */
 
 static void
-ngx_sf_sample_total(ngx_sf_metrics_t *metrics, ngx_sf_past_t *now)
+ngx_sf_sample_endpoints(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
+    ngx_uint_t tick, ngx_sf_past_t *now)
 {
-    ngx_uint_t                     i, k;
-    ngx_sf_past_endpoint_t        *total;
-    const ngx_sf_past_endpoint_t  *one;
+    ngx_uint_t              i;
+    ngx_sf_past_endpoint_t  one;
 
-    total = &now->total;
+    ngx_memzero(&now->total, sizeof(ngx_sf_past_endpoint_t));
 
-    ngx_memzero(total, sizeof(ngx_sf_past_endpoint_t));
+    for (i = 0; i < metrics->sh->room.endpoints; i++) {
+        ngx_sf_sample_place(metrics, sum, tick, i, &one);
 
-    for (i = 0; i <= metrics->nendpoints; i++) {
-        one = &now->endpoints[i];
-
-        total->requests += one->requests;
-        total->errors += one->errors;
-        total->slow += one->slow;
-        total->queries += one->queries;
-        total->sum += one->sum;
-        total->query_sum += one->query_sum;
-
-        for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
-            total->cache[k] += one->cache[k];
+        if (i != NGX_SF_METRICS_PRINCIPAL) {
+            ngx_sf_sample_add_up(&now->total, &one);
         }
 
-        for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
-            total->bucket[k] += one->bucket[k];
+        if (now->endpoints) {
+            ngx_sf_sample_pack(&now->endpoints[i], &one);
         }
-
-        ngx_sf_metrics_widen(&total->span, &one->span);
     }
 }
 
 
-static void
-ngx_sf_sample_endpoint(ngx_sf_metrics_t *metrics, ngx_uint_t i,
-    const ngx_sf_endpoint_counts_t *counts, ngx_uint_t tick,
-    ngx_sf_past_endpoint_t *past)
+void
+ngx_sf_sample_place(ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
+    ngx_uint_t tick, ngx_uint_t place, ngx_sf_past_endpoint_t *now)
 {
-    past->requests = ngx_sf_metrics_requests(counts, &past->errors);
-    past->slow = counts->slow;
-    past->queries = ngx_sf_histogram_count(&counts->query);
-    past->sum = counts->duration.sum;
-    past->query_sum = counts->query.sum;
+    const ngx_sf_endpoint_counts_t  *counts;
 
-    ngx_memcpy(past->cache, counts->cache, sizeof(past->cache));
-    ngx_memcpy(past->bucket, counts->duration.bucket, sizeof(past->bucket));
+    counts = &sum->endpoints[place];
 
-    ngx_sf_metrics_span(metrics, i, tick, &past->span);
+    now->requests = ngx_sf_metrics_requests(counts, &now->errors);
+    now->queries = ngx_sf_histogram_count(&counts->query);
+    now->sum = counts->duration.sum;
+    now->query_sum = counts->query.sum;
+
+    ngx_memcpy(now->cache, counts->cache, sizeof(now->cache));
+    ngx_memcpy(now->bucket, counts->duration.bucket, sizeof(now->bucket));
+
+    ngx_sf_metrics_span(metrics, place, tick, &now->span);
+}
+
+
+static void
+ngx_sf_sample_add_up(ngx_sf_past_endpoint_t *total,
+    const ngx_sf_past_endpoint_t *one)
+{
+    ngx_uint_t  i;
+
+    total->requests += one->requests;
+    total->errors += one->errors;
+    total->queries += one->queries;
+    total->sum += one->sum;
+    total->query_sum += one->query_sum;
+
+    for (i = 0; i < NGX_SF_CACHE_STATUSES; i++) {
+        total->cache[i] += one->cache[i];
+    }
+
+    for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
+        total->bucket[i] += one->bucket[i];
+    }
+
+    ngx_sf_metrics_widen(&total->span, &one->span);
+}
+
+
+static void
+ngx_sf_sample_pack(ngx_sf_past_place_t *past,
+    const ngx_sf_past_endpoint_t *one)
+{
+    ngx_uint_t  i;
+
+    past->requests = (uint32_t) one->requests;
+    past->errors = (uint32_t) one->errors;
+    past->queries = (uint32_t) one->queries;
+    past->sum = one->sum;
+    past->query_sum = one->query_sum;
+    past->low = ngx_min(one->span.low, UINT32_MAX);
+    past->high = ngx_min(one->span.high, UINT32_MAX);
+
+    for (i = 0; i < NGX_SF_CACHE_STATUSES; i++) {
+        past->cache[i] = (uint32_t) one->cache[i];
+    }
+
+    for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
+        past->bucket[i] = (uint32_t) one->bucket[i];
+    }
+}
+
+
+void
+ngx_sf_sample_then(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *past,
+    ngx_uint_t place, const ngx_sf_past_endpoint_t *now,
+    ngx_sf_past_endpoint_t *then)
+{
+    ngx_uint_t                  i;
+    const ngx_sf_past_place_t  *packed;
+
+    ngx_memzero(then, sizeof(ngx_sf_past_endpoint_t));
+
+    /* the start, or what another one has left there */
+
+    if (past->endpoints == NULL
+        || past->serial < metrics->sh->endpoints[place].since)
+    {
+        return;
+    }
+
+    packed = &past->endpoints[place];
+
+    then->requests = ngx_sf_sample_unpack(packed->requests, now->requests);
+    then->errors = ngx_sf_sample_unpack(packed->errors, now->errors);
+    then->queries = ngx_sf_sample_unpack(packed->queries, now->queries);
+    then->sum = packed->sum;
+    then->query_sum = packed->query_sum;
+
+    for (i = 0; i < NGX_SF_CACHE_STATUSES; i++) {
+        then->cache[i] = ngx_sf_sample_unpack(packed->cache[i],
+                                              now->cache[i]);
+    }
+
+    for (i = 0; i < NGX_SF_HISTOGRAM_BUCKETS; i++) {
+        then->bucket[i] = ngx_sf_sample_unpack(packed->bucket[i],
+                                               now->bucket[i]);
+    }
+}
+
+
+/*
+ * The number with these lower bits that is next to how it stands now; it is
+ * greater where a worker that has died took some along.
+ */
+
+static uint64_t
+ngx_sf_sample_unpack(uint32_t then, uint64_t now)
+{
+    return now - (uint64_t) (int64_t) (int32_t) ((uint32_t) now - then);
+}
+
+
+void
+ngx_sf_sample_span(ngx_sf_metrics_t *metrics, const ngx_sf_past_t *since,
+    ngx_uint_t place, ngx_sf_span_t *span)
+{
+    ngx_uint_t            i, n;
+    ngx_sf_span_t         one;
+    const ngx_sf_past_t  *past;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
+    n = sh->npasts;
+
+    for (i = 1; i <= n && i < NGX_SF_METRICS_PASTS; i++) {
+        past = &sh->pasts[(n - i) % NGX_SF_METRICS_PASTS];
+
+        if (past == since || past->serial < sh->endpoints[place].since) {
+            break;
+        }
+
+        one.low = past->endpoints[place].low;
+        one.high = past->endpoints[place].high;
+
+        ngx_sf_metrics_widen(span, &one);
+    }
 }
 
 

@@ -22,6 +22,11 @@
  *
  * /later?ms=60000 lets that time go by for the connections of a pool, and for
  * nothing else: what waits for a minute can be seen without waiting for it.
+ *
+ *     softfactory_test_name review_campaign other;
+ *
+ * gives an endpoint another name in shared memory: what a reload does to the
+ * counters of endpoints that come, go and change places.
  */
 
 
@@ -50,6 +55,8 @@ typedef struct {
 static char *ngx_sf_test_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_sf_test_later_directive(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static char *ngx_sf_test_name_directive(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static void *ngx_sf_test_create_main_conf(ngx_conf_t *cf);
 static void *ngx_sf_test_create_conf(ngx_conf_t *cf);
@@ -84,6 +91,13 @@ static ngx_command_t  ngx_sf_test_commands[] = {
       NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_sf_test_later_directive,
       NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_test_name"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE2,
+      ngx_sf_test_name_directive,
+      NGX_HTTP_MAIN_CONF_OFFSET,
       0,
       NULL },
 
@@ -211,6 +225,28 @@ ngx_sf_test_later_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     clcf->handler = ngx_sf_test_later_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_sf_test_name_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_int_t            i;
+    ngx_str_t           *value;
+    ngx_sf_main_conf_t  *smcf;
+
+    value = cf->args->elts;
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    i = ngx_sf_conf_endpoint(cf, &value[1]);
+    if (i < 0) {
+        return NGX_CONF_ERROR;
+    }
+
+    smcf->endpoints[i].name = value[2];
 
     return NGX_CONF_OK;
 }

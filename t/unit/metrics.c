@@ -5,9 +5,12 @@
 
 
 /*
- * Metrics without nginx: slots that are claimed, left and inherited, places of
- * names, the spans of intervals, pasts and the windows between them.  Time is
- * ngx_current_msec, which the test moves by itself.
+ * Metrics without nginx: sizes, slots that are claimed, left and inherited,
+ * places of names over reloads, the spans of intervals, pasts and the windows
+ * between them.  Time is ngx_current_msec, which the test moves by itself.
+ *
+ * A worker of another configuration has the pid of this test's parent: it is
+ * there, and is not ours.
  */
 
 
@@ -19,81 +22,228 @@
 
 
 #define TEST_ENDPOINTS  3
+#define TEST_SLOTS      16
+#define TEST_UPSTREAMS  16
+#define TEST_SERVERS    64
 
 
 static ngx_sf_metrics_t  test_metrics;
 static ngx_shm_zone_t    test_zone;
 static ngx_cycle_t       test_cycle;
 
+static const ngx_sf_metrics_need_t  test_need = {
+    .workers = 2, .upstreams = 5, .servers = 30
+};
 
-/* shared memory as nginx makes it, and the metrics of a first configuration */
+
+/* the names of a configuration, NULL ends them */
 
 static void
-test_create(void)
+test_conf(ngx_sf_metrics_t *metrics, const char *const *names)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; names[n]; n++) { /* void */ }
+
+    ngx_memzero(metrics, sizeof(ngx_sf_metrics_t));
+
+    metrics->nendpoints = n;
+    metrics->names = ngx_palloc(unit_pool, n * sizeof(ngx_str_t));
+
+    while (n--) {
+        metrics->names[n].data = (u_char *) names[n];
+        metrics->names[n].len = ngx_strlen(names[n]);
+    }
+}
+
+
+/* shared memory as nginx makes it, or takes it over */
+
+static ngx_int_t
+test_load(ngx_sf_metrics_t *metrics, ngx_shm_zone_t *zone,
+    ngx_sf_metrics_t *old, ngx_shm_zone_t *from)
 {
     size_t            size;
     u_char           *addr;
+    ngx_uint_t        grow;
     ngx_slab_pool_t  *shpool;
 
-    size = ngx_sf_metrics_size();
-    addr = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_SHARED, -1, 0);
+    size = ngx_sf_metrics_plan(metrics, &test_need, from, &grow);
 
-    ngx_cycle = &test_cycle;
-    test_cycle.log = &unit_log;
+    if (from && size == from->shm.size && !grow) {
+        *zone = *from;
+        zone->data = metrics;
+
+        return ngx_sf_metrics_init(zone, old);
+    }
+
+    addr = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_SHARED, -1, 0);
 
     shpool = (ngx_slab_pool_t *) addr;
     shpool->end = addr + size;
     shpool->min_shift = 3;
     shpool->addr = addr;
 
-    ngx_slab_sizes_init();
     (void) ngx_shmtx_create(&shpool->mutex, &shpool->lock, NULL);
     ngx_slab_init(shpool);
 
-    test_zone.shm.addr = addr;
-    test_zone.shm.size = size;
-    test_zone.data = &test_metrics;
+    ngx_memzero(zone, sizeof(ngx_shm_zone_t));
 
-    test_metrics.nendpoints = TEST_ENDPOINTS;
-    test_metrics.layout = ngx_sf_metrics_layout();
+    zone->shm.addr = addr;
+    zone->shm.size = size;
+    zone->data = metrics;
 
+    return ngx_sf_metrics_init(zone, NULL);
+}
+
+
+static void
+test_create(void)
+{
+    ngx_sf_metrics_room_t  *room;
+
+    static const char *const  names[] = { "zero", "one", "two", NULL };
+
+    ngx_cycle = &test_cycle;
+    test_cycle.log = &unit_log;
     ngx_current_msec = 1000000;
 
-    unit_ok(ngx_sf_metrics_init(&test_zone, NULL) == NGX_OK,
-            "there is room for it in %zu bytes", size);
+    ngx_slab_sizes_init();
+    test_conf(&test_metrics, names);
+
+    unit_ok(test_load(&test_metrics, &test_zone, NULL, NULL) == NGX_OK,
+            "there is room for it in %zu bytes", test_zone.shm.size);
+
+    room = &test_metrics.sh->room;
+
+    unit_ok(room->endpoints == 8 && room->slots == TEST_SLOTS
+            && room->upstreams == TEST_UPSTREAMS
+            && room->servers == TEST_SERVERS,
+            "for %d endpoints, %d workers, %d upstreams, %d servers",
+            (int) room->endpoints, (int) room->slots, (int) room->upstreams,
+            (int) room->servers);
+}
+
+
+/* so many endpoints and workers; bytes as they stand in ngx_sf_metrics.h */
+
+static double
+test_size(ngx_uint_t endpoints, ngx_uint_t workers, size_t *size)
+{
+    double                  e, s, u, n;
+    ngx_uint_t              i, grow;
+    const char             *names[501];
+    ngx_sf_metrics_t        metrics;
+    ngx_sf_metrics_need_t   need;
+
+    for (i = 0; i < endpoints; i++) {
+        names[i] = "";
+    }
+
+    names[i] = NULL;
+    test_conf(&metrics, names);
+
+    need.workers = workers;
+    need.upstreams = 1;
+    need.servers = 2;
+
+    *size = ngx_sf_metrics_plan(&metrics, &need, NULL, &grow);
+
+    e = metrics.room.endpoints;
+    s = metrics.room.slots;
+    u = metrics.room.upstreams;
+    n = metrics.room.servers;
+
+    return 740 * (1608 + 144 * e)
+           + s * (9448 + 1121 * e + 208 * u + 296 * n)
+           + 4032 + 1240 * e + 240 * u + 104 * n;
+}
+
+
+static void
+test_sizes(void)
+{
+    double      bytes;
+    size_t      size, few, many;
+    ngx_uint_t  good, i;
+
+    static const ngx_uint_t  cases[][2] = {
+        { 1, 1 }, { 45, 2 }, { 61, 4 }, { 62, 4 }, { 500, 4 }, { 500, 64 },
+        { 45, 1000 }, { 45, 0 }
+    };
+
+    good = 1;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bytes = test_size(cases[i][0], cases[i][1], &size);
+        good &= size > bytes && size < bytes * 1.01 + 65536;
+    }
+
+    unit_ok(good, "sizes are as the header says");
+
+    (void) test_size(45, 0, &many);
+    (void) test_size(45, 1000, &size);
+    unit_ok(size == many, "no number of workers: as many as there may be");
+
+    (void) test_size(45, 2, &few);
+    (void) test_size(60, 4, &size);
+    unit_ok(size == few && few < many, "a few more need nothing more");
+
+    (void) test_size(61, 4, &size);
+    unit_ok(size > few, "until they do: %zu, %zu", few, size);
 }
 
 
 static void
 test_reload(void)
 {
-    ngx_shm_zone_t       next;
-    ngx_sf_metrics_t     metrics;
-    ngx_sf_metrics_sh_t  *sh;
+    ngx_shm_zone_t         next;
+    ngx_sf_metrics_t       metrics;
+    ngx_sf_metrics_need_t  need;
+    ngx_uint_t             grow;
 
-    sh = test_metrics.sh;
-    next = test_zone;
     metrics = test_metrics;
     metrics.sh = NULL;
-    next.data = &metrics;
 
-    unit_ok(ngx_sf_metrics_init(&next, &test_metrics) == NGX_OK
-            && metrics.sh == sh, "a reload takes it over");
-    unit_ok(!ngx_sf_metrics_differs(&test_zone, test_metrics.layout),
-            "as long as the same is counted");
-    unit_ok(ngx_sf_metrics_differs(&test_zone, test_metrics.layout + 1),
-            "but not where other things are");
+    unit_ok(test_load(&metrics, &next, &test_metrics, &test_zone) == NGX_OK
+            && metrics.sh == test_metrics.sh, "a reload takes it over");
+
+    need = test_need;
+    need.workers = 5;
+    (void) ngx_sf_metrics_plan(&metrics, &need, &test_zone, &grow);
+    unit_ok(grow && metrics.room.slots == 32 && metrics.room.endpoints == 8
+            && metrics.from, "unless there are more workers");
+
+    need = test_need;
+    need.servers = 33;
+    (void) ngx_sf_metrics_plan(&metrics, &need, &test_zone, &grow);
+    unit_ok(grow && metrics.room.servers == 128, "or servers");
+
+    need.servers = 1;
+    need.workers = 1;
+    unit_ok(ngx_sf_metrics_plan(&metrics, &need, &test_zone, &grow)
+            == test_zone.shm.size && !grow
+            && metrics.room.servers == TEST_SERVERS, "fewer do not matter");
+
+    metrics.from = NULL;
+    test_metrics.sh->layout++;
+    (void) ngx_sf_metrics_plan(&metrics, &test_need, &test_zone, &grow);
+    unit_ok(grow && metrics.from == NULL,
+            "what other code has counted is left alone");
+    test_metrics.sh->layout--;
 }
 
 
 static uint64_t
 test_count(ngx_uint_t endpoint)
 {
-    uint64_t                 n, errors;
-    static ngx_sf_counts_t   sum;
+    uint64_t         n, errors;
+    ngx_sf_counts_t  sum;
 
-    ngx_sf_metrics_sum(&test_metrics, &sum);
-    n = ngx_sf_metrics_requests(&sum.endpoints[endpoint], &errors);
+    (void) ngx_sf_metrics_sum(&test_metrics, unit_pool, &sum);
+    n = ngx_sf_metrics_requests(&sum.endpoints[NGX_SF_METRICS_NAMED
+                                               + endpoint],
+                                &errors);
 
     return n * 1000 + errors;
 }
@@ -114,11 +264,12 @@ test_counting(void)
 
     unit_ok(test_count(1) == 3001, "three requests, one of them an error");
     unit_ok(test_count(2) == 0, "none of another endpoint");
-    unit_ok(test_metrics.slot->counts.endpoints[1]
-            .requests[3][NGX_SF_METRICS_STATUSES - 1] == 1,
+    unit_ok(test_metrics.endpoints[1].counts
+            ->requests[3][NGX_SF_METRICS_STATUSES - 1] == 1,
             "an unknown status is any other");
 
-    ngx_sf_metrics_span(&test_metrics, 1, 0, &span);
+    ngx_sf_metrics_span(&test_metrics, test_metrics.endpoints[1].place, 0,
+                        &span);
     unit_ok(span.low == 1 && span.high == 300,
             "the shortest one, which takes some time, and the longest");
 }
@@ -182,14 +333,14 @@ test_names(void)
     name.len = 3;
     first = -1;
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+    for (i = 0; i < TEST_UPSTREAMS; i++) {
         *ngx_sprintf(text, "u%02i", i) = '\0';
         n = ngx_sf_metrics_upstream(&test_metrics, &name);
         first = i ? first : n;
     }
 
     unit_ok(ngx_sf_metrics_upstream(&test_metrics, &name)
-            == NGX_SF_METRICS_UPSTREAMS - 1, "a name keeps its place");
+            == TEST_UPSTREAMS - 1, "a name keeps its place");
 
     ngx_memcpy(text, "new", 4);
     unit_ok(ngx_sf_metrics_upstream(&test_metrics, &name) == NGX_ERROR,
@@ -213,7 +364,7 @@ test_names(void)
 
     /* all others are those of a configuration that has gone */
 
-    for (i = 0; i < NGX_SF_METRICS_UPSTREAMS; i++) {
+    for (i = 0; i < TEST_UPSTREAMS; i++) {
         test_metrics.slot->upstreams[i].used = 0;
     }
 
@@ -238,20 +389,35 @@ test_seconds(ngx_uint_t n, uint64_t us)
 }
 
 
+/* requests of an endpoint, as the report counts them */
+
+static uint64_t
+test_window_of(ngx_sf_metrics_t *metrics, ngx_uint_t i, time_t seconds,
+    ngx_sf_sample_load_t *load)
+{
+    ngx_uint_t               place;
+    ngx_sf_counts_t          sum;
+    const ngx_sf_past_t     *past;
+    ngx_sf_past_endpoint_t   now, then;
+
+    (void) ngx_sf_metrics_sum(metrics, unit_pool, &sum);
+
+    past = ngx_sf_sample_past(metrics, seconds);
+    ngx_sf_sample_load(metrics, past, load);
+
+    place = metrics->endpoints[i].place;
+
+    ngx_sf_sample_place(metrics, &sum, metrics->sh->tick, place, &now);
+    ngx_sf_sample_then(metrics, past, place, &now, &then);
+
+    return ngx_sf_metrics_since(now.requests, then.requests);
+}
+
+
 static uint64_t
 test_window(time_t seconds, ngx_sf_sample_load_t *load)
 {
-    static ngx_sf_past_t     now;
-    static ngx_sf_counts_t   sum;
-    const ngx_sf_past_t     *past;
-
-    ngx_sf_metrics_sum(&test_metrics, &sum);
-    ngx_sf_sample_now(&test_metrics, &sum, test_metrics.sh->tick, &now);
-
-    past = ngx_sf_sample_past(&test_metrics, seconds);
-    ngx_sf_sample_load(&test_metrics, past, load);
-
-    return now.endpoints[0].requests - past->endpoints[0].requests;
+    return test_window_of(&test_metrics, 0, seconds, load);
 }
 
 
@@ -310,23 +476,29 @@ test_windows(void)
     test_seconds(NGX_SF_METRICS_INTERVAL - 2, 100);
     test_seconds(1, 1);
 
-    span = test_metrics.sh->pasts[(test_metrics.sh->npasts - 1)
-                                  % NGX_SF_METRICS_PASTS].endpoints[0].span;
+    ngx_memzero(&span, sizeof(span));
+    ngx_sf_sample_span(&test_metrics,
+                       &test_metrics.sh->pasts[(test_metrics.sh->npasts - 2)
+                                               % NGX_SF_METRICS_PASTS],
+                       test_metrics.endpoints[0].place, &span);
     unit_ok(span.low == 7 && span.high == 900,
             "an interval's shortest and longest: %d, %d", (int) span.low,
             (int) span.high);
 
-    ngx_sf_metrics_span(&test_metrics, 0, test_metrics.sh->tick, &span);
+    ngx_sf_metrics_span(&test_metrics, test_metrics.endpoints[0].place,
+                        test_metrics.sh->tick, &span);
     unit_ok(span.low == 1 && span.high == 1, "and those of the next one");
 
     ngx_sf_metrics_leave(&test_metrics);
-    ngx_sf_metrics_span(&test_metrics, 0, test_metrics.sh->tick, &span);
+    ngx_sf_metrics_span(&test_metrics, NGX_SF_METRICS_NAMED,
+                        test_metrics.sh->tick, &span);
     unit_ok(span.low == 1 && span.high == 1
             && ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK,
             "also when their worker leaves");
 
     test_seconds(1, 50);
-    ngx_sf_metrics_span(&test_metrics, 0, test_metrics.sh->tick, &span);
+    ngx_sf_metrics_span(&test_metrics, test_metrics.endpoints[0].place,
+                        test_metrics.sh->tick, &span);
     unit_ok(span.low == 1 && span.high == 50, "with those of its heir");
 }
 
@@ -338,9 +510,18 @@ test_many(void)
 {
     ngx_sf_sample_load_t  load;
 
-    test_metrics.slot->counts.endpoints[0].requests[0][0] += 5000000000;
+    test_metrics.endpoints[0].counts->requests[0][0] += 5000000000;
 
     unit_ok(test_window(0, &load) > 5000000000, "five thousand millions");
+
+    test_seconds(65, 100);
+    unit_ok(test_window(60, &load) < 60 + NGX_SF_METRICS_INTERVAL,
+            "and a minute after them");
+
+    /* over the end of 32 bits, within the window */
+
+    test_metrics.endpoints[0].counts->requests[0][0] += 2000000000;
+    unit_ok(test_window(60, &load) / 100 == 20000000, "of a busy minute");
 }
 
 
@@ -398,12 +579,253 @@ test_fallback(void)
     /* less than before: it has died while it handed them over */
 
     test_seconds(80, 100);
-    ngx_memzero(&test_metrics.sh->gone, sizeof(ngx_sf_counts_t));
+    ngx_memzero(&test_metrics.sh->gone.fallback,
+                sizeof(ngx_sf_fallback_counts_t));
     ngx_sf_sample_fallback(&test_metrics, &minute);
     unit_ok(minute.requests == 0 && minute.failed == 0 && !minute.away,
             "what is lost is not counted backwards");
     unit_ok(ngx_sf_metrics_since(7, 9) == 0 && ngx_sf_metrics_since(9, 7) == 2,
             "nor is anything else");
+}
+
+
+static uint64_t
+test_requests(ngx_sf_metrics_t *metrics, ngx_uint_t i)
+{
+    uint64_t         errors;
+    ngx_sf_counts_t  sum;
+
+    (void) ngx_sf_metrics_sum(metrics, unit_pool, &sum);
+
+    return ngx_sf_metrics_requests(ngx_sf_metrics_of(metrics, &sum, i),
+                                   &errors);
+}
+
+
+static void
+test_ask(ngx_sf_metrics_t *metrics, ngx_uint_t i, ngx_uint_t n)
+{
+    while (n--) {
+        ngx_sf_metrics_request(metrics, i, 0, 200, NGX_SF_CACHE_HIT, 100);
+    }
+}
+
+
+/* all that the history tells of: requests of any endpoint */
+
+static uint64_t
+test_total(ngx_sf_metrics_t *metrics)
+{
+    ngx_sf_past_t    now;
+    ngx_sf_counts_t  sum;
+
+    now.endpoints = NULL;
+
+    (void) ngx_sf_metrics_sum(metrics, unit_pool, &sum);
+    ngx_sf_sample_now(metrics, &sum, metrics->sh->tick, &now);
+
+    return now.total.requests;
+}
+
+
+static ngx_int_t
+test_enter(ngx_sf_metrics_t *metrics, ngx_pid_t pid)
+{
+    ngx_pid = pid;
+
+    return ngx_sf_metrics_enter(metrics, &unit_log);
+}
+
+
+static void
+test_pass(ngx_sf_metrics_t *metrics, ngx_uint_t seconds)
+{
+    while (seconds--) {
+        ngx_current_msec += 1000;
+        ngx_sf_sample_take(metrics, &unit_log);
+    }
+}
+
+
+/* a reload with an endpoint less, one more, and the others in another order */
+
+static void
+test_places(void)
+{
+    uint64_t               total;
+    ngx_shm_zone_t         zone, next;
+    ngx_sf_metrics_t       old, new, last;
+    ngx_sf_sample_load_t   load;
+
+    static const char *const  names[] = { "a", "b", "c", NULL };
+    static const char *const  moved[] = { "c", "d", "a", NULL };
+    static const char *const  others[] = { "e", "f", "b", NULL };
+
+    test_conf(&old, names);
+    (void) test_load(&old, &zone, NULL, NULL);
+    (void) test_enter(&old, getppid());
+
+    test_pass(&old, 10);
+    test_ask(&old, 0, 1);
+    test_ask(&old, 1, 2);
+    test_ask(&old, 2, 3);
+    test_ask(&old, 3, 4);
+    test_pass(&old, 30);
+
+    test_conf(&new, moved);
+    (void) test_load(&new, &next, &old, &zone);
+    (void) test_enter(&new, getpid());
+
+    unit_ok(new.sh == old.sh, "a reload keeps the memory");
+    unit_ok(test_requests(&new, 2) == 1 && test_requests(&new, 0) == 3
+            && test_requests(&new, 1) == 0 && test_requests(&new, 3) == 4,
+            "and what was counted of an endpoint, by its name");
+    unit_ok(test_window_of(&new, 0, 10, &load) == 0
+            && test_window_of(&new, 0, 35, &load) == 3,
+            "and when it was");
+
+    test_ask(&old, 0, 10);
+    unit_ok(test_requests(&new, 2) == 11,
+            "also what the old workers still count");
+    unit_ok(test_total(&new) == 20, "the total has those that have gone");
+
+    /* one of five places is free, and one is left by its endpoint */
+
+    ngx_sf_metrics_leave(&old);
+    test_pass(&new, 60);
+    total = test_total(&new);
+
+    test_conf(&last, others);
+    (void) test_load(&last, &zone, &new, &next);
+    unit_ok(last.sh != new.sh && last.room.endpoints == 16,
+            "more memory while all other places are in use");
+    (void) test_enter(&last, getppid());
+
+    unit_ok(test_requests(&last, 2) == 2 && test_requests(&last, 0) == 0,
+            "with what was counted");
+    unit_ok(test_window_of(&last, 2, 110, &load) == 2
+            && test_window_of(&last, 2, 50, &load) == 0, "and when");
+    unit_ok(test_total(&last) == total
+            && last.sh->start.at == new.sh->start.at, "since the same start");
+
+    test_ask(&new, 0, 1);
+    unit_ok(test_total(&last) == total, "but not what is counted there later");
+
+    ngx_sf_metrics_leave(&new);
+    ngx_sf_metrics_leave(&last);
+    ngx_pid = getpid();
+}
+
+
+/* when no place is free, the one goes that was left first */
+
+static void
+test_return(void)
+{
+    uint64_t               total;
+    ngx_uint_t             i;
+    ngx_shm_zone_t         zone, next;
+    ngx_sf_metrics_t       metrics[5];
+    ngx_sf_sample_load_t   load;
+
+    static const char *const  confs[][4] = {
+        { "a", "b", "c", NULL },
+        { "b", "d", "e", NULL },            /* all five places are taken */
+        { "d", "e", "c", NULL },
+        { "e", "f", "d", NULL },            /* in that of a */
+        { "b", "c", "a", NULL }             /* in that of f */
+    };
+
+    test_conf(&metrics[0], confs[0]);
+    (void) test_load(&metrics[0], &zone, NULL, NULL);
+    total = 0;
+
+    for (i = 0; i < 5; i++) {
+        if (i) {
+            test_conf(&metrics[i], confs[i]);
+            (void) test_load(&metrics[i], &next, &metrics[i - 1], &zone);
+        }
+
+        (void) test_enter(&metrics[i], getpid());
+        unit_ok(metrics[i].sh == metrics[0].sh, "reload %d", (int) i);
+
+        test_ask(&metrics[i], 0, 10);
+        test_ask(&metrics[i], 1, 10);
+        test_ask(&metrics[i], 2, 10);
+        test_pass(&metrics[i], 20);
+        total += 30;
+
+        unit_ok(test_total(&metrics[i]) == total, "the total grows");
+
+        if (i == 3) {
+            unit_ok(test_requests(&metrics[i], 1) == 10
+                    && test_window_of(&metrics[i], 1, 40, &load) == 10
+                    && metrics[i].endpoints[1].place
+                       == NGX_SF_METRICS_NAMED,
+                    "a new one begins with nothing, in the oldest place");
+        }
+
+        if (i == 4) {
+            unit_ok(test_requests(&metrics[i], 0) == 30
+                    && test_requests(&metrics[i], 1) == 30
+                    && test_requests(&metrics[i], 2) == 10,
+                    "others return to theirs");
+        }
+
+        ngx_sf_metrics_leave(&metrics[i]);
+    }
+}
+
+
+/* a worker more than there are slots, which is warned of */
+
+static void
+test_alone(void)
+{
+    ngx_uint_t         i;
+    ngx_shm_zone_t     zone;
+    ngx_sf_metrics_t   one, alone;
+
+    static const char *const  names[] = { "a", "b", NULL };
+
+    test_conf(&one, names);
+    (void) test_load(&one, &zone, NULL, NULL);
+    (void) test_enter(&one, getpid());
+
+    for (i = 1; i < one.sh->room.slots; i++) {
+        one.sh->slots[i].pid = getppid();
+    }
+
+    alone = one;
+    alone.slot = NULL;
+    unit_log.log_level = NGX_LOG_ERR;
+    unit_ok(test_enter(&alone, getpid() + 1) == NGX_OK && alone.told,
+            "a worker without a slot");
+    unit_log.log_level = NGX_LOG_NOTICE;
+
+    test_ask(&alone, 1, 5);
+    unit_ok(test_requests(&one, 1) == 0, "what it has counted");
+    ngx_sf_metrics_tell(&alone);
+    unit_ok(test_requests(&one, 1) == 5, "is told");
+    ngx_sf_metrics_tell(&alone);
+    unit_ok(test_requests(&one, 1) == 5, "once");
+
+    test_ask(&alone, 0, 1);
+    test_ask(&alone, 1, 1);
+    one.sh->endpoints[one.endpoints[1].place].life++;
+    ngx_sf_metrics_leave(&alone);
+
+    unit_ok(test_requests(&one, 0) == 1, "its last words are heard");
+    unit_ok(test_requests(&one, 1) == 5 && test_total(&one) == 7,
+            "but not as those of who has got the place");
+
+    ngx_pid = getpid();
+
+    for (i = 1; i < one.sh->room.slots; i++) {
+        one.sh->slots[i].pid = 0;
+    }
+
+    ngx_sf_metrics_leave(&one);
 }
 
 
@@ -414,6 +836,7 @@ main(void)
     ngx_pid = getpid();
 
     test_create();
+    test_sizes();
     test_reload();
     test_counting();
     test_death();
@@ -423,6 +846,10 @@ main(void)
     test_many();
 
     ngx_sf_metrics_leave(&test_metrics);
+
+    test_places();
+    test_return();
+    test_alone();
 
     return unit_done();
 }

@@ -48,6 +48,10 @@
       .access = NGX_SF_USER, PARAMS(P("s", STRING)), .sql = "SELECT $s",      \
       .tags = "users", .ttl = 1, SHAPE(F("a", INT, 0)), __VA_ARGS__ }
 
+#define TEST_95                                                               \
+    "a_name_that_is_long_a_name_that_is_long_a_name_that_is_long_a_name_"     \
+    "that_is_long_a_name_that_is_"
+
 #define PAGES  P("page", PAGE), P_SIZE(20, 0)
 
 
@@ -81,6 +85,8 @@ static const test_case_t  test_cases[] = {
     { ROW(.name = ""), "a name with other characters" },
     { ROW(.name = "Good"), "a name with other characters" },
     { ROW(.name = "a-b"), "a name with other characters" },
+    { ROW(.name = TEST_95), NULL },
+    { ROW(.name = TEST_95 "n"), "a name of more than 95 characters" },
     { ROW(.name = "principal"), "a name that means something else" },
     { ROW(.name = "all"), "a name that means something else" },
     { ROW(.path = NULL), "no path" },
@@ -231,15 +237,13 @@ test_rows(void)
 static void
 test_tables(void)
 {
-    ngx_uint_t    i;
-    ngx_sf_row_t  rows[NGX_SF_METRICS_ENDPOINTS + 2];
+    ngx_uint_t           i;
 
-    static char   names[NGX_SF_METRICS_ENDPOINTS + 1][16];
-    static char   paths[NGX_SF_METRICS_ENDPOINTS + 1][16];
+    static char          names[NGX_SF_ROWS + 1][16];
+    static char          paths[NGX_SF_ROWS + 1][16];
+    static ngx_sf_row_t  rows[NGX_SF_ROWS + 2];
 
-    ngx_memzero(rows, sizeof(rows));
-
-    for (i = 0; i <= NGX_SF_METRICS_ENDPOINTS; i++) {
+    for (i = 0; i <= NGX_SF_ROWS; i++) {
         (void) sprintf(names[i], "row_%lu", (unsigned long) i);
         (void) sprintf(paths[i], "/row/%lu", (unsigned long) i);
 
@@ -249,15 +253,13 @@ test_tables(void)
         rows[i].missing = names[i];
     }
 
-    rows[NGX_SF_METRICS_ENDPOINTS - 2].name = NULL;
-    unit_ok(test_said_of(rows, NULL), "as many as are counted");
-    rows[NGX_SF_METRICS_ENDPOINTS - 2].name = "another";
-    rows[NGX_SF_METRICS_ENDPOINTS - 1].name = NULL;
-    unit_ok(test_said_of(rows, "there are 63 endpoints, at most 62 are"),
+    rows[NGX_SF_ROWS].name = NULL;
+    unit_ok(test_said_of(rows, NULL), "as many as there may be");
+    rows[NGX_SF_ROWS].name = names[NGX_SF_ROWS];
+    unit_ok(test_said_of(rows, "there are 501 endpoints, there may be 500"),
             "one more: %s", test_said);
 
-    for (i = 0; i <= NGX_SF_METRICS_ENDPOINTS; i++) {
-        rows[i].name = names[i];
+    for (i = 0; i <= 64; i++) {
         rows[i].product = names[i];
     }
 
@@ -265,7 +267,7 @@ test_tables(void)
             "65 products: %s", test_said);
 
     rows[64].product = names[3];
-    unit_ok(test_said_of(rows, "there are 65 endpoints"),
+    unit_ok(test_said_of(rows, "there are 501 endpoints"),
             "64 products: %s", test_said);
 
     rows[3].name = NULL;
