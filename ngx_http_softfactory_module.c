@@ -578,7 +578,11 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
     ngx_sf_conf_check_connections(cf, smcf);
     ngx_sf_fence_init();
 
-    return ngx_sf_metrics_conf_finish(cf, smcf);
+    if (ngx_sf_metrics_conf_finish(cf, smcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_conf_workers(cf, smcf);
 }
 
 
@@ -1014,6 +1018,8 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_sf_workers_enter(smcf->workers);
+
     worker->cycle = cycle;
     worker->smcf = smcf;
     worker->started = ngx_time();
@@ -1078,7 +1084,7 @@ ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker)
     zone = smcf->zones.elts;
 
     for (i = 0; i < smcf->zones.nelts; i++) {
-        if (ngx_sf_zone_enter(zone[i]) != NGX_OK) {
+        if (ngx_sf_zone_enter(zone[i], smcf->workers->n) != NGX_OK) {
             ngx_log_error(NGX_LOG_ALERT, worker->cycle->log, 0,
                           "softfactory_zone \"%V\" has no room for another "
                           "worker", &zone[i]->name);
@@ -1227,6 +1233,7 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_sf_metrics_leave(smcf->metrics);
+    ngx_sf_workers_leave(smcf->workers);
 
     smcf->worker = NULL;
 }

@@ -598,7 +598,44 @@ cmp_ok(scalar @{history()}, '>=', $rows,
 
 
 
-=== TEST 9: it is told without a descriptor to spare
+=== TEST 9: a worker that is killed is buried in all zones, and counted on
+--- http_config eval: $::HTTP . "softfactory_zone other 8m;\n"
+--- check
+wait_coherent();
+
+my ($dead) = worker_pids();
+my $sample = main::requests('GET', 'review_campaign', 200);
+
+get('/api/review/campaigns/4') for 1 .. 10;
+wait_until { main::metrics()->{$sample} == 10 } 'they are counted';
+
+kill 'KILL', $dead;
+
+# the one that is made in its place buries it before it does anything else
+
+wait_until { my @now = worker_pids(); @now == 2 && !grep { $_ == $dead } @now }
+           'another worker';
+wait_until { main::metrics()->{softfactory_workers} == 2 } 'it counts';
+is(main::metrics()->{$sample}, 10, 'what the dead one has counted');
+
+hup();
+get('/api/review/campaigns/4');
+wait_until { main::metrics()->{$sample} == 11 } 'one more after a reload';
+
+for my $zone ('api', 'other') {
+    is(log_count(qr/zone "$zone": process $dead is gone/), 1,
+       "buried in $zone, once");
+}
+--- no_error_log
+[crit]
+[emerg]
+--- no_shutdown_error_log
+[crit]
+[emerg]
+
+
+
+=== TEST 10: it is told without a descriptor to spare
 --- check
 wait_coherent();
 
@@ -631,7 +668,7 @@ for my $pid (worker_pids()) {
 
 
 
-=== TEST 10: requests that are passed on
+=== TEST 11: requests that are passed on
 --- config eval
 main::api('softfactory_fallback @app;',
           'location = /metrics { softfactory_metrics; }',
@@ -644,7 +681,7 @@ is(main::count(sub { get('/api/other') },
 
 
 
-=== TEST 11: the server's own statistics tell endpoints and lanes apart
+=== TEST 12: the server's own statistics tell endpoints and lanes apart
 --- http_config eval
 $::S = main::pg_server('statistics');
 $::S->psql("ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements",
@@ -678,7 +715,7 @@ is($::S->psql(q{SELECT string_agg(DISTINCT application_name, ' ')
 
 
 
-=== TEST 12: what was passed on, by class of status and time
+=== TEST 13: what was passed on, by class of status and time
 --- http_config eval: main::conf(dbname => $::DB, zone => 'api 8m') . main::application($::APP)
 --- config eval
 main::api('softfactory_fallback @app;',
@@ -713,7 +750,7 @@ is(main::count(sub { get('/api/review/campaigns/1') }, @all),
 
 
 
-=== TEST 13: the application is dead
+=== TEST 14: the application is dead
 --- http_config eval
 main::conf(dbname => $::DB, zone => 'api 8m')
 . "upstream app { server 127.0.0.1:$::CLOSED; }"
@@ -785,7 +822,7 @@ is(main::count(sub { get('/api/review/campaigns/1') },
 
 
 
-=== TEST 14: the application hangs
+=== TEST 15: the application hangs
 --- http_config eval
 $::HUNG = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 8)
     or die $!;
@@ -819,7 +856,7 @@ is($patient, '0 0 1 1', 'who has waited for long was not answered');
 
 
 
-=== TEST 15: what limits refuse
+=== TEST 16: what limits refuse
 --- http_config eval
 main::conf(dbname => $::DB, zone => 'api 8m')
 . 'limit_req_zone $server_name zone=few:1m rate=1r/m; limit_req_status 429;'
@@ -863,7 +900,7 @@ is($client->finish->{status}, 200, 'the first one goes on');
 
 
 
-=== TEST 16: the probes of the application stay its own
+=== TEST 17: the probes of the application stay its own
 --- http_config eval: main::conf(dbname => $::DB) . main::application($::APP)
 --- config eval
 main::api('softfactory_fallback @app;',

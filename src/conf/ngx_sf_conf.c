@@ -57,6 +57,8 @@ static ngx_int_t ngx_sf_conf_check_fallback(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf);
 static ngx_int_t ngx_sf_conf_check_passer(ngx_conf_t *cf,
     const char *directive, ngx_http_upstream_srv_conf_t *uscf);
+static ngx_int_t ngx_sf_conf_holder(ngx_sf_workers_t *workers,
+    ngx_int_t (*bury)(void *data, ngx_uint_t n, ngx_pid_t pid), void *data);
 
 
 static const ngx_sf_conf_prefix_t  ngx_sf_conf_prefixes[] = {
@@ -1021,6 +1023,78 @@ ngx_sf_conf_check_connections(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
                       "worker has up to %ui connections to PostgreSQL, by "
                       "softfactory_pg_pool", ecf->connections, n);
     }
+}
+
+
+/* also for zones that nothing uses yet: the list must not be younger */
+
+ngx_int_t
+ngx_sf_conf_workers(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
+{
+    ngx_uint_t         i;
+    ngx_sf_zone_t    **zone;
+    ngx_sf_workers_t  *workers;
+
+    static ngx_str_t  name = ngx_string("softfactory_workers");
+
+    if (smcf->zones.nelts == 0 && smcf->metrics == NULL) {
+        return NGX_OK;
+    }
+
+    workers = ngx_pcalloc(cf->pool, sizeof(ngx_sf_workers_t));
+
+    if (workers == NULL
+        || ngx_array_init(&workers->holders, cf->pool, smcf->zones.nelts + 1,
+                          sizeof(ngx_sf_workers_holder_t))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    workers->shm_zone = ngx_shared_memory_add(cf, &name,
+                                              ngx_sf_workers_size(),
+                                              &ngx_http_softfactory_module);
+    if (workers->shm_zone == NULL) {
+        return NGX_ERROR;
+    }
+
+    workers->shm_zone->init = ngx_sf_workers_init;
+    workers->shm_zone->data = workers;
+    smcf->workers = workers;
+
+    zone = smcf->zones.elts;
+
+    for (i = 0; i < smcf->zones.nelts; i++) {
+        if (ngx_sf_conf_holder(workers, ngx_sf_zone_bury, zone[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (smcf->metrics == NULL) {
+        return NGX_OK;
+    }
+
+    smcf->metrics->workers = workers;
+
+    return ngx_sf_conf_holder(workers, ngx_sf_metrics_bury, smcf->metrics);
+}
+
+
+static ngx_int_t
+ngx_sf_conf_holder(ngx_sf_workers_t *workers,
+    ngx_int_t (*bury)(void *data, ngx_uint_t n, ngx_pid_t pid), void *data)
+{
+    ngx_sf_workers_holder_t  *holder;
+
+    holder = ngx_array_push(&workers->holders);
+    if (holder == NULL) {
+        return NGX_ERROR;
+    }
+
+    holder->bury = bury;
+    holder->data = data;
+
+    return NGX_OK;
 }
 
 

@@ -43,6 +43,9 @@ ngx_int_t ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
 /* after all of http{}: the upstreams and the fallback that slcf names */
 ngx_int_t ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
 
+/* after all of http{}, last: the list of workers, and what has their slots */
+ngx_int_t ngx_sf_conf_workers(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
+
 /* shared memory of ours by that name in a running nginx, which reloads */
 ngx_shm_zone_t *ngx_sf_conf_old_zone(ngx_conf_t *cf, const ngx_str_t *name);
 

@@ -672,6 +672,7 @@ struct ngx_sf_main_conf_s {
     size_t                      max_bodies;   /* bytes, of a worker */
     size_t                      max_response; /* bytes, of PostgreSQL */
     ngx_sf_metrics_t           *metrics;  /* NULL: nothing is passed to us */
+    ngx_sf_workers_t           *workers;  /* NULL: nothing has slots */
     u_char                     *observer; /* file of the last location that
                                              shows metrics, NULL: none */
     ngx_uint_t                  observer_line;

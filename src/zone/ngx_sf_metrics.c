@@ -70,7 +70,6 @@ static void ngx_sf_metrics_clean(u_char *text, size_t size,
     const ngx_str_t *name);
 static void ngx_sf_metrics_take(ngx_sf_span_t *span,
     const ngx_sf_spans_t *spans, ngx_uint_t tick);
-static ngx_uint_t ngx_sf_metrics_dead(ngx_pid_t pid);
 static ngx_int_t ngx_sf_metrics_name(ngx_sf_metrics_t *metrics,
     ngx_sf_metrics_name_t *names, ngx_uint_t n, ngx_uint_t upstream,
     const ngx_str_t *name);
@@ -520,8 +519,6 @@ ngx_sf_metrics_enter(ngx_sf_metrics_t *metrics, ngx_log_t *log)
         return NGX_ERROR;
     }
 
-    ngx_sf_metrics_bury(metrics);
-
     slot = ngx_sf_metrics_claim(metrics);
 
     if (slot == NULL) {
@@ -554,39 +551,36 @@ ngx_sf_metrics_enter(ngx_sf_metrics_t *metrics, ngx_log_t *log)
 static ngx_sf_metrics_slot_t *
 ngx_sf_metrics_claim(ngx_sf_metrics_t *metrics)
 {
-    ngx_uint_t              i;
+    ngx_uint_t              n;
     ngx_sf_metrics_sh_t    *sh;
-    ngx_sf_metrics_slot_t  *slot, *found;
+    ngx_sf_metrics_slot_t  *slot;
 
     sh = metrics->sh;
-    found = NULL;
+    n = metrics->workers->n;
+
+    if (n >= sh->room.slots || !ngx_sf_workers_free(sh->slots[n].pid)) {
+        return NULL;
+    }
+
+    slot = &sh->slots[n];
+
+    (void) ngx_sf_metrics_bury(metrics, n, slot->pid);
 
     ngx_shmtx_lock(&metrics->shpool->mutex);
 
-    for (i = 0; i < sh->room.slots && found == NULL; i++) {
-        slot = &sh->slots[i];
+    /* who reads without the mutex still finds the arrays */
 
-        if (slot->pid) {
-            continue;
-        }
+    ngx_memzero(&slot->counts, NGX_SF_METRICS_WORDS);
+    ngx_memzero(slot->counts.endpoints, ngx_sf_metrics_slot_size(&sh->room));
+    ngx_memzero(slot->slow, sizeof(slot->slow));
 
-        /* who reads without the mutex still finds the arrays */
-
-        ngx_memzero(&slot->counts, NGX_SF_METRICS_WORDS);
-        ngx_memzero(slot->counts.endpoints,
-                    ngx_sf_metrics_slot_size(&sh->room));
-        ngx_memzero(slot->slow, sizeof(slot->slow));
-
-        slot->memory = 0;
-        slot->bodies = 0;
-        slot->pid = ngx_pid;
-
-        found = slot;
-    }
+    slot->memory = 0;
+    slot->bodies = 0;
+    slot->pid = ngx_pid;
 
     ngx_shmtx_unlock(&metrics->shpool->mutex);
 
-    return found;
+    return slot;
 }
 
 
@@ -834,38 +828,32 @@ ngx_sf_metrics_tell(ngx_sf_metrics_t *metrics)
 }
 
 
-void
-ngx_sf_metrics_bury(ngx_sf_metrics_t *metrics)
+ngx_int_t
+ngx_sf_metrics_bury(void *data, ngx_uint_t n, ngx_pid_t pid)
 {
-    ngx_uint_t              i;
+    ngx_sf_metrics_t  *metrics = data;
+
     ngx_sf_metrics_slot_t  *slot;
 
-    for (i = 0; i < metrics->sh->room.slots; i++) {
-        slot = &metrics->sh->slots[i];
-
-        if (slot->pid == 0 || slot == metrics->slot
-            || !ngx_sf_metrics_dead(slot->pid))
-        {
-            continue;
-        }
-
-        ngx_shmtx_lock(&metrics->shpool->mutex);
-
-        if (slot->pid && ngx_sf_metrics_dead(slot->pid)) {
-            ngx_sf_metrics_keep(metrics->sh, slot);
-        }
-
-        ngx_shmtx_unlock(&metrics->shpool->mutex);
+    if (n >= metrics->sh->room.slots) {
+        return NGX_OK;
     }
-}
 
+    slot = &metrics->sh->slots[n];
 
-/* a worker that has our pid has died before us */
+    if (slot->pid == 0 || (ngx_pid_t) slot->pid != pid) {
+        return NGX_OK;
+    }
 
-static ngx_uint_t
-ngx_sf_metrics_dead(ngx_pid_t pid)
-{
-    return pid == ngx_pid || !ngx_sf_alive(pid);
+    ngx_shmtx_lock(&metrics->shpool->mutex);
+
+    if ((ngx_pid_t) slot->pid == pid) {
+        ngx_sf_metrics_keep(metrics->sh, slot);
+    }
+
+    ngx_shmtx_unlock(&metrics->shpool->mutex);
+
+    return NGX_OK;
 }
 
 

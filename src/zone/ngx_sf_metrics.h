@@ -20,8 +20,8 @@
  * What is counted, in shared memory of its own, so that it works with any
  * zone or none.
  *
- * A worker has a slot, claimed by pid, and adds to its own counters without a
- * lock; who reads adds up all slots, and what those left that have gone.
+ * A worker has a slot, that of its number, and adds to its own counters without
+ * a lock; who reads adds up all slots, and what those left that have gone.
  * Gauges are published once a second.  Times are microseconds where nothing
  * else is said.
  *
@@ -332,6 +332,7 @@ typedef struct {
 
 struct ngx_sf_metrics_s {
     ngx_shm_zone_t             *shm_zone;
+    ngx_sf_workers_t           *workers;
     ngx_str_t                  *names;    /* of the endpoints, by index */
     ngx_uint_t                  nendpoints;
     ngx_sf_metrics_room_t       room;     /* that there is to be */
@@ -385,9 +386,9 @@ size_t ngx_sf_metrics_plan(ngx_sf_metrics_t *metrics,
 ngx_int_t ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data);
 
 /*
- * Claims a slot, and finds the places of endpoints.  Where there is no slot it
- * counts in memory of its own, which is handed over once a second; gauges are
- * not shown then.  NGX_ERROR: memory is short.
+ * Takes the slot of this worker, and finds the places of endpoints.  Where
+ * there is no slot it counts in memory of its own, which is handed over once a
+ * second; gauges are not shown then.  NGX_ERROR: memory is short.
  */
 ngx_int_t ngx_sf_metrics_enter(ngx_sf_metrics_t *metrics, ngx_log_t *log);
 void ngx_sf_metrics_leave(ngx_sf_metrics_t *metrics);
@@ -395,8 +396,8 @@ void ngx_sf_metrics_leave(ngx_sf_metrics_t *metrics);
 /* hands over what one without a slot has counted */
 void ngx_sf_metrics_tell(ngx_sf_metrics_t *metrics);
 
-/* adds what workers have counted that have died to what is kept */
-void ngx_sf_metrics_bury(ngx_sf_metrics_t *metrics);
+/* keeps what a dead worker has counted: for ngx_sf_workers_holder_t */
+ngx_int_t ngx_sf_metrics_bury(void *metrics, ngx_uint_t n, ngx_pid_t pid);
 
 /* a request that has ended */
 void ngx_sf_metrics_request(ngx_sf_metrics_t *metrics, ngx_uint_t endpoint,

@@ -76,7 +76,7 @@ ngx_sf_sample_take(ngx_sf_metrics_t *metrics, ngx_log_t *log)
     ngx_sf_sample_look(sh);
 
     if (++sh->seconds % NGX_SF_METRICS_INTERVAL == 0) {
-        ngx_sf_metrics_bury(metrics);
+        ngx_sf_workers_bury(metrics->workers);
         ngx_sf_sample_keep(metrics, log);
     }
 }

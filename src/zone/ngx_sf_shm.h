@@ -178,7 +178,7 @@ typedef struct {
 } ngx_sf_cache_stats_t;
 
 
-/* a worker; claimed by pid, so that one that has died can be told */
+/* a worker; the pid tells one that has died from the next one */
 
 typedef struct {
     ngx_atomic_t                pid;      /* (m) 0: free */
@@ -350,6 +350,48 @@ struct ngx_sf_zone_sh_s {
 };
 
 
+/* --- ngx_sf_workers.c: which workers there are --- */
+
+typedef struct {
+    ngx_atomic_t                pids[NGX_SF_SLOTS];   /* (m) by number, 0:
+                                                         free */
+} ngx_sf_workers_sh_t;
+
+/*
+ * What has a slot for each worker.  The slot of one that has died, or leaves,
+ * is emptied, unless it is that of another pid by now; NGX_AGAIN: it cannot be
+ * just now.
+ */
+
+typedef struct {
+    ngx_int_t                 (*bury)(void *data, ngx_uint_t n, ngx_pid_t pid);
+    void                       *data;
+} ngx_sf_workers_holder_t;
+
+typedef struct {
+    ngx_shm_zone_t             *shm_zone;
+    ngx_slab_pool_t            *shpool;
+    ngx_sf_workers_sh_t        *sh;
+    ngx_array_t                 holders;  /* of this configuration */
+    ngx_uint_t                  n;        /* the number of this worker,
+                                             NGX_SF_SLOTS: it has none */
+} ngx_sf_workers_t;
+
+/* bytes of shared memory; its init callback */
+size_t ngx_sf_workers_size(void);
+ngx_int_t ngx_sf_workers_init(ngx_shm_zone_t *shm_zone, void *data);
+
+/* takes a number, before any slot; gives it back, after all slots */
+void ngx_sf_workers_enter(ngx_sf_workers_t *workers);
+void ngx_sf_workers_leave(ngx_sf_workers_t *workers);
+
+/* empties the slots of those that have died */
+void ngx_sf_workers_bury(ngx_sf_workers_t *workers);
+
+/* whether what has that pid, 0 or not ours yet, belongs to nobody any more */
+ngx_uint_t ngx_sf_workers_free(ngx_pid_t pid);
+
+
 /* --- ngx_sf_zone.c: the zone, its workers, its databases --- */
 
 /* configuration of a zone, and what a worker knows of it */
@@ -392,11 +434,14 @@ ngx_uint_t ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone,
     const u_char *identities, ngx_uint_t n);
 
 /*
- * Claims a slot, releasing what a dead worker had in it.  NGX_ERROR when
- * there is none: the worker does without the cache.
+ * Takes the slot of the worker with that number.  NGX_ERROR when there is
+ * none: the worker does without the cache.
  */
-ngx_int_t ngx_sf_zone_enter(ngx_sf_zone_t *zone);
+ngx_int_t ngx_sf_zone_enter(ngx_sf_zone_t *zone, ngx_uint_t n);
 void ngx_sf_zone_leave(ngx_sf_zone_t *zone);
+
+/* releases what a dead worker had: for ngx_sf_workers_holder_t */
+ngx_int_t ngx_sf_zone_bury(void *zone, ngx_uint_t n, ngx_pid_t pid);
 
 /*
  * The mutex.  It covers work on pointers only.  0: a worker has died inside

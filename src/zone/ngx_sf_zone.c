@@ -14,9 +14,10 @@
  * notices.  From there on the arena is not touched; as soon as no worker
  * sends from it any more it is made anew, empty.
  *
- * A worker finds its slot by pid.  One that starts clears the slots of those
- * that have died, with what they had pinned or claimed; the entries and the
- * marks are not known here, so that is done by callbacks of the zone.
+ * The number of a worker is that of its slot, see ngx_sf_workers.c.  The slot
+ * of one that has died is cleared, with what it had pinned or claimed; the
+ * entries and the marks are not known here, so that is done by callbacks of
+ * the zone.
  */
 
 
@@ -36,7 +37,6 @@ static ngx_int_t ngx_sf_zone_create(ngx_sf_zone_t *zone, size_t size);
 static void ngx_sf_zone_empty(ngx_sf_zone_sh_t *sh);
 static ngx_uint_t ngx_sf_zone_renew(ngx_sf_zone_t *zone);
 static void ngx_sf_zone_count(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
-static void ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot);
 static void ngx_sf_zone_add_up(ngx_sf_zone_sh_t *sh,
     ngx_sf_zone_facts_t *facts);
 
@@ -309,52 +309,38 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
 
 
 ngx_int_t
-ngx_sf_zone_enter(ngx_sf_zone_t *zone)
+ngx_sf_zone_enter(ngx_sf_zone_t *zone, ngx_uint_t n)
 {
-    ngx_uint_t      i, usable;
-    ngx_sf_slot_t  *slot, *mine;
+    ngx_sf_slot_t  *slot;
 
-    mine = NULL;
-    usable = ngx_sf_zone_lock(zone);
+    zone->slot = NULL;
 
-    if (!usable) {
-        ngx_shmtx_lock(&zone->shpool->mutex);
+    if (n == NGX_SF_SLOTS) {
+        return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_SF_SLOTS; i++) {
-        slot = &zone->sh->slots[i];
+    slot = &zone->sh->slots[n];
 
-        /* our own pid is that of a worker before us that has died */
+    /* who has died may be left there, if the others do not use this zone */
 
-        if (slot->pid && usable
-            && ((ngx_pid_t) slot->pid == ngx_pid
-                || !ngx_sf_alive(slot->pid)))
-        {
-            ngx_sf_zone_bury(zone, slot);
-        }
-
-        if (slot->pid == 0 && mine == NULL) {
-            mine = slot;
-            zone->nslot = i;
-        }
+    if (!ngx_sf_workers_free(slot->pid)
+        || ngx_sf_zone_bury(zone, n, slot->pid) != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
-    if (mine) {
-        mine->pid = ngx_pid;
-        mine->generation = zone->generation;
-        mine->name_len = 0;
-    }
+    ngx_shmtx_lock(&zone->shpool->mutex);
 
-    zone->slot = mine;
+    slot->pid = ngx_pid;
+    slot->generation = zone->generation;
+    slot->name_len = 0;
 
-    if (usable) {
-        ngx_sf_zone_unlock(zone);
+    ngx_shmtx_unlock(&zone->shpool->mutex);
 
-    } else {
-        ngx_shmtx_unlock(&zone->shpool->mutex);
-    }
+    zone->slot = slot;
+    zone->nslot = n;
 
-    return mine ? NGX_OK : NGX_ERROR;
+    return NGX_OK;
 }
 
 
@@ -375,20 +361,38 @@ ngx_sf_zone_count(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
 }
 
 
-/* gives back what a dead worker held */
-
-static void
-ngx_sf_zone_bury(ngx_sf_zone_t *zone, ngx_sf_slot_t *slot)
+ngx_int_t
+ngx_sf_zone_bury(void *data, ngx_uint_t n, ngx_pid_t pid)
 {
-    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                  "softfactory_zone \"%V\": process %uA is gone, it had %ui "
-                  "values pinned", &zone->name, slot->pid, slot->npins);
+    ngx_sf_zone_t  *zone = data;
 
-    zone->release(zone, slot, slot->pid);
-    zone->died(zone);
-    ngx_sf_zone_count(zone, slot);
+    ngx_sf_slot_t  *slot;
 
-    slot->pid = 0;
+    slot = &zone->sh->slots[n];
+
+    if (slot->pid == 0 || (ngx_pid_t) slot->pid != pid) {
+        return NGX_OK;
+    }
+
+    if (!ngx_sf_zone_lock(zone)) {
+        return NGX_AGAIN;
+    }
+
+    if ((ngx_pid_t) slot->pid == pid) {
+        ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                      "softfactory_zone \"%V\": process %P is gone, it had "
+                      "%ui values pinned", &zone->name, pid, slot->npins);
+
+        zone->release(zone, slot, pid);
+        zone->died(zone);
+        ngx_sf_zone_count(zone, slot);
+
+        slot->pid = 0;
+    }
+
+    ngx_sf_zone_unlock(zone);
+
+    return NGX_OK;
 }
 
 

@@ -42,9 +42,11 @@ workers_write(ngx_log_t *log, ngx_uint_t level, u_char *buf, size_t len)
 /* what ngx_init_zone_pool() does, but for the semaphore */
 
 static void
-workers_pool(ngx_shm_zone_t *shm_zone)
+workers_pool(u_char *addr, size_t size)
 {
     ngx_slab_pool_t  *sp;
+
+    ngx_memzero(addr, size);
 
     if (unit_log.writer == NULL) {
         ngx_slab_sizes_init();
@@ -52,11 +54,11 @@ workers_pool(ngx_shm_zone_t *shm_zone)
         unit_log.writer = workers_write;
     }
 
-    sp = (ngx_slab_pool_t *) shm_zone->shm.addr;
+    sp = (ngx_slab_pool_t *) addr;
 
-    sp->end = shm_zone->shm.addr + shm_zone->shm.size;
+    sp->end = addr + size;
     sp->min_shift = 3;
-    sp->addr = shm_zone->shm.addr;
+    sp->addr = addr;
     sp->mutex.spin = (ngx_uint_t) -1;
 
     workers_require(ngx_shmtx_create(&sp->mutex, &sp->lock, NULL) == NGX_OK,
@@ -69,8 +71,9 @@ workers_pool(ngx_shm_zone_t *shm_zone)
 ngx_shm_zone_t *
 workers_zone(size_t size)
 {
-    ngx_sf_zone_t   *zone;
-    ngx_shm_zone_t  *shm_zone;
+    ngx_sf_zone_t     *zone;
+    ngx_shm_zone_t    *shm_zone, list_zone;
+    ngx_sf_workers_t   list;
 
     zone = ngx_pcalloc(unit_pool, sizeof(ngx_sf_zone_t));
     shm_zone = ngx_pcalloc(unit_pool, sizeof(ngx_shm_zone_t));
@@ -86,14 +89,24 @@ workers_zone(size_t size)
     shm_zone->shm.size = size;
     shm_zone->shm.name = zone->name;
     shm_zone->shm.log = &unit_log;
-    shm_zone->shm.addr = ngx_memalign(ngx_pagesize, size, &unit_log);
+    shm_zone->shm.addr = ngx_memalign(ngx_pagesize,
+                                      size + ngx_sf_workers_size(),
+                                      &unit_log);
 
     workers_require(shm_zone->shm.addr != NULL, "no memory");
 
-    ngx_memzero(shm_zone->shm.addr, size);
-    workers_pool(shm_zone);
-
+    workers_pool(shm_zone->shm.addr, size);
     workers_require(ngx_sf_zone_init(shm_zone, NULL) == NGX_OK, "no zone");
+
+    /* the list of workers stands behind it */
+
+    ngx_memzero(&list_zone, sizeof(ngx_shm_zone_t));
+    list_zone.data = &list;
+    list_zone.shm.addr = shm_zone->shm.addr + size;
+
+    workers_pool(list_zone.shm.addr, ngx_sf_workers_size());
+    workers_require(ngx_sf_workers_init(&list_zone, NULL) == NGX_OK,
+                    "no list");
 
     return shm_zone;
 }
@@ -107,10 +120,37 @@ workers_zone_free(ngx_shm_zone_t *shm_zone)
 }
 
 
+ngx_sf_workers_t *
+workers_list(ngx_shm_zone_t *shm_zone, ngx_sf_zone_t *zone)
+{
+    ngx_sf_workers_t         *list;
+    ngx_sf_workers_holder_t  *holder;
+
+    list = ngx_pcalloc(unit_pool, sizeof(ngx_sf_workers_t));
+
+    workers_require(list && ngx_array_init(&list->holders, unit_pool, 1,
+                                           sizeof(ngx_sf_workers_holder_t))
+                            == NGX_OK,
+                    "no memory");
+
+    list->shpool = (ngx_slab_pool_t *) (shm_zone->shm.addr
+                                        + shm_zone->shm.size);
+    list->sh = list->shpool->data;
+    list->n = zone->slot ? zone->nslot : NGX_SF_SLOTS;
+
+    holder = ngx_array_push(&list->holders);
+    holder->bury = ngx_sf_zone_bury;
+    holder->data = zone;
+
+    return list;
+}
+
+
 ngx_sf_zone_t *
 workers_start(ngx_shm_zone_t *shm_zone, ngx_pid_t pid)
 {
-    ngx_sf_zone_t  *zone;
+    ngx_sf_zone_t     *zone;
+    ngx_sf_workers_t  *list;
 
     zone = ngx_palloc(unit_pool, sizeof(ngx_sf_zone_t));
     workers_require(zone != NULL, "no memory");
@@ -118,7 +158,10 @@ workers_start(ngx_shm_zone_t *shm_zone, ngx_pid_t pid)
     *zone = *(ngx_sf_zone_t *) shm_zone->data;
     ngx_pid = pid;
 
-    return ngx_sf_zone_enter(zone) == NGX_OK ? zone : NULL;
+    list = workers_list(shm_zone, zone);
+    ngx_sf_workers_enter(list);
+
+    return ngx_sf_zone_enter(zone, list->n) == NGX_OK ? zone : NULL;
 }
 
 

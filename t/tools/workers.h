@@ -33,6 +33,9 @@ ngx_sf_zone_t *workers_start(ngx_shm_zone_t *shm_zone, ngx_pid_t pid);
 /* lets a worker go on */
 ngx_sf_zone_t *workers_turn(ngx_sf_zone_t *zone);
 
+/* the list of those that there are, as that worker knows it */
+ngx_sf_workers_t *workers_list(ngx_shm_zone_t *shm_zone, ngx_sf_zone_t *zone);
+
 /* a process that does nothing, for its pid; ends with this one */
 ngx_pid_t workers_spawn(void);
 

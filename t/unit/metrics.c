@@ -36,6 +36,66 @@ static const ngx_sf_metrics_need_t  test_need = {
 };
 
 
+/* shared memory as nginx makes it */
+
+static ngx_slab_pool_t *
+test_pool(size_t size)
+{
+    u_char           *addr;
+    ngx_slab_pool_t  *shpool;
+
+    addr = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_SHARED, -1, 0);
+
+    shpool = (ngx_slab_pool_t *) addr;
+    shpool->end = addr + size;
+    shpool->min_shift = 3;
+    shpool->addr = addr;
+
+    ngx_slab_sizes_init();
+    (void) ngx_shmtx_create(&shpool->mutex, &shpool->lock, NULL);
+    ngx_slab_init(shpool);
+
+    return shpool;
+}
+
+
+/* the list of workers, which is one for all: see test_enter() */
+
+static ngx_sf_workers_t *
+test_workers(ngx_sf_metrics_t *metrics)
+{
+    size_t                    size;
+    ngx_shm_zone_t            zone;
+    ngx_sf_workers_t         *workers;
+    ngx_sf_workers_holder_t  *holder;
+
+    static ngx_slab_pool_t  *shpool;
+
+    size = ngx_sf_workers_size();
+    workers = ngx_pcalloc(unit_pool, sizeof(ngx_sf_workers_t));
+
+    ngx_memzero(&zone, sizeof(ngx_shm_zone_t));
+    zone.data = workers;
+    zone.shm.exists = shpool != NULL;
+
+    if (shpool == NULL) {
+        shpool = test_pool(size);
+    }
+
+    zone.shm.addr = (u_char *) shpool;
+
+    (void) ngx_sf_workers_init(&zone, NULL);
+    (void) ngx_array_init(&workers->holders, unit_pool, 1,
+                          sizeof(ngx_sf_workers_holder_t));
+
+    holder = ngx_array_push(&workers->holders);
+    holder->bury = ngx_sf_metrics_bury;
+    holder->data = metrics;
+
+    return workers;
+}
+
+
 /* the names of a configuration, NULL ends them */
 
 static void
@@ -47,6 +107,7 @@ test_conf(ngx_sf_metrics_t *metrics, const char *const *names)
 
     ngx_memzero(metrics, sizeof(ngx_sf_metrics_t));
 
+    metrics->workers = test_workers(metrics);
     metrics->nendpoints = n;
     metrics->names = ngx_palloc(unit_pool, n * sizeof(ngx_str_t));
 
@@ -57,16 +118,35 @@ test_conf(ngx_sf_metrics_t *metrics, const char *const *names)
 }
 
 
-/* shared memory as nginx makes it, or takes it over */
+static ngx_int_t
+test_enter(ngx_sf_metrics_t *metrics, ngx_pid_t pid)
+{
+    ngx_pid = pid;
+
+    ngx_sf_workers_enter(metrics->workers);
+
+    return ngx_sf_metrics_enter(metrics, &unit_log);
+}
+
+
+static void
+test_leave(ngx_sf_metrics_t *metrics, ngx_pid_t pid)
+{
+    ngx_pid = pid;
+
+    ngx_sf_metrics_leave(metrics);
+    ngx_sf_workers_leave(metrics->workers);
+}
+
+
+/* memory of its own, or that of the configuration before it */
 
 static ngx_int_t
 test_load(ngx_sf_metrics_t *metrics, ngx_shm_zone_t *zone,
     ngx_sf_metrics_t *old, ngx_shm_zone_t *from)
 {
-    size_t            size;
-    u_char           *addr;
-    ngx_uint_t        grow;
-    ngx_slab_pool_t  *shpool;
+    size_t      size;
+    ngx_uint_t  grow;
 
     size = ngx_sf_metrics_plan(metrics, &test_need, from, &grow);
 
@@ -77,19 +157,9 @@ test_load(ngx_sf_metrics_t *metrics, ngx_shm_zone_t *zone,
         return ngx_sf_metrics_init(zone, old);
     }
 
-    addr = mmap(NULL, size, PROT_READ|PROT_WRITE, MAP_ANON|MAP_SHARED, -1, 0);
-
-    shpool = (ngx_slab_pool_t *) addr;
-    shpool->end = addr + size;
-    shpool->min_shift = 3;
-    shpool->addr = addr;
-
-    (void) ngx_shmtx_create(&shpool->mutex, &shpool->lock, NULL);
-    ngx_slab_init(shpool);
-
     ngx_memzero(zone, sizeof(ngx_shm_zone_t));
 
-    zone->shm.addr = addr;
+    zone->shm.addr = (u_char *) test_pool(size);
     zone->shm.size = size;
     zone->data = metrics;
 
@@ -108,7 +178,6 @@ test_create(void)
     test_cycle.log = &unit_log;
     ngx_current_msec = 1000000;
 
-    ngx_slab_sizes_init();
     test_conf(&test_metrics, names);
 
     unit_ok(test_load(&test_metrics, &test_zone, NULL, NULL) == NGX_OK,
@@ -254,7 +323,7 @@ test_counting(void)
 {
     ngx_sf_span_t  span;
 
-    unit_ok(ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK
+    unit_ok(test_enter(&test_metrics, getpid()) == NGX_OK
             && test_metrics.slot->pid == (ngx_atomic_uint_t) ngx_pid,
             "a worker has a slot");
 
@@ -288,11 +357,11 @@ test_death(void)
     pid = fork();
 
     if (pid == 0) {
-        ngx_pid = getpid();
         other = test_metrics;
         other.slot = NULL;
+        other.workers = test_workers(&other);
 
-        if (ngx_sf_metrics_enter(&other, &unit_log) == NGX_OK) {
+        if (test_enter(&other, getpid()) == NGX_OK) {
             for (i = 0; i < 10; i++) {
                 ngx_sf_metrics_request(&other, 2, 0, 200, NGX_SF_CACHE_MISS,
                                        5000);
@@ -306,18 +375,18 @@ test_death(void)
 
     unit_ok(test_count(2) == 10000, "a dead worker's requests are there");
 
-    ngx_sf_metrics_bury(&test_metrics);
+    ngx_sf_workers_bury(test_metrics.workers);
     unit_ok(test_count(2) == 10000, "also when its slot is free again");
 
-    ngx_sf_metrics_bury(&test_metrics);
+    ngx_sf_workers_bury(test_metrics.workers);
     unit_ok(test_count(2) == 10000, "and they are not counted twice");
 
     slot = test_metrics.slot;
-    ngx_sf_metrics_leave(&test_metrics);
+    test_leave(&test_metrics, getpid());
     unit_ok(slot->pid == 0 && test_count(1) == 3001,
             "one that leaves leaves its requests");
 
-    unit_ok(ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK
+    unit_ok(test_enter(&test_metrics, getpid()) == NGX_OK
             && test_count(1) == 3001, "the next one begins with none");
 }
 
@@ -489,11 +558,11 @@ test_windows(void)
                         test_metrics.sh->tick, &span);
     unit_ok(span.low == 1 && span.high == 1, "and those of the next one");
 
-    ngx_sf_metrics_leave(&test_metrics);
+    test_leave(&test_metrics, getpid());
     ngx_sf_metrics_span(&test_metrics, NGX_SF_METRICS_NAMED,
                         test_metrics.sh->tick, &span);
     unit_ok(span.low == 1 && span.high == 1
-            && ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK,
+            && test_enter(&test_metrics, getpid()) == NGX_OK,
             "also when their worker leaves");
 
     test_seconds(1, 50);
@@ -570,8 +639,8 @@ test_fallback(void)
     /* the worker that has counted them leaves */
 
     test_passed(3, 504, 1);
-    ngx_sf_metrics_leave(&test_metrics);
-    unit_ok(ngx_sf_metrics_enter(&test_metrics, &unit_log) == NGX_OK,
+    test_leave(&test_metrics, getpid());
+    unit_ok(test_enter(&test_metrics, getpid()) == NGX_OK,
             "its heir");
     ngx_sf_sample_fallback(&test_metrics, &minute);
     unit_ok(minute.requests == 3 && minute.away, "has its failures");
@@ -625,15 +694,6 @@ test_total(ngx_sf_metrics_t *metrics)
     ngx_sf_sample_now(metrics, &sum, metrics->sh->tick, &now);
 
     return now.total.requests;
-}
-
-
-static ngx_int_t
-test_enter(ngx_sf_metrics_t *metrics, ngx_pid_t pid)
-{
-    ngx_pid = pid;
-
-    return ngx_sf_metrics_enter(metrics, &unit_log);
 }
 
 
@@ -691,7 +751,7 @@ test_places(void)
 
     /* one of five places is free, and one is left by its endpoint */
 
-    ngx_sf_metrics_leave(&old);
+    test_leave(&old, getppid());
     test_pass(&new, 60);
     total = test_total(&new);
 
@@ -711,8 +771,8 @@ test_places(void)
     test_ask(&new, 0, 1);
     unit_ok(test_total(&last) == total, "but not what is counted there later");
 
-    ngx_sf_metrics_leave(&new);
-    ngx_sf_metrics_leave(&last);
+    test_leave(&new, getpid());
+    test_leave(&last, getppid());
     ngx_pid = getpid();
 }
 
@@ -772,7 +832,7 @@ test_return(void)
                     "others return to theirs");
         }
 
-        ngx_sf_metrics_leave(&metrics[i]);
+        test_leave(&metrics[i], getpid());
     }
 }
 
@@ -793,11 +853,12 @@ test_alone(void)
     (void) test_enter(&one, getpid());
 
     for (i = 1; i < one.sh->room.slots; i++) {
-        one.sh->slots[i].pid = getppid();
+        one.workers->sh->pids[i] = getppid();
     }
 
     alone = one;
     alone.slot = NULL;
+    alone.workers = test_workers(&alone);
     unit_log.log_level = NGX_LOG_ERR;
     unit_ok(test_enter(&alone, getpid() + 1) == NGX_OK && alone.told,
             "a worker without a slot");
@@ -813,7 +874,7 @@ test_alone(void)
     test_ask(&alone, 0, 1);
     test_ask(&alone, 1, 1);
     one.sh->endpoints[one.endpoints[1].place].life++;
-    ngx_sf_metrics_leave(&alone);
+    test_leave(&alone, ngx_pid);
 
     unit_ok(test_requests(&one, 0) == 1, "its last words are heard");
     unit_ok(test_requests(&one, 1) == 5 && test_total(&one) == 7,
@@ -822,10 +883,10 @@ test_alone(void)
     ngx_pid = getpid();
 
     for (i = 1; i < one.sh->room.slots; i++) {
-        one.sh->slots[i].pid = 0;
+        one.workers->sh->pids[i] = 0;
     }
 
-    ngx_sf_metrics_leave(&one);
+    test_leave(&one, getpid());
 }
 
 
@@ -845,7 +906,7 @@ main(void)
     test_fallback();
     test_many();
 
-    ngx_sf_metrics_leave(&test_metrics);
+    test_leave(&test_metrics, getpid());
 
     test_places();
     test_return();

@@ -234,6 +234,8 @@ test_slots(void)
     ngx_shm_zone_t    *shm;
     ngx_sf_zone_sh_t  *sh;
 
+    ngx_sf_workers_sh_t  *list;
+
     shm = workers_zone(TEST_SIZE);
     live = workers_spawn();
     dead = workers_spawn();
@@ -267,14 +269,16 @@ test_slots(void)
     ngx_sf_zone_leave(other);
     unit_ok(other->slot == NULL, "once");
 
+    list = workers_list(shm, one)->sh;
+
     for (i = 0; i < NGX_SF_SLOTS; i++) {
-        sh->slots[i].pid = live;
+        list->pids[i] = live;
     }
 
     unit_ok(workers_start(shm, test_pid) == NULL,
             "all of %d slots are taken", NGX_SF_SLOTS);
 
-    sh->slots[NGX_SF_SLOTS - 1].pid = dead;
+    list->pids[NGX_SF_SLOTS - 1] = dead;
     two = workers_start(shm, test_pid);
     unit_ok(two && two->nslot == NGX_SF_SLOTS - 1, "all but the last");
 
