@@ -44,8 +44,8 @@ typedef enum {
     NGX_SF_PG_PING,             /* whether the database is there: it goes
                                    before all others, by the connections of the
                                    read lane, or one of its own */
-    NGX_SF_PG_LISTEN,           /* one connection, while there is somebody who
-                                   listens: ngx_sf_pg_notify.c */
+    NGX_SF_PG_LISTEN,           /* one connection, while there is a
+                                   subscriber: ngx_sf_pg_notify.c */
     NGX_SF_PG_LANES
 } ngx_sf_pg_lane_e;
 
@@ -170,8 +170,8 @@ typedef enum {
 
 /*
  * Called exactly once for a submitted query, unless it was cancelled.  On
- * NGX_SF_PG_OK the result is handed over: the handler, or whoever it gives it
- * to, calls ngx_sf_pg_result_free().  On any other outcome it is NULL.  The
+ * NGX_SF_PG_OK the result is handed over: the handler, or what it gives it to,
+ * calls ngx_sf_pg_result_free().  On any other outcome it is NULL.  The
  * handler may submit and cancel queries; the query is no longer the pool's.
  */
 typedef void (*ngx_sf_pg_handler_pt)(ngx_sf_pg_query_t *q,
@@ -194,8 +194,8 @@ struct ngx_sf_pg_query_s {
     ngx_sf_pg_handler_pt        handler;
     ngx_sf_pg_wanted_pt         wanted;   /* NULL: it always is */
     void                       *data;
-    uint32_t                    principal;    /* who asks, 0: nobody who has
-                                                 to take his turn */
+    uint32_t                    principal;    /* that asks, 0: none, it has
+                                                 not to wait for a turn */
     unsigned                    outside:1;    /* a value is a client's */
 
     /* the pool's own */
@@ -247,7 +247,10 @@ typedef enum {
 } ngx_sf_pg_slot_e;
 
 
-/* why a connection is closed; text and log level of each in .c */
+/*
+ * Why a connection is closed; ngx_sf_pg_conn.c has the text and the log level
+ * of each.  From LOST on they are failures of connections that had been made.
+ */
 
 typedef enum {
     NGX_SF_PG_CLOSE_NONE = 0,   /* it stays */
@@ -516,7 +519,7 @@ ngx_uint_t ngx_sf_pg_down(ngx_sf_pg_pool_t *pool);
 ngx_uint_t ngx_sf_pg_is_down(const ngx_sf_pg_pool_t *pool);
 
 
-/* --- ngx_sf_pg_turn.c: who may have how many under way, for the lane --- */
+/* --- ngx_sf_pg_turn.c: how many a principal may have under way --- */
 
 ngx_int_t ngx_sf_pg_turns_init(ngx_pool_t *pool, ngx_sf_pg_lane_t *lane);
 
@@ -725,8 +728,8 @@ ngx_uint_t ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool);
 /*
  * It is a pooler: its connections are given a statement at a time.  pgbouncer
  * takes a session back at a ReadyForQuery although it has sent it the first
- * messages of the next unit already, and who is lent it next gets the result
- * (pgbouncer, issue 759).
+ * messages of the next unit already, and the client that is lent the session
+ * next gets the result (pgbouncer, issue 759).
  */
 void ngx_sf_pg_server_pooler(ngx_sf_pg_server_t *server);
 
@@ -771,7 +774,7 @@ const char *ngx_sf_pg_conn_close_name(ngx_sf_pg_close_e reason);
 
 /*
  * A number in shared memory that grows when the schema has changed: from then
- * on statements are prepared anew.  Whoever hears of it moves the number.
+ * on statements are prepared anew.  The listener moves the number.
  */
 void ngx_sf_pg_text_set_era(ngx_sf_pg_pool_t *pool, const ngx_atomic_t *era);
 
@@ -874,7 +877,7 @@ void ngx_sf_pg_login_leave(ngx_sf_pg_conn_t *pgc);
 /* --- ngx_sf_pg_notify.c: the lane that listens --- */
 
 /*
- * Who hears what the server tells on its own.  Its functions are called from
+ * What hears what the server tells on its own.  Its functions are called from
  * the middle of a connection's work: they may submit and cancel queries, and
  * subscribe and unsubscribe themselves.
  */

@@ -8,7 +8,8 @@
  * One libpq connection: how it is made, watched and closed.
  *
  * It closes itself, in one of its events: that of its socket, its timer, or
- * the one that ngx_sf_pg_conn_leave() posts for all who find that it has to.
+ * the one that ngx_sf_pg_conn_leave() posts for all others that find that it
+ * has to go.
  *
  * Only this file and ngx_sf_pg_pipeline.c do libpq I/O; ngx_sf_pg_scram.c and
  * ngx_sf_pg_inflow.c look at what has come and take nothing.  Events are level
@@ -30,7 +31,7 @@
 #include <openssl/ssl.h>
 
 
-/* what a server must be at least: it says whether it is in recovery */
+/* from this version on a server reports in_hot_standby */
 
 #define NGX_SF_PG_SERVER_VERSION  140000
 
@@ -116,6 +117,11 @@ ngx_sf_pg_conn_init(ngx_sf_pg_conn_t *pgc)
 }
 
 
+/*
+ * Until the connect has ended `expires` is the end of its time, and the timer
+ * is cancelable: a worker that shuts down does not wait for it.
+ */
+
 void
 ngx_sf_pg_conn_open(ngx_sf_pg_conn_t *pgc)
 {
@@ -153,6 +159,13 @@ ngx_sf_pg_conn_connect_timer(ngx_sf_pg_conn_t *pgc, ngx_msec_t ms)
     ngx_add_timer(&pgc->timer, ngx_min(ms, (ngx_msec_t) ngx_max(left, 1)));
 }
 
+
+/*
+ * libpq gets the options of the lane, and where to connect in this attempt.
+ * host is what is verified by TLS and looked up in a passfile, hostaddr is
+ * where the connection goes: with it libpq resolves nothing (PostgreSQL manual,
+ * 34.1.2).  The descriptor stays libpq's; nginx only watches it.
+ */
 
 static ngx_int_t
 ngx_sf_pg_conn_start(ngx_sf_pg_conn_t *pgc)
@@ -225,6 +238,8 @@ ngx_sf_pg_conn_start(ngx_sf_pg_conn_t *pgc)
 }
 
 
+/* a failed connect makes the server back off */
+
 static void
 ngx_sf_pg_conn_failed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 {
@@ -232,6 +247,14 @@ ngx_sf_pg_conn_failed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
     ngx_sf_pg_conn_close(pgc, reason);
 }
 
+
+/*
+ * One step of the connect, at most one PQconnectPoll().  Both events are off
+ * while it runs, since it may close the socket, and its result says which one
+ * is wanted next.  What has come is looked at before libpq gets it: a message
+ * of which a part is missing is looked at again soon, and a login that hashes
+ * may have to queue, for which the timer or the queue calls this again.
+ */
 
 static void
 ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
@@ -303,6 +326,8 @@ ngx_sf_pg_conn_connect_handler(ngx_event_t *ev)
 }
 
 
+/* how long a login has hashed decides when the next one may */
+
 static PostgresPollingStatusType
 ngx_sf_pg_conn_poll(ngx_sf_pg_conn_t *pgc, ngx_uint_t hashes)
 {
@@ -321,6 +346,12 @@ ngx_sf_pg_conn_poll(ngx_sf_pg_conn_t *pgc, ngx_uint_t hashes)
     return status;
 }
 
+
+/*
+ * The session is checked, and taken into use.  Its lifetime is up to a fifth
+ * shorter than configured, at random, so that connections that were made
+ * together do not end together; the listening one has none.
+ */
 
 static void
 ngx_sf_pg_conn_connected(ngx_sf_pg_conn_t *pgc)
@@ -426,6 +457,11 @@ ngx_sf_pg_conn_is_pooled(ngx_sf_pg_conn_t *pgc)
 }
 
 
+/*
+ * One timer for three times that never run at once: that of the connect, that
+ * of the head of the FIFO, and that of a spare connection without work.
+ */
+
 static void
 ngx_sf_pg_conn_timer_handler(ngx_event_t *ev)
 {
@@ -508,6 +544,11 @@ ngx_sf_pg_conn_notice(void *arg, const PGresult *res)
 }
 
 
+/*
+ * What the functions below find comes up to here as a reason, so the connection
+ * is closed when none of them is at work on it any more.
+ */
+
 static void
 ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 {
@@ -546,7 +587,7 @@ ngx_sf_pg_conn_read_handler(ngx_event_t *rev)
 }
 
 
-/* whether nginx, or somebody of the pool, wants the connection closed */
+/* whether nginx, or another part of the pool, wants the connection closed */
 
 static ngx_sf_pg_close_e
 ngx_sf_pg_conn_asked(ngx_sf_pg_conn_t *pgc)
@@ -661,6 +702,15 @@ ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc)
 }
 
 
+/*
+ * The slot is as new, and in the list of closed ones, before the queries of its
+ * FIFO go back: their handlers run then, and may submit others.  A failure
+ * counts against the server, which then backs off, when the connection has
+ * executed nothing of what it was given, or when the server sends what nobody
+ * has asked for; the reasons from LOST on are those of connections that had
+ * been made.
+ */
+
 void
 ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 {
@@ -692,7 +742,7 @@ ngx_sf_pg_conn_close(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 
     ngx_sf_pg_login_leave(pgc);
 
-    /* a server that lets us in and dies of the first statement */
+    /* a server that accepts connections and dies of the first statement */
 
     if ((reason >= NGX_SF_PG_CLOSE_LOST && reason != NGX_SF_PG_CLOSE_STUCK
          && pgc->count && !pgc->proved)

@@ -22,8 +22,8 @@
  *            sensors are to blame on what they have in common
  *   late     what stands behind a head older than that, and 20 ms, is sent
  *            again elsewhere, and so is a unit of several statements, whose
- *            results come together: who is at its head may not be to blame, and
- *            afterwards nobody is, since each was sent alone
+ *            results come together: the statement at its head may not be to
+ *            blame, and afterwards none is, since each was sent alone
  *
  *   stand-in a connection whose head is held up is made good by a spare one.
  *            In a heavy lane that is one that is to blame, and older than 50

@@ -12,10 +12,10 @@
  * line of its endpoint, since one endpoint may have to wait while others go on,
  * or parked, when its principal has no turn left (ngx_sf_pg_turn.c).
  *
- * Nothing here sends, reads or closes: whoever finds that a connection has to
- * go says so, ngx_sf_pg_conn_leave(), and it closes itself in an event of its
- * own.  So no handler of a query is ever called from inside of what sends, and
- * a list that is walked loses nobody on the way.
+ * Nothing here sends, reads or closes: a function that finds that a connection
+ * has to go says so, ngx_sf_pg_conn_leave(), and the connection closes itself
+ * in an event of its own.  So no handler of a query is ever called from inside
+ * of what sends, and a list that is walked loses none on the way.
  *
  * The files of the pool know only those before them:
  *
@@ -70,6 +70,11 @@ ngx_sf_pg_lane_init(ngx_sf_pg_lane_t *lane, ngx_sf_pg_pool_t *pool,
     return ngx_sf_pg_turns_init(pool->memory, lane);
 }
 
+
+/*
+ * Lines are made as endpoints are first asked for, and stay: they hold what an
+ * endpoint has taken so far.
+ */
 
 ngx_sf_pg_line_t *
 ngx_sf_pg_lane_line(ngx_sf_pg_lane_t *lane,
@@ -129,6 +134,8 @@ ngx_sf_pg_conn_set_state(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_conn_state_e state)
 }
 
 
+/* the first reason is the one that is logged and counted */
+
 void
 ngx_sf_pg_conn_leave(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
 {
@@ -167,6 +174,8 @@ ngx_sf_pg_conn_watch(ngx_event_t *ev, ngx_int_t event, ngx_uint_t on)
               : ngx_del_event(ev, event, 0);
 }
 
+
+/* at the end of the worker: their owners are not told */
 
 void
 ngx_sf_pg_lane_forget(ngx_sf_pg_lane_t *lane)
@@ -270,6 +279,8 @@ ngx_sf_pg_line_add(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 }
 
 
+/* its turn stays with it, in q->turn, until it is sent or finished */
+
 void
 ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
 {
@@ -292,6 +303,8 @@ ngx_sf_pg_lane_take(ngx_sf_pg_query_t *q)
     }
 }
 
+
+/* it keeps its time of expiry and its place by age: it has waited already */
 
 void
 ngx_sf_pg_lane_adopt(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q,
@@ -372,8 +385,9 @@ ngx_sf_pg_lane_park(ngx_sf_pg_lane_t *lane, ngx_sf_pg_query_t *q)
 
 
 /*
- * Turns of one principal: he leaves a connection to the others, the largest if
- * servers differ.  A primary has connections to one of its servers.
+ * Turns of one principal: all but those of one connection, which is left to the
+ * others, the largest one if servers differ.  A primary has connections to one
+ * of its servers.
  */
 
 ngx_uint_t
@@ -479,6 +493,11 @@ ngx_sf_pg_line_first(ngx_queue_t *waiting, ngx_sf_pg_query_t *first)
     return first;
 }
 
+
+/*
+ * The timer is not moved when the first one leaves: it fires early then, and is
+ * armed for the next.
+ */
 
 static void
 ngx_sf_pg_lane_arm(ngx_sf_pg_lane_t *lane)

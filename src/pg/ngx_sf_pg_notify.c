@@ -5,8 +5,8 @@
 
 
 /*
- * The lane that listens: who hears what a server tells on its own, and when
- * the connection is closed.
+ * The lane that listens: its subscribers hear what a server tells on its own,
+ * and when the connection is closed.
  *
  * The lane connects when a query is submitted to it, and keeps its connection
  * while it has subscribers: the connection has no lifetime, and when its

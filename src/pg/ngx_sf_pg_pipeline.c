@@ -64,7 +64,10 @@
 
 #define NGX_SF_PG_NAMES          200
 
-/* who says that a plan is stale: others may use its SQLSTATE too */
+/*
+ * The function of PostgreSQL that says that a plan is stale (plancache.c:
+ * "cached plan must not change result type"); others use its SQLSTATE too
+ */
 
 #define NGX_SF_PG_STALE_SOURCE   "RevalidateCachedQuery"
 
@@ -135,6 +138,13 @@ static ngx_uint_t ngx_sf_pg_pipeline_dropped(ngx_sf_pg_conn_t *pgc,
 static void ngx_sf_pg_pipeline_send_again(ngx_sf_pg_conn_t *pgc);
 static ngx_sf_pg_close_e ngx_sf_pg_pipeline_overdue(ngx_sf_pg_conn_t *pgc);
 
+
+/*
+ * A statement that has its unit for itself ends the one that is open first: a
+ * failure in that would abort it, and its own would abort the others.  The Sync
+ * of a shared unit comes when the turn's statements have all been sent, from
+ * ngx_sf_pg_lane_sync().
+ */
 
 ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_send(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q)
@@ -224,6 +234,11 @@ ngx_sf_pg_pipeline_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
         return NULL;
     }
 
+    /*
+     * The name counts as known from here on: what is sent after this is behind
+     * it, and a failure takes it back.
+     */
+
     pgc->prepared[q->statement->id] = text->version;
     pgc->nprepares++;
 
@@ -283,6 +298,11 @@ ngx_sf_pg_pipeline_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_query_t *q,
 }
 
 
+/*
+ * Each slot of the unit is told which Sync ends it: those that stand before it
+ * in the ring, pgc->unit of them.
+ */
+
 ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_sync(ngx_sf_pg_conn_t *pgc)
 {
@@ -322,6 +342,13 @@ ngx_sf_pg_pipeline_flush(ngx_sf_pg_conn_t *pgc)
     return NGX_SF_PG_CLOSE_SEND;
 }
 
+
+/*
+ * libpq ends the results of a statement by a NULL, so a slot is popped at the
+ * NULL and not at the result; a PIPELINE_SYNC has none behind it.
+ * pgc->answered tells one NULL from the other: without it nothing has come for
+ * the head, and the connection is gone or the FIFO is wrong.
+ */
 
 ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
@@ -369,7 +396,11 @@ ngx_sf_pg_pipeline_results(ngx_sf_pg_conn_t *pgc)
 }
 
 
-/* takes over the result */
+/*
+ * Takes over the result.  None of our statements has two, so a second one for a
+ * slot says that the FIFO and the server disagree; a Sync may have an error
+ * before it.
+ */
 
 static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc, PGresult *res)
@@ -398,6 +429,11 @@ ngx_sf_pg_pipeline_result(ngx_sf_pg_conn_t *pgc, PGresult *res)
     }
 }
 
+
+/*
+ * Takes over the result.  The slot is popped before the handler is called,
+ * which may cancel queries and so walk the FIFO.
+ */
 
 static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_sync(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
@@ -464,7 +500,13 @@ ngx_sf_pg_pipeline_on_prepare(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 }
 
 
-/* its statement, behind it, will be aborted */
+/*
+ * A prepare has failed.  The statement stands behind it in the same unit and
+ * will come as ABORTED; what its query is told then is left in its slot.  That
+ * the name is taken is no failure: the text is there, and is executed by the
+ * name.  One that does not fit the schema would fail again for each request, so
+ * ngx_sf_pg_submit() refuses it for a second.
+ */
 
 static void
 ngx_sf_pg_pipeline_not_prepared(ngx_sf_pg_conn_t *pgc,
@@ -503,6 +545,11 @@ ngx_sf_pg_pipeline_not_prepared(ngx_sf_pg_conn_t *pgc,
 }
 
 
+/*
+ * The turn of its principal is over with the result, good or bad: the backend
+ * is done with the statement.
+ */
+
 static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     PGresult *res)
@@ -539,6 +586,12 @@ ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     }
 }
 
+
+/*
+ * A result with another number of columns is that of another statement: the
+ * FIFO is wrong.  One with other types comes from a schema that has changed,
+ * which is an error of this statement, and not tried again for a second.
+ */
 
 static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
@@ -620,6 +673,12 @@ ngx_sf_pg_pipeline_on_exclusive(ngx_sf_pg_conn_t *pgc,
 }
 
 
+/*
+ * The server executes statements: the loss of the connection is not held
+ * against it from now on.  libpq never makes its input buffer smaller, so after
+ * a large result the connection takes no more, and ends.
+ */
+
 static void
 ngx_sf_pg_pipeline_proved(ngx_sf_pg_conn_t *pgc, PGresult *res)
 {
@@ -632,6 +691,14 @@ ngx_sf_pg_pipeline_proved(ngx_sf_pg_conn_t *pgc, PGresult *res)
     }
 }
 
+
+/*
+ * An error of a statement, or of a commit.  In this order: whether the
+ * connection is still good; what the error says about the name that it ran by;
+ * whether the server has become a standby; whether the statement is sent again;
+ * and if not, what its query is told.  A client is to blame for a value only
+ * where there is one of a client (q->blame).
+ */
 
 static ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_on_error(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
@@ -702,6 +769,8 @@ ngx_sf_pg_pipeline_error(PGresult *res, const ngx_sf_pg_sqlstate_t **row)
            ? NGX_SF_PG_CLOSE_LOST : NGX_SF_PG_CLOSE_NONE;
 }
 
+
+/* the code that the log of slow requests shows */
 
 static void
 ngx_sf_pg_pipeline_keep_code(ngx_sf_pg_query_t *q, PGresult *res)
@@ -827,7 +896,11 @@ ngx_sf_pg_pipeline_reword(ngx_sf_pg_query_t *q, PGresult *res)
 }
 
 
-/* the character that a message names: ... byte sequence 0xf0 0x9f 0x98 0x80 */
+/*
+ * The character that a message of PostgreSQL names (mbutils.c,
+ * report_untranslatable_char()): "... byte sequence 0xf0 0x9f 0x98 0x80 in
+ * encoding ..."; empty: it names none.
+ */
 
 static void
 ngx_sf_pg_pipeline_foreign(const char *message, u_char *foreign)
@@ -888,7 +961,7 @@ ngx_sf_pg_pipeline_replace(u_char *text, const u_char *foreign)
 }
 
 
-/* who has asked for it would get the same again */
+/* it is not sent again: its result would be as large */
 
 ngx_sf_pg_close_e
 ngx_sf_pg_pipeline_too_large(ngx_sf_pg_conn_t *pgc)
@@ -917,7 +990,11 @@ ngx_sf_pg_pipeline_too_large(ngx_sf_pg_conn_t *pgc)
 }
 
 
-/* how the query is sent next */
+/*
+ * How a query whose name has met TAKEN, GONE or STALE is sent next: again by
+ * its name, once for each of them, and after that without one.  So it is sent a
+ * few times at most, and the last of them depends on no name.
+ */
 
 static void
 ngx_sf_pg_pipeline_clash(ngx_sf_pg_query_t *q, ngx_sf_pg_action_e action)
@@ -956,6 +1033,8 @@ ngx_sf_pg_pipeline_on_aborted(ngx_sf_pg_slot_t *slot)
 }
 
 
+/* at the Sync there is no statement: the line is about the commit */
+
 static void
 ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
     ngx_sf_pg_statement_t *statement, const char *what, PGresult *res)
@@ -976,6 +1055,13 @@ ngx_sf_pg_pipeline_log_result(ngx_sf_pg_conn_t *pgc,
                   (char *) line);
 }
 
+
+/*
+ * The ring has room for all that ngx_sf_pg_conn_room() lets in: see
+ * ngx_sf_pg_pool_connection().  nginx closes idle connections when a worker
+ * shuts down; one that is owed a result is not idle, except on the listen lane,
+ * whose subscribers decide then.
+ */
 
 static ngx_sf_pg_slot_t *
 ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
@@ -999,6 +1085,11 @@ ngx_sf_pg_pipeline_push(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_e kind)
     return slot;
 }
 
+
+/*
+ * The head is done, and the next one is armed.  Without one the connection is
+ * idle, and a spare one ends if that lasts.
+ */
 
 static void
 ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
@@ -1031,6 +1122,8 @@ ngx_sf_pg_pipeline_pop(ngx_sf_pg_conn_t *pgc)
     }
 }
 
+
+/* on a lane that nobody listens on they are dropped: libpq would keep them */
 
 static void
 ngx_sf_pg_pipeline_take_notifications(ngx_sf_pg_conn_t *pgc)
@@ -1235,9 +1328,9 @@ ngx_sf_pg_pipeline_unwanted(ngx_sf_pg_conn_t *pgc)
 
 
 /*
- * Its owner may keep a query that nobody waits for, so that who asks again does
- * not begin anew.  In a heavy lane that ends when others have waited for the
- * connection for a second.
+ * Its owner may keep a query that nobody waits for, so that the next request
+ * for the same does not begin anew.  In a heavy lane that ends when others have
+ * waited for the connection for a second.
  */
 
 static ngx_uint_t

@@ -74,6 +74,12 @@ static void ngx_sf_pg_lane_fail(ngx_sf_pg_lane_t *lane,
     ngx_sf_pg_outcome_e outcome);
 
 
+/*
+ * All memory is the cycle's, as the pool lives as long as its worker.  A pool
+ * that only listens connects when its listener submits something; all others
+ * begin with their read lane.
+ */
+
 ngx_sf_pg_pool_t *
 ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     ngx_uint_t nstatements, ngx_sf_pg_logins_t *logins)
@@ -127,6 +133,13 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
     return pool;
 }
 
+
+/*
+ * Each connection that a lane may ever have to a server is a slot that is made
+ * here, so the size of the array is the bound, and to open one allocates
+ * nothing of ours.  The last ones of a lane are its spare ones, and that of a
+ * ping is one as well: they are opened only in need.
+ */
 
 static ngx_int_t
 ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
@@ -242,6 +255,13 @@ ngx_sf_pg_pool_destroy(ngx_sf_pg_pool_t *pool)
     ngx_sf_pg_servers_destroy(pool);
 }
 
+
+/*
+ * What can be known at once is refused at once: a statement that did not fit
+ * the schema a moment ago, servers that cannot be reached, a full queue, a full
+ * part of a principal.  All fields of the pool's own are set here, so an owner
+ * may submit the same query again.
+ */
 
 ngx_sf_pg_outcome_e
 ngx_sf_pg_submit(ngx_sf_pg_pool_t *pool, ngx_sf_pg_query_t *q)
@@ -374,6 +394,12 @@ ngx_sf_pg_adopt(ngx_sf_pg_query_t *q, uint32_t principal)
 }
 
 
+/*
+ * A query that waits leaves its list.  Of one that was sent the slot stays in
+ * the FIFO without it, and its turn with the slot: the server will send the
+ * result all the same.  On an exclusive lane it may stand in its Sync's slot.
+ */
+
 void
 ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
 {
@@ -404,6 +430,11 @@ ngx_sf_pg_cancel(ngx_sf_pg_query_t *q)
     q->conn = NULL;
 }
 
+
+/*
+ * Once in a turn of the event loop, however often it was posted.  pool->now is
+ * the time by which heads are judged in this turn.
+ */
 
 static void
 ngx_sf_pg_dispatch_handler(ngx_event_t *ev)
@@ -505,6 +536,15 @@ ngx_sf_pg_pool_ping_server(ngx_sf_pg_pool_t *pool)
 }
 
 
+/*
+ * Send what may go, one at a time; end the units that are open; then see what
+ * is left.  Queries that stand in a line have found no room: one more
+ * connection is opened, a regular one if there is any.  If there is no server
+ * left they are refused, and if all connections are held up, one is given up.
+ * Those that are parked wait for a turn of their principal, for which a
+ * connection more would not help.
+ */
+
 static void
 ngx_sf_pg_lane_dispatch(ngx_sf_pg_lane_t *lane)
 {
@@ -576,7 +616,11 @@ ngx_sf_pg_lane_unstick(ngx_sf_pg_lane_t *lane)
 }
 
 
-/* sends one query; 0: there is none that may go, or nowhere to send it */
+/*
+ * Sends one query; 0: there is none that may go, or nowhere to send it.  A
+ * connection that was the best one and is at work already says that the lane
+ * could use one more, which is opened meanwhile.
+ */
 
 static ngx_uint_t
 ngx_sf_pg_lane_send(ngx_sf_pg_lane_t *lane)
@@ -648,8 +692,8 @@ ngx_sf_pg_lane_choose(ngx_sf_pg_lane_t *lane, ngx_sf_pg_conn_t **pgc)
 
 
 /*
- * Of those that may be sent to a server the oldest; in a heavy lane, of whoever
- * has the fewest under way.
+ * Of those that may be sent to a server the oldest; in a heavy lane, of the
+ * principal that has the fewest under way.
  */
 
 static ngx_sf_pg_query_t *
@@ -695,8 +739,8 @@ ngx_sf_pg_lane_next(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *server)
 
 /*
  * The one of a line whose turn it is.  The walk is short: it ends at the first
- * one whose principal has nothing under way, and of those who have there are no
- * more than connections.
+ * one whose principal has nothing under way, and there are no more principals
+ * that have than there are connections.
  */
 
 static ngx_sf_pg_query_t *
@@ -727,6 +771,8 @@ ngx_sf_pg_line_next(const ngx_sf_pg_lane_t *lane, ngx_sf_pg_line_t *line)
     return best;
 }
 
+
+/* in a heavy lane by what their principals have under way, else by age */
 
 static ngx_uint_t
 ngx_sf_pg_lane_before(const ngx_sf_pg_lane_t *lane,
@@ -801,7 +847,10 @@ ngx_sf_pg_lane_short(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *server)
 }
 
 
-/* a connection that goes is moved to another list */
+/*
+ * Ends the units that this turn has begun: one Sync for all statements that a
+ * connection was given in it.  A connection that goes is moved to another list.
+ */
 
 static void
 ngx_sf_pg_lane_sync(ngx_sf_pg_lane_t *lane)
@@ -906,8 +955,10 @@ ngx_sf_pg_lane_grow(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *spare)
 
 
 /*
- * The ready connection with the fewest statements in flight, if any is free; a
- * spare one when no other is
+ * The ready connection with the fewest statements in flight, if any has room; a
+ * spare one when no other has.  This walk is also where a connection whose
+ * lifetime is over is noticed; it is not taken out of a unit that is open.  A
+ * ping goes by the read lane's connections while they have room.
  */
 
 static ngx_sf_pg_conn_t *
@@ -956,6 +1007,11 @@ ngx_sf_pg_lane_pick(ngx_sf_pg_lane_t *lane)
     return best;
 }
 
+
+/*
+ * No connection in any state, no server that may be tried, and none that backs
+ * off for the first time: waiting would only delay the error.
+ */
 
 static ngx_uint_t
 ngx_sf_pg_lane_unavailable(ngx_sf_pg_lane_t *lane)

@@ -47,6 +47,12 @@ static ngx_uint_t ngx_sf_pg_server_has(ngx_sf_pg_server_t *server,
     ngx_str_t *addr);
 
 
+/*
+ * A server begins with the addresses that its name had when the configuration
+ * was read; only names are resolved again, and only where there is a resolver.
+ * Both timers are cancelable: a worker that shuts down waits for neither.
+ */
+
 ngx_int_t
 ngx_sf_pg_servers_create(ngx_cycle_t *cycle, ngx_sf_pg_pool_t *pool)
 {
@@ -121,6 +127,12 @@ ngx_sf_pg_servers_destroy(ngx_sf_pg_pool_t *pool)
     }
 }
 
+
+/*
+ * A primary connects to the active server alone.  Replicas: to the usable one
+ * with the fewest connections, in all lanes, of those that have one to open in
+ * this lane; so a server that comes back is filled first.
+ */
 
 ngx_sf_pg_server_t *
 ngx_sf_pg_server_pick(ngx_sf_pg_lane_t *lane, ngx_sf_pg_server_t *spare)
@@ -240,7 +252,12 @@ ngx_sf_pg_server_elect(ngx_sf_pg_pool_t *pool)
 }
 
 
-/* smooth weighted round robin over the servers that can take one more */
+/*
+ * Smooth weighted round robin over the servers that can take one more, as
+ * nginx's own: each gains its weight, the one with the most is chosen and pays
+ * what all have gained.  A backup server is chosen only where no other has a
+ * ready connection.
+ */
 
 ngx_sf_pg_server_t *
 ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
@@ -293,6 +310,11 @@ ngx_sf_pg_server_balance(ngx_sf_pg_lane_t *lane)
 }
 
 
+/*
+ * The end of a backoff is noticed here, by the clock; the timer only wakes what
+ * waits for it.
+ */
+
 static ngx_uint_t
 ngx_sf_pg_server_usable(ngx_sf_pg_server_t *server)
 {
@@ -309,6 +331,8 @@ ngx_sf_pg_server_usable(ngx_sf_pg_server_t *server)
     return !server->backoff;
 }
 
+
+/* in all lanes, those that are being made too, but not draining ones */
 
 static ngx_uint_t
 ngx_sf_pg_server_connections(ngx_sf_pg_server_t *server)
@@ -352,6 +376,13 @@ ngx_sf_pg_server_in_lane(ngx_sf_pg_server_t *server, ngx_sf_pg_lane_t *lane,
     return n;
 }
 
+
+/*
+ * The next attempt goes to the next address of the name.  Fewer failures in a
+ * row than max_fails have no other effect; from there on the server backs off,
+ * for 100 ms first, twice as long each time, and at most for its fail_timeout.
+ * A max_fails of 0, by which nginx would never give up a server, counts as 1.
+ */
 
 void
 ngx_sf_pg_server_failed(ngx_sf_pg_server_t *server)
@@ -404,6 +435,11 @@ ngx_sf_pg_server_retry_handler(ngx_event_t *ev)
     ngx_sf_pg_pool_post_dispatch(server->pool);
 }
 
+
+/*
+ * One that has not failed counts as well: the question is whether all have
+ * failed more often than max_fails, so that waiting is of no use.
+ */
 
 ngx_uint_t
 ngx_sf_pg_servers_hopeful(ngx_sf_pg_pool_t *pool)
@@ -473,6 +509,8 @@ ngx_sf_pg_server_is_standby(const ngx_sf_pg_conn_t *pgc)
 }
 
 
+/* what is under way ends by itself; it is tried again after a backoff */
+
 void
 ngx_sf_pg_server_demoted(ngx_sf_pg_server_t *server)
 {
@@ -511,6 +549,12 @@ ngx_sf_pg_server_name(ngx_sf_pg_pool_t *pool, uint32_t hash)
 }
 
 
+/*
+ * nginx's resolver keeps what it has resolved for as long as the name server
+ * says (or its valid=), so most of these calls cost no question.  The handler
+ * may be called before ngx_resolve_name() returns.
+ */
+
 static void
 ngx_sf_pg_server_resolve_handler(ngx_event_t *ev)
 {
@@ -538,6 +582,8 @@ ngx_sf_pg_server_resolve_handler(ngx_event_t *ev)
     (void) ngx_resolve_name(ctx);
 }
 
+
+/* libpq takes an address as text, without its port */
 
 static void
 ngx_sf_pg_server_resolved(ngx_resolver_ctx_t *ctx)

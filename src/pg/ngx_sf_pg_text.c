@@ -9,8 +9,8 @@
  * types of what it brings.
  *
  * The name of a prepared statement is a digest of the very text that is
- * prepared under it, so one name never stands for two texts, whoever has
- * prepared it and on whichever session: behind a pooler that shares its
+ * prepared under it, so one name never stands for two texts, no matter which
+ * worker has prepared it and on which session: behind a pooler that shares its
  * sessions a name can only be known there, or not be known.
  *
  * A session keeps the row description with which a statement was prepared.
@@ -21,7 +21,7 @@
  *     SELECT ... WHERE c.id = $1
  *     SELECT ... WHERE c.id = $1 -- era 3
  *
- * The era is the pool's, which whoever hears of changes of the schema moves,
+ * The era is the pool's, which the listener moves when the schema has changed,
  * plus how often PostgreSQL has said that this very text is stale.  A text of
  * an older era is not taken back: it ends with its session.
  *
@@ -137,6 +137,11 @@ ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
 }
 
 
+/*
+ * Types are those that PostgreSQL has described, so a statement is judged once
+ * for each description and not for each result.
+ */
+
 ngx_int_t
 ngx_sf_pg_text_judge(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, const PGresult *res)
@@ -198,6 +203,8 @@ ngx_sf_pg_text_same(const ngx_sf_pg_text_t *text,
     return 1;
 }
 
+
+/* the type is named where its name is known, else by its oid */
 
 static void
 ngx_sf_pg_text_refuse(ngx_sf_pg_pool_t *pool,

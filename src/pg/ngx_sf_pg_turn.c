@@ -5,10 +5,10 @@
 
 
 /*
- * Turns: who may have how many statements under way in a lane.
+ * Turns: how many statements a principal may have under way in a lane.
  *
- * A statement cannot be taken back, so whoever held all connections of a lane
- * would make the next one wait for the slowest of his.  A principal has a
+ * A statement cannot be taken back, so a principal with statements on all
+ * connections of a lane would make the others wait for them.  A principal has a
  * share of the lane, which is less than the lane where that has more than one
  * connection: so many turns.  A query needs one to stand in the line of its
  * endpoint; those that find none are parked with their principal, in their
@@ -16,11 +16,11 @@
  * with twenty searches and one with a single one so go by turns.
  *
  * One whose endpoint has to wait for an old head yields its turn to another of
- * its principal, once in each turn of the event loop: else a user who wants a
- * list of a locked table would wait for that with all the others that he wants.
+ * its principal, once in each turn of the event loop: else a user with a query
+ * for a locked table would wait for that with all the other ones.
  *
  * The turn of a statement that was sent comes back with its result and not
- * before: whoever asked may be gone, but the connection is still at it.
+ * before: the client may be gone, but the connection is still at it.
  *
  * Nobody (0) has any number of turns: a query of the module's own.
  */
