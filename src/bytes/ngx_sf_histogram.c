@@ -61,6 +61,13 @@ ngx_sf_histogram_count(const ngx_sf_histogram_t *histogram)
 }
 
 
+/*
+ * Within its bucket a time is taken to lie where its rank does, as Prometheus'
+ * histogram_quantile() does it.  The last bucket has no upper bound: it is the
+ * longest time, high, where that is known (0: it is not), which also bounds the
+ * bucket that it is in.
+ */
+
 double
 ngx_sf_histogram_quantile(const uint64_t *bucket, double p, ngx_uint_t high)
 {

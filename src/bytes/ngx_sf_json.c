@@ -15,7 +15,7 @@
  *     ],"total":       total
  *     }\n              (no value)
  *
- * ngx_http_softfactory_module.c compiles, ngx_sf_request.c renders pages,
+ * ngx_http_softfactory_module.c compiles, ngx_sf_resource.c renders rows, and
  * ngx_sf_response.c errors.  The encoders are in ngx_sf_json_value.c; an op
  * holds a copy of its own, so that rendering never asks for a kind.
  *
@@ -117,6 +117,11 @@ static u_char *ngx_sf_json_write_ops(u_char *p, ngx_sf_json_pass_t *pass,
 static u_char *ngx_sf_json_write_rows(u_char *p, ngx_sf_json_pass_t *pass,
     const ngx_sf_json_op_t *op);
 
+
+/*
+ * The shape is walked twice: its size bounds what the program needs, and then
+ * it is filled.  Every document ends with a newline, as those of Flask do.
+ */
 
 ngx_sf_json_program_t *
 ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
@@ -227,6 +232,11 @@ ngx_sf_json_compile_value(ngx_sf_json_compile_t *c,
 }
 
 
+/*
+ * Fields in byte order of their keys, each once: that is the order on the wire,
+ * and a mistake in a shape is found here.
+ */
+
 static ngx_int_t
 ngx_sf_json_compile_object(ngx_sf_json_compile_t *c,
     const ngx_sf_json_field_t *field)
@@ -265,6 +275,12 @@ ngx_sf_json_compile_object(ngx_sf_json_compile_t *c,
     return NGX_OK;
 }
 
+
+/*
+ * The op of the rows, then those of one row.  The key of a map is the first
+ * value of its row.  An END op carries the bytes behind the last value, so each
+ * body ends with one.
+ */
 
 static ngx_int_t
 ngx_sf_json_compile_rows(ngx_sf_json_compile_t *c,
@@ -310,6 +326,8 @@ ngx_sf_json_compile_rows(ngx_sf_json_compile_t *c,
     return NGX_OK;
 }
 
+
+/* literal bytes gather, and become the lead of the next op */
 
 static void
 ngx_sf_json_add_text(ngx_sf_json_compile_t *c, const char *text)
@@ -472,6 +490,11 @@ ngx_sf_json_count_cells(const ngx_sf_json_program_t *program, int nrows)
 }
 
 
+/*
+ * Libpq's text ends with NUL and lives as long as the result, so no value is
+ * copied before it is written.  SQL NULL is a cell without text.
+ */
+
 static ngx_inline void
 ngx_sf_json_load(ngx_sf_json_cell_t *cell, const ngx_sf_json_source_t *source,
     const ngx_sf_json_op_t *op, int row)
@@ -535,6 +558,8 @@ ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op,
 }
 
 
+/* the first rows may be those of another part of the document: op->first */
+
 static size_t
 ngx_sf_json_measure_rows(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op)
 {
@@ -558,6 +583,11 @@ ngx_sf_json_measure_rows(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op)
     return size;
 }
 
+
+/*
+ * Values without a length() need nothing from the first pass, so their cell is
+ * a local one.  A number of the page stands in the source, at op->number.
+ */
 
 static u_char *
 ngx_sf_json_write_ops(u_char *p, ngx_sf_json_pass_t *pass,

@@ -570,6 +570,8 @@ ngx_sf_json_length_string(ngx_sf_json_cell_t *cell)
 }
 
 
+/* the cut is made while measuring, so that only what is written is looked at */
+
 static size_t
 ngx_sf_json_length_cut(ngx_sf_json_cell_t *cell)
 {

@@ -142,6 +142,13 @@ ngx_sf_jwt_key_cleanup(void *data)
 }
 
 
+/*
+ * The order of the checks is the order of their cost and of what they expose:
+ * nothing of the payload is decoded before a key has signed it.  A HMAC that
+ * fails is an error of the library, not of the token, and ends the search for a
+ * key.
+ */
+
 const char *
 ngx_sf_jwt_verify(ngx_pool_t *temp, const ngx_str_t *token,
     ngx_sf_jwt_key_t **keys, ngx_uint_t nkeys,
@@ -192,6 +199,11 @@ ngx_sf_jwt_verify(ngx_pool_t *temp, const ngx_str_t *token,
 }
 
 
+/*
+ * Exp is exclusive: a token that ends at 10:00:00 is expired at 10:00:00 (RFC
+ * 7519, 4.1.4), as PyJWT has it.  The leeway moves both ends outwards.
+ */
+
 const char *
 ngx_sf_jwt_check(const ngx_sf_jwt_claims_t *claims,
     const ngx_sf_jwt_rules_t *rules, int64_t now)
@@ -211,6 +223,8 @@ ngx_sf_jwt_check(const ngx_sf_jwt_claims_t *claims,
     return NULL;
 }
 
+
+/* Exactly two dots, nothing else is looked at: a segment may be empty here. */
 
 static ngx_int_t
 ngx_sf_jwt_split(const ngx_str_t *token, ngx_sf_jwt_parts_t *parts)
@@ -245,6 +259,12 @@ ngx_sf_jwt_split(const ngx_str_t *token, ngx_sf_jwt_parts_t *parts)
 }
 
 
+/*
+ * A key is of one algorithm, so alg is compared with a constant.  A list of
+ * those that are allowed, or "none", is how verifiers are tricked (RFC 8725,
+ * 3.1).
+ */
+
 static const char *
 ngx_sf_jwt_check_header(ngx_pool_t *temp, ngx_str_t *header)
 {
@@ -276,6 +296,12 @@ ngx_sf_jwt_check_header(ngx_pool_t *temp, ngx_str_t *header)
     return reason;
 }
 
+
+/*
+ * The length of a right signature is known, so another one is refused before
+ * anything is hashed.  The comparison takes the same time wherever the texts
+ * differ.
+ */
 
 static ngx_int_t
 ngx_sf_jwt_check_mac(ngx_sf_jwt_parts_t *parts, ngx_sf_jwt_key_t *key)
@@ -359,6 +385,12 @@ ngx_sf_jwt_is_string(const json_t *value, const char *text)
 }
 
 
+/*
+ * Refresh tokens are signed with the same key: "type" is what tells them from
+ * access tokens.  A token for an audience is for somebody else, as we have no
+ * name that it could contain (RFC 7519, 4.1.3).
+ */
+
 static const char *
 ngx_sf_jwt_read_claims(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 {
@@ -383,6 +415,11 @@ ngx_sf_jwt_read_claims(const json_t *payload, ngx_sf_jwt_claims_t *claims)
     return ngx_sf_jwt_read_user(payload, claims);
 }
 
+
+/*
+ * PyJWT takes iat for a second nbf: a token from the future is not valid yet.
+ * So the later of the two is kept.
+ */
 
 static const char *
 ngx_sf_jwt_read_times(const json_t *payload, ngx_sf_jwt_claims_t *claims)
@@ -422,6 +459,11 @@ ngx_sf_jwt_read_times(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 }
 
 
+/*
+ * A token whose user is null, or an id that no row can have, is a good token of
+ * nobody: ngx_sf_auth.c refuses it as one of an unknown user.
+ */
+
 static const char *
 ngx_sf_jwt_read_user(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 {
@@ -451,8 +493,8 @@ ngx_sf_jwt_read_user(const json_t *payload, ngx_sf_jwt_claims_t *claims)
 
 
 /*
- * A number, or one as text.  Who is meant must not depend on who reads it: of
- * a text int() of Python takes "1_0" and the digits of all scripts, where
+ * A number, or one as text.  Python and PostgreSQL must read the same id: of a
+ * text int() of Python takes "1_0" and the digits of all scripts, where
  * PostgreSQL takes neither.  *id is below 1 when no row can have it, as for a
  * text that is INT64_MAX or beyond.
  */
@@ -536,6 +578,11 @@ ngx_sf_jwt_read_int(const json_t *value, int64_t *n)
     return ngx_sf_number_parse_int(&text, n);
 }
 
+
+/*
+ * A cast of a double that no int64 can hold is undefined in C; NaN does not
+ * come from JSON.
+ */
 
 static int64_t
 ngx_sf_jwt_truncate(double value)

@@ -38,8 +38,8 @@ typedef struct {
 /* what is asked of claims, beyond what makes them those of an access token */
 
 typedef struct {
-    time_t                      leeway;   /* seconds that the clock of whoever
-                                             made the token may be off */
+    time_t                      leeway;   /* seconds that the clock of the
+                                             issuer may be off */
     ngx_flag_t                  exp;      /* there must be one */
 } ngx_sf_jwt_rules_t;
 

@@ -96,6 +96,12 @@ static const uint32_t  ngx_sf_number_spaces[][2] = {
 };
 
 
+/*
+ * As int() of CPython (Objects/longobject.c): blanks on both sides, a sign,
+ * digits with single "_" between them.  A number beyond int64 is no error
+ * there, and here becomes the nearest int64, so that bounds still work.
+ */
+
 ngx_int_t
 ngx_sf_number_parse_int(const ngx_str_t *text, int64_t *value)
 {
@@ -157,6 +163,11 @@ ngx_sf_number_parse_int(const ngx_str_t *text, int64_t *value)
     return NGX_OK;
 }
 
+
+/*
+ * The next character as ASCII, OTHER where it is neither digit nor blank, or
+ * LAST.
+ */
 
 static ngx_uint_t
 ngx_sf_number_fold(u_char **pos, u_char *last)
@@ -229,6 +240,8 @@ ngx_sf_number_digit(ngx_uint_t ch)
 }
 
 
+/* as str.strip(), for which the four separators of ASCII are blanks, too */
+
 ngx_str_t
 ngx_sf_number_strip(const ngx_str_t *text)
 {
@@ -260,6 +273,11 @@ ngx_sf_number_strip(const ngx_str_t *text)
     return strip;
 }
 
+
+/*
+ * As repr() of Python writes a double, with ".0" behind a whole number: the
+ * API's clients compare texts.  JSON has no NaN and no infinity.
+ */
 
 u_char *
 ngx_sf_number_write_float(u_char *p, double value)
@@ -374,6 +392,11 @@ ngx_sf_number_bump(char *text)
 }
 
 
+/*
+ * repr()'s choice of form (CPython, Python/pystrtod.c, format code "r"): with
+ * an exponent below -4 or from 16 on, else with a point.
+ */
+
 static u_char *
 ngx_sf_number_lay_out(u_char *p, const char *text)
 {
@@ -430,6 +453,11 @@ ngx_sf_number_lay_out(u_char *p, const char *text)
     return ngx_cpymem(p, digits + exponent + 1, n - exponent - 1);
 }
 
+
+/*
+ * As round(value, 2): the decimal that is nearest to the exact binary value,
+ * which printf finds, and not value * 100 rounded, which is not exact.
+ */
 
 double
 ngx_sf_number_round2(double value)

@@ -78,6 +78,11 @@ ngx_sf_sql_start(ngx_sf_sql_t *sql, const char *text)
 }
 
 
+/*
+ * Text is one token up to the next mark, however many strings and comments are
+ * in it.  The text of a NAME is without its "$".
+ */
+
 ngx_sf_sql_token_e
 ngx_sf_sql_next(ngx_sf_sql_t *sql, ngx_str_t *text)
 {
