@@ -7,9 +7,10 @@
 /*
  * The API as data: one row per endpoint.
  *
- * A row says how the endpoint is reached, who may ask, which parameters it
- * reads, which statement answers it and what its JSON looks like.  The code
- * that walks the rows does not know any endpoint; adding one is adding a row.
+ * A row says how the endpoint is reached, whether it needs a user, which
+ * parameters it reads, by which statement, and what its JSON looks like.  The
+ * code that walks the rows does not know any endpoint; adding one is adding a
+ * row.
  *
  * Numbers in the shapes are columns of the statement above them, from 0.
  * Fields stand in byte order of their keys, which is the order on the wire.
@@ -66,7 +67,7 @@ static const ngx_sf_param_t  ngx_sf_id_params[] = { P("id", ID), P_END };
 
 /*
  * A list without pages has the newest of its rows when there are more than
- * this: a body has an end, whoever fills the table.  It is written backwards.
+ * this: a body has an end, however full the table is.  It is written backwards.
  */
 
 #define NGX_SF_NEWEST  " DESC LIMIT 10000"

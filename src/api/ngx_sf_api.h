@@ -123,7 +123,7 @@ typedef struct {
 
 extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
 
-/* is_active of $user, and the bits of his products */
+/* is_active of $user, and the bits of the products of that user */
 extern const char          ngx_sf_api_principal[];
 extern const char          ngx_sf_api_principal_tags[];
 
@@ -164,7 +164,8 @@ struct ngx_sf_endpoint_s {
     ngx_uint_t                  index;    /* of ngx_sf_api */
     ngx_str_t                   name;
     ngx_uint_t                  nparams;
-    ngx_uint_t                  product;  /* bit of the gate, 0: none */
+    ngx_uint_t                  product;  /* bit of the gate, where row->product
+                                             says that there is one */
     ngx_sf_resource_t          *response; /* NULL: without a statement */
     ngx_sf_resource_t          *total;
     ngx_sf_json_program_t      *program;
@@ -277,6 +278,10 @@ ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
     const ngx_str_t *id, const ngx_str_t *args,
     const ngx_sf_param_env_t *env, ngx_sf_params_t *params);
 
+/* copies what is needed beyond the request: values and their texts */
+ngx_int_t ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
+    ngx_uint_t n, ngx_sf_params_t *copy);
+
 
 /* --- ngx_sf_args.c: query string -> raw values --- */
 
@@ -287,11 +292,6 @@ ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
  */
 ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
     const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
-
-
-/* copies what is needed beyond the request: values and their texts */
-ngx_int_t ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
-    ngx_uint_t n, ngx_sf_params_t *copy);
 
 
 #endif /* _NGX_SF_API_H_INCLUDED_ */

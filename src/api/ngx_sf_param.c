@@ -7,11 +7,14 @@
 /*
  * Parameters: the only place where outside text becomes values of statements.
  *
- * The query string is read once.  Of a repeated key the first occurrence
- * wins; names and values are percent-decoded, "+" is a blank, bytes that are
- * not UTF-8 become U+FFFD.  Then each row of the endpoint's table is read by
- * the function of its type, in the order of the table, and the first error is
- * kept: it is not told before the principal is known.
+ * ngx_sf_args.c finds the raw values in the query string.  Then each row of the
+ * endpoint's table is read by the function of its type, in the order of the
+ * table, and the first error is kept: it is not reported before the principal
+ * is known, as an inactive user gets 401 whatever the parameters are.
+ *
+ * A value has up to three forms: the text that is bound to the statement, the
+ * text that the response repeats, and a number.  A filter that is not `set` is
+ * left out of the statement's text.
  *
  * Values are bounded here, so that nothing absurd reaches the pool: texts by
  * NGX_SF_PARAM_MAX_TEXT, ids by PostgreSQL's integer, pages by the number of
@@ -154,6 +157,12 @@ ngx_sf_param_env_init(ngx_conf_t *cf, ngx_sf_param_env_t *env)
 }
 
 
+/*
+ * Params->first says that the page is the one for which the statement has a
+ * literal LIMIT (ngx_sf_statement.c); an offset is known only when both the
+ * page and its size are.
+ */
+
 ngx_int_t
 ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
     const ngx_str_t *id, const ngx_str_t *args,
@@ -225,6 +234,8 @@ ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
 }
 
 
+/* one block for all texts; those with an error are never kept */
+
 ngx_int_t
 ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
     ngx_uint_t n, ngx_sf_params_t *copy)
@@ -285,6 +296,8 @@ ngx_sf_param_read_id(ngx_sf_param_reader_t *rd, ngx_uint_t i)
     return ngx_sf_param_set_number(rd, i, number);
 }
 
+
+/* an empty filter is none, as in the original */
 
 static ngx_int_t
 ngx_sf_param_read_string(ngx_sf_param_reader_t *rd, ngx_uint_t i)
@@ -408,6 +421,8 @@ ngx_sf_param_read_list_one(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 }
 
 
+/* what is no integer is no filter; 0 is none either, as in the original */
+
 static ngx_int_t
 ngx_sf_param_read_int(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
@@ -469,6 +484,8 @@ ngx_sf_param_read_int_strict(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 }
 
 
+/* not a filter: it is always there, if only by its default */
+
 static ngx_int_t
 ngx_sf_param_read_text(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
@@ -494,6 +511,11 @@ ngx_sf_param_read_text(ngx_sf_param_reader_t *rd, ngx_uint_t i)
     return NGX_OK;
 }
 
+
+/*
+ * The number of the choice selects its SQL; nothing of the text that came is
+ * used.  What is none of the choices is the first one.
+ */
 
 static ngx_int_t
 ngx_sf_param_read_choice(ngx_sf_param_reader_t *rd, ngx_uint_t i)
@@ -580,6 +602,13 @@ ngx_sf_param_read_date(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 }
 
 
+/*
+ * The length counts in characters, as Python's len() does, of a keyword whose
+ * blanks at both ends are gone.  The keyword is bound like any other value; the
+ * refusal of what looks like SQL is kept because clients of the original see
+ * it.
+ */
+
 static ngx_int_t
 ngx_sf_param_read_search(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
@@ -624,6 +653,8 @@ ngx_sf_param_read_search(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 }
 
 
+/* below 1 is 404 and not 400: there is no such page */
+
 static ngx_int_t
 ngx_sf_param_read_page(ngx_sf_param_reader_t *rd, ngx_uint_t i)
 {
@@ -643,6 +674,12 @@ ngx_sf_param_read_page(ngx_sf_param_reader_t *rd, ngx_uint_t i)
     return NGX_OK;
 }
 
+
+/*
+ * The row's bound first, then that of the location: the latter holds for
+ * endpoints that have none of their own, too.  A page is read before its size,
+ * as P_PAGES has them in that order.
+ */
 
 static ngx_int_t
 ngx_sf_param_read_page_size(ngx_sf_param_reader_t *rd, ngx_uint_t i)
@@ -753,6 +790,11 @@ ngx_sf_param_error(ngx_sf_param_reader_t *rd, ngx_uint_t status,
     return NGX_OK;
 }
 
+
+/*
+ * Bytes that do not continue a character (RFC 3629, 3); the text is valid
+ * UTF-8.
+ */
 
 static size_t
 ngx_sf_param_code_points(const ngx_str_t *text)

@@ -11,7 +11,7 @@
  * configuration is read: that a LIST has a place for a single item behind it,
  * that the numbers of parameters exist, that bits and places suffice.  Each
  * check tells what the row "has"; what a statement or its tags say wrongly is
- * told by those who compile them.
+ * found where they are compiled: ngx_sf_statement.c, ngx_sf_resource.c.
  */
 
 
@@ -20,7 +20,7 @@
 #include "ngx_sf_sql.h"
 
 
-/* bits of a mask: products of a principal, parameters of an item */
+/* bits of a mask: products of a principal, parameters of a resource */
 
 #define NGX_SF_ROW_BITS   64
 
@@ -75,6 +75,12 @@ static const char *const  ngx_sf_row_own_names[] = {
     "all", "principal", "unknown", NULL
 };
 
+
+/*
+ * Row by row, and each against those before it; the first mistake is enough.
+ * What is common to all of them is counted as well: products are bits of a
+ * principal's mask, endpoints are places of the metrics.
+ */
 
 ngx_int_t
 ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows)
@@ -137,6 +143,11 @@ ngx_sf_row_check(const ngx_sf_row_t *row)
 }
 
 
+/*
+ * The name stands in directives, metrics and logs, and must need no quotes
+ * there.
+ */
+
 static const char *
 ngx_sf_row_check_name(const ngx_sf_row_t *row)
 {
@@ -159,6 +170,8 @@ ngx_sf_row_check_name(const ngx_sf_row_t *row)
     return NULL;
 }
 
+
+/* a method of a path is either ours or, by app_methods, the application's */
 
 static const char *
 ngx_sf_row_check_path(const ngx_sf_row_t *row)
@@ -356,6 +369,8 @@ ngx_sf_row_check_choices(const ngx_sf_choice_t *choice)
 }
 
 
+/* dates are read in the order of the table: ngx_sf_param_read_date() */
+
 static const char *
 ngx_sf_row_check_since(const ngx_sf_param_t *params, ngx_uint_t i)
 {
@@ -376,6 +391,8 @@ ngx_sf_row_check_since(const ngx_sf_param_t *params, ngx_uint_t i)
     return "a DATE since none that stands in front of it";
 }
 
+
+/* $page is composed of both: which page, and how long */
 
 static const char *
 ngx_sf_row_check_pages(const ngx_sf_row_t *row)
@@ -398,7 +415,7 @@ ngx_sf_row_check_pages(const ngx_sf_row_t *row)
 }
 
 
-/* a response that is somebody's own needs somebody */
+/* a response that is of a user needs one */
 
 static const char *
 ngx_sf_row_check_user(const ngx_sf_row_t *row)
@@ -423,6 +440,8 @@ ngx_sf_row_check_user(const ngx_sf_row_t *row)
 }
 
 
+/* the digits of a path have one place in the values, and tags may name it */
+
 static const char *
 ngx_sf_row_check_id(const ngx_sf_row_t *row)
 {
@@ -440,6 +459,10 @@ ngx_sf_row_check_id(const ngx_sf_row_t *row)
            ? "a tag of an ID, which it has not" : NULL;
 }
 
+
+/*
+ * The type and the number of columns are checked against each result, not here.
+ */
 
 static const char *
 ngx_sf_row_check_shape(const ngx_sf_row_t *row)

@@ -22,8 +22,10 @@
  *
  * A filter that is not applied is thus not in the text, and each combination
  * is a prepared statement with a plan of its own.  The combinations of a
- * template are counted at configuration, which gives every text a dense id;
- * the text is composed in the worker when it is first needed.
+ * template are counted at configuration, which gives every text a dense id:
+ * each group, choice and page is a switch, and the positions of all switches
+ * are the digits of a number, to which the id of the template is added.  The
+ * text is composed in the worker when it is first needed.
  *
  * Values from outside are only ever bound.  Tables are named as
  * $schema.users, since nothing but PostgreSQL's own is found by search_path
@@ -34,6 +36,12 @@
 #include "ngx_sf_api.h"
 #include "ngx_sf_sql.h"
 
+
+/*
+ * Of a template: places at which its texts differ, values that are bound, and
+ * texts.  Each text has an entry in tables of every worker and connection, and
+ * its own plan in every session that has prepared it.
+ */
 
 #define NGX_SF_STATEMENT_SWITCHES  8
 #define NGX_SF_STATEMENT_BINDS     16
@@ -71,7 +79,7 @@ typedef struct {
 typedef struct {
     ngx_sf_segment_e            kind;     /* OPEN, CHOICE or PAGE */
     ngx_uint_t                  param;
-    ngx_uint_t                  radix;
+    ngx_uint_t                  radix;    /* number of its positions */
 } ngx_sf_switch_t;
 
 
@@ -184,6 +192,11 @@ static const ngx_sf_statement_name_t  ngx_sf_statement_names[] = {
 };
 
 
+/*
+ * The ids from *next_id on are reserved for all texts of the template, whether
+ * or not they are ever composed.
+ */
+
 ngx_sf_statement_t *
 ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_str_t *name,
     const ngx_sf_param_t *params, const char *sql, ngx_uint_t columns,
@@ -290,6 +303,10 @@ ngx_sf_statement_parse_text(ngx_conf_t *cf, ngx_sf_statement_t *st,
 }
 
 
+/*
+ * Names of ours come first; a parameter cannot have one of them (ngx_sf_row.c).
+ */
+
 static ngx_int_t
 ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
     const ngx_str_t *name)
@@ -326,6 +343,8 @@ ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
     return ngx_sf_statement_add_param(cf, st, i);
 }
 
+
+/* the parameter that it depends on is the first one to come */
 
 static ngx_int_t
 ngx_sf_statement_parse_open(ngx_conf_t *cf, ngx_sf_statement_t *st,
@@ -527,6 +546,13 @@ ngx_sf_statement_set_tables(ngx_sf_statement_t *st, ngx_uint_t tables)
 }
 
 
+/*
+ * The positions of the switches, as digits of mixed radix, are the number of
+ * the text.  A text has the schema of its upstream in it, so each upstream has
+ * its own; what has been composed is kept for the life of the worker, and never
+ * changes: two requests with the same switches send the same bytes.
+ */
+
 ngx_sf_pg_statement_t *
 ngx_sf_statement_variant(const ngx_sf_variants_t *variants,
     const ngx_sf_pg_conf_t *primary, ngx_sf_statement_t *st,
@@ -624,6 +650,12 @@ ngx_sf_statement_bound(ngx_sf_statement_t *st)
 }
 
 
+/*
+ * The text, and which values stand behind its $1, $2, ... This has to walk the
+ * same way for the same switches: the binds are kept with the text, and used
+ * for every request after this one.
+ */
+
 static void
 ngx_sf_statement_compose(ngx_sf_statement_t *st, const ngx_str_t *schema,
     const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p)
@@ -693,6 +725,8 @@ ngx_sf_statement_compose(ngx_sf_statement_t *st, const ngx_str_t *schema,
 }
 
 
+/* Both are bound as text of unknown type; LIMIT and OFFSET make them int8. */
+
 static u_char *
 ngx_sf_statement_compose_page(ngx_sf_statement_t *st,
     const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p)
@@ -730,6 +764,12 @@ ngx_sf_statement_bind_number(ngx_sf_binds_t *binds, ngx_sf_bind_e kind,
     return ++binds->n;
 }
 
+
+/*
+ * All values go as text, which the server reads by the types that it has found
+ * for the parameters (PostgreSQL manual, 55.2.3).  They are copied into the
+ * flight's pool.
+ */
 
 const char **
 ngx_sf_statement_bind(ngx_pool_t *pool, const ngx_sf_pg_statement_t *statement,
