@@ -36,6 +36,11 @@ static ngx_str_t ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf,
     const char *word);
 
 
+/*
+ * Named shared memory of the size that is given.  "off" is what a location says
+ * to be without a zone, so no zone can have that name.
+ */
+
 char *
 ngx_sf_cache_conf_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -118,6 +123,13 @@ ngx_sf_cache_conf_find(ngx_sf_main_conf_t *smcf, const ngx_str_t *name)
 }
 
 
+/*
+ * Three times: how long a response is served, how much longer while it is made
+ * anew (stale=), and while the database cannot be asked (error=).  Each that is
+ * not said is inherited by itself.  A later directive of the same level
+ * replaces all three of its endpoints.
+ */
+
 char *
 ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -191,6 +203,8 @@ ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* whether responses of an endpoint may be in a zone at all */
+
 static ngx_uint_t
 ngx_sf_cache_conf_kept(const ngx_sf_endpoint_t *endpoint)
 {
@@ -248,6 +262,8 @@ ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value, ngx_msec_t *ms)
 }
 
 
+/* an entry for each endpoint, in which nothing is said yet */
+
 static ngx_sf_ttl_t *
 ngx_sf_cache_conf_ttls(ngx_conf_t *cf)
 {
@@ -270,7 +286,7 @@ ngx_sf_cache_conf_ttls(ngx_conf_t *cf)
 }
 
 
-/* what neither level says is the row's own time, without any staleness */
+/* what no level says is the row's own time, without any staleness */
 
 static void
 ngx_sf_cache_conf_default(ngx_conf_t *cf, ngx_sf_ttl_t *ttls)
@@ -289,6 +305,11 @@ ngx_sf_cache_conf_default(ngx_conf_t *cf, ngx_sf_ttl_t *ttls)
     }
 }
 
+
+/*
+ * nginx merges from the top down, so the previous level is complete here: the
+ * defaults are put into the topmost one.
+ */
 
 ngx_int_t
 ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
@@ -327,7 +348,10 @@ ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
 }
 
 
-/* whether all that is kept may be shown while no server can be reached */
+/*
+ * Every location with a zone, and every endpoint of it that is cached, must
+ * have error=: the report asks, to know whether to recommend it.
+ */
 
 ngx_uint_t
 ngx_sf_cache_conf_bridged(const ngx_sf_main_conf_t *smcf)
@@ -354,6 +378,11 @@ ngx_sf_cache_conf_bridged(const ngx_sf_main_conf_t *smcf)
     return zones != 0;
 }
 
+
+/*
+ * The zone is a name until the end of http{}: these locations have a list of
+ * their own, smcf->operators.
+ */
 
 char *
 ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -393,6 +422,8 @@ ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* without a name it is the first zone; without any zone there is no cache */
+
 ngx_int_t
 ngx_sf_cache_conf_find_zone(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 {
@@ -420,6 +451,12 @@ ngx_sf_cache_conf_find_zone(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     return NGX_OK;
 }
 
+
+/*
+ * The database of the location's responses: a primary upstream in a zone, one
+ * for all locations that have the same.  A zone has NGX_SF_SOURCES places for
+ * them.  No entry may take more than an eighth of its zone.
+ */
 
 ngx_int_t
 ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
@@ -488,7 +525,11 @@ ngx_sf_cache_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 }
 
 
-/* upstream, schema, database, user, and what may change a session */
+/*
+ * Upstream, schema, database, user, and what may change a session: with another
+ * of these the same statement may have another result.  The digest stands in
+ * shared memory, so a reload finds the place of a database by it.
+ */
 
 static void
 ngx_sf_cache_conf_identity(ngx_sf_pg_conf_t *pgcf, u_char identity[16])
@@ -535,6 +576,12 @@ ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf, const char *word)
     return none;
 }
 
+
+/*
+ * nginx hands the memory of a running configuration to the zone of the same
+ * name and size of the next one.  If that has a layout or databases that do not
+ * fit, noreuse makes nginx give it new memory, so the cache begins empty.
+ */
 
 void
 ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)

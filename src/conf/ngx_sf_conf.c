@@ -8,6 +8,11 @@
  * Setters of directives whose values are more than a number or a word, and
  * what can be checked only when all of http{} has been read.
  *
+ * A setter keeps what is written; names of upstreams, zones and locations are
+ * looked up at the end, since nginx.conf may have them in any order.  Errors of
+ * that time have no line of their own any more, so each location keeps its file
+ * and line (slcf->file).
+ *
  * Every mistake ends in a line that says what is allowed.
  */
 
@@ -84,6 +89,11 @@ static const ngx_sf_conf_passer_t  ngx_sf_conf_passers[] = {
 };
 
 
+/*
+ * The location is put on a list, smcf->locations, which the end of http{}
+ * walks: only then are the upstreams known that it names.
+ */
+
 char *
 ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -130,7 +140,11 @@ ngx_sf_conf_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* nginx runs the handler of the location with the configuration of the `if` */
+/*
+ * nginx runs the handler of the location with the configuration of the `if`, so
+ * that needs the names of the upstreams, too.  A limit_except has a handler of
+ * its own, which is that of the location unless it says otherwise.
+ */
 
 ngx_int_t
 ngx_sf_conf_inherit_pass(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
@@ -181,6 +195,8 @@ ngx_sf_conf_add_location(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     return NGX_OK;
 }
 
+
+/* a byte for each endpoint; the words are applied from left to right */
 
 char *
 ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -274,6 +290,12 @@ ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name)
     return NGX_ERROR;
 }
 
+
+/*
+ * Each directive of a level adds a key, and a token may be signed by any of
+ * them: that is how a secret is changed without refusing the tokens that are
+ * out.  Blanks around it go, as a file as a rule ends with a line break.
+ */
 
 char *
 ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -369,7 +391,7 @@ ngx_sf_conf_jwt_require(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
 /*
  * A secret that stands in the configuration.  What looks like a path or a
- * variable is one whose prefix was forgotten: everybody who guesses it could
+ * variable is one whose prefix was forgotten: a client that guesses it could
  * sign tokens with the text itself.  It may as well be the secret, so it is
  * not told to the log.
  */
@@ -446,6 +468,12 @@ ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
 }
 
 
+/*
+ * The file is read once, by the user that reads the configuration, so the
+ * workers need not have access to it.  One that fills the buffer counts as too
+ * long.
+ */
+
 static char *
 ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *secret)
@@ -467,7 +495,7 @@ ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
     file.name = path;
     file.log = cf->log;
 
-    /* nobody waits for whoever may write to a FIFO, which cannot be read */
+    /* a FIFO is not waited for, and cannot be read at an offset */
 
     file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
                             NGX_FILE_OPEN, 0);
@@ -505,6 +533,12 @@ ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
     return rv;
 }
 
+
+/*
+ * A fixed token is a principal of its own: neither a signature nor a row of the
+ * database is looked at, so its products are named here as well.  It is
+ * compared as it is sent.
+ */
 
 char *
 ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -584,6 +618,8 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
                                                &token->principal.products);
 }
 
+
+/* products are those that endpoints ask for; the bits stand in their order */
 
 static char *
 ngx_sf_conf_token_products(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
@@ -702,6 +738,12 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 }
 
 
+/*
+ * In this order: the upstreams, as a pool is made of what they say; the one for
+ * the listener, which is a pool as well; the zone and the database in it, which
+ * are looked up by the primary; the fallback, last.
+ */
+
 ngx_int_t
 ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 {
@@ -732,6 +774,13 @@ ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     return ngx_sf_conf_check_fallback(cf, slcf);
 }
 
+
+/*
+ * An upstream becomes a pool when the first location names it, and one that no
+ * location names is not connected to.  It is either an ordered list of
+ * primaries or a set of replicas: its servers are chosen in another way.  One
+ * that only a listener used until now is a full one from here on.
+ */
 
 static ngx_int_t
 ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
@@ -776,7 +825,7 @@ ngx_sf_conf_upstream(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf,
 }
 
 
-/* a text is composed for both */
+/* the texts of statements are composed once for both */
 
 static ngx_int_t
 ngx_sf_conf_check_schema(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
@@ -802,7 +851,11 @@ ngx_sf_conf_check_schema(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 }
 
 
-/* the upstream by whose servers the listener of another one goes */
+/*
+ * The upstream whose servers the listener of another one connects to.  Through
+ * a pooler that shares its sessions no notification comes, so there has to be a
+ * second way to the same database.
+ */
 
 static ngx_int_t
 ngx_sf_conf_listen(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
@@ -839,6 +892,11 @@ ngx_sf_conf_listen(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
 }
 
 
+/*
+ * As nginx looks for them, without regard to case.  Those that a proxy_pass
+ * makes up have no configuration of ours.
+ */
+
 static ngx_http_upstream_srv_conf_t *
 ngx_sf_conf_find_upstream(ngx_conf_t *cf, const ngx_str_t *name)
 {
@@ -861,6 +919,8 @@ ngx_sf_conf_find_upstream(ngx_conf_t *cf, const ngx_str_t *name)
     return NULL;
 }
 
+
+/* its index is that of its pool in each worker */
 
 static ngx_int_t
 ngx_sf_conf_use_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
@@ -919,8 +979,8 @@ ngx_sf_conf_check_fallback(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 
 
 /*
- * nginx's own modules would pass requests to PostgreSQL.  Nothing says who
- * uses an upstream, but the configuration of a location of each of them begins
+ * nginx's own modules would pass requests to PostgreSQL.  An upstream does not
+ * know its users, but the configuration of a location of each of them begins
  * with an ngx_http_upstream_conf_t, and that with the upstream.  Called while
  * locations are merged, which is when also those of `if` can be seen.
  */

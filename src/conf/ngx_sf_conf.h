@@ -76,7 +76,7 @@ char *ngx_sf_cache_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd,
 /* whether all that is kept may be shown while no server can be reached */
 ngx_uint_t ngx_sf_cache_conf_bridged(const ngx_sf_main_conf_t *smcf);
 
-/* times of endpoints that are not set here, from the level above */
+/* times that are not set here are inherited from the previous level */
 ngx_int_t ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
 

@@ -77,6 +77,8 @@ ngx_sf_metrics_conf_slow(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/* the last one is kept for the message that there is nothing to show */
+
 char *
 ngx_sf_metrics_conf_handler(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {

@@ -10,9 +10,10 @@
  * Where to connect comes from the `server` lines, how from softfactory_pg, and
  * from there, too, in which schema the tables are.
  *
- * A session finds nothing by search_path but what is PostgreSQL's own: whoever
- * may create an operator or a function in a schema on the path would have his
- * code run in the module's name, as a better match for its arguments.
+ * A session finds nothing by search_path but what is PostgreSQL's own: a role
+ * that may create an operator or a function in a schema on the path could have
+ * its code run in the module's name, as a better match for its arguments
+ * (PostgreSQL manual, 10.2 and 5.9.6).
  *
  * Some keywords of libpq are refused, each for a reason of its own: they name
  * hosts, look things up in files or directories at every connect, or make
@@ -26,7 +27,7 @@
 
 #define NGX_SF_PG_SOCKET  ".s.PGSQL."
 
-/* how often a server looks whether whom it works for is still there */
+/* how often a server looks whether the client of a statement is still there */
 
 #define NGX_SF_PG_LOOK    "client_connection_check_interval"
 
@@ -114,6 +115,12 @@ static const char *const  ngx_sf_pg_schemas[] = {
 };
 
 
+/*
+ * What softfactory_pg need not say.  A peer that is gone without a word is
+ * noticed within a minute while nothing is sent, and within ten seconds when
+ * something is.
+ */
+
 static const ngx_sf_pg_default_t  ngx_sf_pg_defaults[] = {
     { "keepalives_idle", "30" },
     { "keepalives_interval", "10" },
@@ -124,10 +131,20 @@ static const ngx_sf_pg_default_t  ngx_sf_pg_defaults[] = {
 };
 
 
+/* the others connect a second time, with or without TLS */
+
 static const char *const  ngx_sf_pg_sslmodes[] = {
     "disable", "require", "verify-ca", "verify-full", NULL
 };
 
+
+/*
+ * In the order of ngx_sf_pg_lane_e.  Read lanes are read-only, which is what
+ * makes it safe to send a statement again.  Short statements are planned once
+ * for a session; the slow ones for their values, each time.  The listener's
+ * server notices sooner that its client is gone, as it would keep the
+ * notifications for it.
+ */
 
 static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
     { "read", " -c default_transaction_read_only=on"
@@ -145,6 +162,8 @@ static const ngx_sf_pg_lane_conf_t  ngx_sf_pg_lanes[] = {
                 " -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3" }
 };
 
+
+/* sizes are those of one worker to one server; times in ms */
 
 const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
     { "connections", NGX_SF_PG_POOL_NUMBER,
@@ -180,6 +199,12 @@ const ngx_sf_pg_pool_param_t  ngx_sf_pg_pool_params[] = {
     { NULL, 0, 0, 0, 0 }
 };
 
+
+/*
+ * nginx makes one for each upstream{} and each server{}; those without
+ * softfactory_pg (given.elts) mean nothing.  Defaults are set here and not in a
+ * merge, as upstreams inherit nothing.
+ */
 
 void *
 ngx_sf_pg_create_conf(ngx_conf_t *cf)
@@ -218,6 +243,13 @@ ngx_sf_pg_create_conf(ngx_conf_t *cf)
     return pgcf;
 }
 
+
+/*
+ * libpq reads the text, so that its syntax, URIs included, is that of every
+ * other client; what is kept are the words that were given.  The place of the
+ * balancing method is taken here: one that stands before this line is refused
+ * here, and one behind it at the end.
+ */
 
 char *
 ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -292,6 +324,12 @@ ngx_sf_pg_conninfo(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     return rv == NGX_CONF_OK ? ngx_sf_pg_conninfo_complete(cf, pgcf) : rv;
 }
 
+
+/*
+ * The name goes into the text of statements, so it is quoted once and for all
+ * (PostgreSQL manual, 4.1.1): in any case, since an unquoted one would be
+ * folded to small letters.
+ */
 
 static char *
 ngx_sf_pg_schema(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf, ngx_str_t *name)
@@ -433,6 +471,8 @@ ngx_sf_pg_sets(const char *options, const char *setting)
 }
 
 
+/* copied: libpq frees its own list */
+
 static ngx_int_t
 ngx_sf_pg_conninfo_keep(ngx_conf_t *cf, ngx_array_t *given,
     const PQconninfoOption *option)
@@ -479,6 +519,13 @@ ngx_sf_pg_conninfo_complete(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
     return ngx_sf_pg_conninfo_tls(cf, pgcf);
 }
 
+
+/*
+ * verify-* without a file would use one in the home folder of the workers'
+ * user, or refuse every connection.  libpq takes "system" with verify-full
+ * only, since anybody can have a certificate of a public authority, for another
+ * name.
+ */
 
 static char *
 ngx_sf_pg_conninfo_tls(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf)
@@ -532,6 +579,11 @@ ngx_sf_pg_init_upstream(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *us)
 }
 
 
+/*
+ * A proxy_pass with variables finds its upstream when a request comes, so
+ * ngx_sf_conf_check_passers() has not seen it.
+ */
+
 static ngx_int_t
 ngx_sf_pg_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
 {
@@ -542,6 +594,11 @@ ngx_sf_pg_init_peer(ngx_http_request_t *r, ngx_http_upstream_srv_conf_t *us)
     return NGX_ERROR;
 }
 
+
+/*
+ * The parameters are set where the table says they are, in the upstream's
+ * configuration; several lines add up.
+ */
 
 char *
 ngx_sf_pg_pool(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
@@ -641,6 +698,8 @@ ngx_sf_pg_pool_once(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 }
 
 
+/* ngx_uint_t and ngx_msec_t are one type: all numbers are stored alike */
+
 static char *
 ngx_sf_pg_pool_param(ngx_conf_t *cf, const ngx_sf_pg_pool_param_t *param,
     ngx_sf_pg_conf_t *pgcf, ngx_str_t *value)
@@ -733,6 +792,12 @@ ngx_sf_pg_listen(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
+/*
+ * After all of http{}, and only for upstreams that are used: servers, those
+ * marked backup behind the others, and the options of each lane.  The resolver
+ * is that of http{}.
+ */
+
 ngx_int_t
 ngx_sf_pg_conf_finish(ngx_conf_t *cf, ngx_http_upstream_srv_conf_t *uscf,
     ngx_sf_pg_conf_t *pgcf)
@@ -823,6 +888,12 @@ ngx_sf_pg_conf_connections(const ngx_sf_pg_conf_t *pgcf)
                           : n + pgcf->size[NGX_SF_PG_LISTEN];
 }
 
+
+/*
+ * Parameters of nginx's balancer mean the same here, or are refused.  The hash
+ * stands for the name where a number is needed: a query keeps that of the
+ * server that had it, and 0 is none.
+ */
 
 static ngx_int_t
 ngx_sf_pg_conf_server(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
@@ -917,6 +988,13 @@ ngx_sf_pg_conf_socket(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
 }
 
 
+/*
+ * host:port, or [address]:port.  nginx has resolved the name already; a name
+ * that is not its only address is resolved again later.  What leaves the
+ * machine must say whether it is encrypted: a forgotten sslmode would send
+ * passwords and rows in clear text.
+ */
+
 static ngx_int_t
 ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     ngx_sf_pg_server_conf_t *server, ngx_http_upstream_server_t *us)
@@ -994,6 +1072,8 @@ ngx_sf_pg_conf_host(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     return NGX_OK;
 }
 
+
+/* loopback addresses, all of them: 127.0.0.0/8 (RFC 1122, 3.2.1.3) and ::1 */
 
 static ngx_uint_t
 ngx_sf_pg_conf_is_local(ngx_addr_t *addrs, ngx_uint_t n)

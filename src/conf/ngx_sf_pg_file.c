@@ -10,8 +10,8 @@
  * libpq reads them whenever a worker connects, as the workers' user and in the
  * folder that nginx was started from.  What it does not like about them it
  * says at that time, or it goes on without them; here all of it is found when
- * the configuration is read.  What the user who tests a configuration may not
- * read himself is left to the workers.
+ * the configuration is read.  What cannot be read by the user that tests a
+ * configuration is left to the workers.
  */
 
 
@@ -191,6 +191,12 @@ ngx_sf_pg_file_user(ngx_conf_t *cf, uid_t *uid, gid_t *gid)
 }
 
 
+/*
+ * Three looks, each with a sentence of its own: whether the file is there,
+ * whether the workers may read it, and whether libpq will like its contents.
+ * OpenSSL leaves its errors in a queue of the process, which is emptied.
+ */
+
 static ngx_int_t
 ngx_sf_pg_file_check(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     const ngx_sf_pg_file_t *file, ngx_keyval_t *kv, uid_t uid, gid_t gid)
@@ -308,6 +314,8 @@ ngx_sf_pg_file_in_group(uid_t uid, gid_t gid, gid_t group)
 }
 
 
+/* a file that cannot be opened by this user is left to the workers */
+
 static const char *
 ngx_sf_pg_file_certificate(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
     const ngx_str_t *path)
@@ -364,6 +372,11 @@ ngx_sf_pg_file_pem(const ngx_str_t *path, ngx_uint_t *certs,
     return NGX_OK;
 }
 
+
+/*
+ * Whether the key can be read, and belongs to sslcert: libpq would say so at
+ * each connect, and a worker that asks for a password at a terminal would hang.
+ */
 
 static const char *
 ngx_sf_pg_file_key(ngx_conf_t *cf, ngx_sf_pg_conf_t *pgcf,
