@@ -14,6 +14,17 @@
  *
  * Configuration is never written after it has been made, except for
  * smcf->worker, which a worker sets once in its own copy.
+ *
+ * The order in which nginx calls what is below:
+ *
+ *     create_main_conf    how many endpoints there are
+ *     preconfiguration    rows, statements and routes are compiled
+ *     (directives)        names are kept: ngx_sf_conf.c
+ *     merge_loc_conf      levels inherit
+ *     postconfiguration   names are looked up, pools and zones are known
+ *     init_module         one line of log
+ *     init_process        a worker: pools, zones, listeners, gauges
+ *     exit_process        the same, backwards
  */
 
 
@@ -65,6 +76,8 @@ static void ngx_http_softfactory_woken(void *data, uint64_t hash);
 static void ngx_http_softfactory_exit_process(ngx_cycle_t *cycle);
 
 
+/* rows of a page, and rows that pages before it may have */
+
 static ngx_conf_num_bounds_t  ngx_http_softfactory_page_size_bounds = {
     ngx_conf_check_num_bounds, 1, 100000
 };
@@ -105,6 +118,12 @@ static ngx_conf_post_t  ngx_http_softfactory_response_bounds = {
     ngx_http_softfactory_check_response
 };
 
+
+/*
+ * Where nginx's own setter and bounds are enough they are used; most of the
+ * other setters are in src/conf.  The last field of those that make a location
+ * show something is its content handler.
+ */
 
 static ngx_command_t  ngx_http_softfactory_commands[] = {
 
@@ -358,6 +377,11 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
 };
 
 
+/*
+ * None is cacheable: most change in the course of a request, and nginx would
+ * keep what it has seen first.
+ */
+
 static ngx_http_variable_t  ngx_http_softfactory_variables[] = {
 
     { ngx_string("softfactory_endpoint"), NULL,
@@ -430,6 +454,11 @@ ngx_module_t  ngx_http_softfactory_module = {
 };
 
 
+/*
+ * Statement ids are dense, and are given here: those of the endpoints, those of
+ * the listeners, that of the principal.  Each pool has arrays of their number.
+ */
+
 static ngx_int_t
 ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
 {
@@ -483,6 +512,8 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
 }
 
 
+/* a row becomes an endpoint: what can be known of it before any request */
+
 static ngx_int_t
 ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_uint_t i)
@@ -521,6 +552,11 @@ ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 }
 
 
+/*
+ * A product is known by its bit in the masks of principals, which is its place
+ * in the order in which rows ask for products.
+ */
+
 static ngx_int_t
 ngx_http_softfactory_product(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     const char *slug, ngx_uint_t *bit)
@@ -546,6 +582,12 @@ ngx_http_softfactory_product(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     return NGX_OK;
 }
 
+
+/*
+ * All of http{} has been read and merged.  Locations come before the checks of
+ * zones and connections, since they are what upstreams and zones are used by,
+ * and metrics come last, as they are needed wherever there is a pool.
+ */
 
 static ngx_int_t
 ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
@@ -585,6 +627,8 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
     return ngx_sf_conf_workers(cf, smcf);
 }
 
+
+/* the rows are counted here, so that any directive may have an array of them */
 
 static void *
 ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
@@ -635,6 +679,8 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
 }
 
 
+/* ngx_sf_cache_conf_finish() hands lease and look on to the zones in use */
+
 static char *
 ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
 {
@@ -648,6 +694,8 @@ ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
     return NGX_CONF_OK;
 }
 
+
+/* one heartbeat may be late without a lease being lost */
 
 static char *
 ngx_http_softfactory_check_lease(ngx_conf_t *cf, void *post, void *data)
@@ -690,6 +738,8 @@ ngx_http_softfactory_check_response(ngx_conf_t *cf, void *post, void *data)
     return NGX_CONF_OK;
 }
 
+
+/* 0 stands for "off": the schema is not looked at */
 
 static char *
 ngx_http_softfactory_listen_schema(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -761,6 +811,12 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
 }
 
 
+/*
+ * What must be looked at for each location, those of `if` included, is done
+ * here, since nginx keeps no list of them: that no other module passes requests
+ * to PostgreSQL, and that an `if` has the upstreams of its location.
+ */
+
 static char *
 ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
@@ -820,6 +876,8 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 }
 
 
+/* not found until the route is known, and for a path that is none of ours */
+
 static ngx_int_t
 ngx_http_softfactory_endpoint_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
@@ -842,6 +900,8 @@ ngx_http_softfactory_endpoint_variable(ngx_http_request_t *r,
     return NGX_OK;
 }
 
+
+/* HIT, MISS, ...: not found while the cache has not been asked */
 
 static ngx_int_t
 ngx_http_softfactory_cache_variable(ngx_http_request_t *r,
@@ -868,6 +928,11 @@ ngx_http_softfactory_cache_variable(ngx_http_request_t *r,
     return NGX_OK;
 }
 
+
+/*
+ * By the token alone: it never waits and never asks the database, so limit_req
+ * can use it before the request comes to us.  Empty without a good token.
+ */
 
 static ngx_int_t
 ngx_http_softfactory_user_variable(ngx_http_request_t *r,
@@ -995,6 +1060,12 @@ ngx_http_softfactory_init_module(ngx_cycle_t *cycle)
 }
 
 
+/*
+ * Everything of a worker, and nothing in the master or in the cache manager.
+ * On an error nginx ends the worker.  Metrics come before pools and zones,
+ * which count; smcf->worker is set last, as it says that all of it is there.
+ */
+
 static ngx_int_t
 ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
 {
@@ -1118,6 +1189,13 @@ ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker)
 }
 
 
+/*
+ * The worker's place in one database of a zone: an origin is what the
+ * configuration says, a source its state in shared memory.  Every worker has a
+ * listener, of which one is elected to connect (ngx_sf_listen.c); with
+ * softfactory_listen another upstream's pool is its way.
+ */
+
 static ngx_int_t
 ngx_http_softfactory_listen(ngx_sf_worker_t *worker, ngx_uint_t i)
 {
@@ -1165,6 +1243,11 @@ ngx_http_softfactory_listen(ngx_sf_worker_t *worker, ngx_uint_t i)
 }
 
 
+/*
+ * A datagram says what to look at again: the fill of a key, by its hash, or the
+ * listener's state.
+ */
+
 static void
 ngx_http_softfactory_woken(void *data, uint64_t hash)
 {
@@ -1184,6 +1267,11 @@ ngx_http_softfactory_woken(void *data, uint64_t hash)
     }
 }
 
+
+/*
+ * Backwards: first what has queries, then the pools, whose connections are
+ * counted once more as they close, and the places in shared memory last.
+ */
 
 static void
 ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
