@@ -5,7 +5,7 @@
 
 
 /*
- * Who is asking, and may they.
+ * Which user sends a request, and whether it is allowed.
  *
  * Four steps.  TOKEN reads the header and needs no I/O: a fixed token of the
  * configuration is a principal at once, a JWT gives a user id.  PRINCIPAL_ASK
@@ -209,7 +209,7 @@ ngx_sf_auth_charge(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
         return NGX_ERROR;
     }
 
-    /* probes wait for nobody, whoever sends them */
+    /* probes have no turn to wait for */
 
     if (value.len && !ctx->endpoint->row->document) {
         key.data = value.data;

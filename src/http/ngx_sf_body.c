@@ -147,7 +147,7 @@ ngx_sf_body_copy(ngx_sf_worker_t *worker, const ngx_str_t *text,
 
 
 /*
- * Whether a principal has his part and would have more.  The walk is made only
+ * Whether a principal has its part and would have more.  The walk is made only
  * while that much is kept, and over 8192 bodies at most with the default.
  */
 

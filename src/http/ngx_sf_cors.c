@@ -80,6 +80,11 @@ static const ngx_str_t  ngx_sf_cors_request_headers[] = {
 };
 
 
+/*
+ * Origins are compared as bytes: a browser writes one in one way only, which is
+ * also the only one that the directive accepts (ngx_sf_cors_wrong()).
+ */
+
 ngx_int_t
 ngx_sf_cors_headers(ngx_http_request_t *r, const ngx_array_t *origins,
     ngx_uint_t preflight)
@@ -225,6 +230,13 @@ ngx_sf_cors_names(const ngx_str_t *list, const ngx_str_t *name)
 }
 
 
+/*
+ * What a browser never sends would never match, and nobody would learn why.  So
+ * the form of an origin is checked when the configuration is read: small
+ * letters, no slash at the end, no port that the scheme implies.  The result
+ * goes into a sentence: "... is no origin of browsers, which ...".
+ */
+
 const char *
 ngx_sf_cors_wrong(const ngx_str_t *origin)
 {
@@ -317,6 +329,8 @@ ngx_sf_cors_wrong_host(u_char *p, u_char *last)
     return NULL;
 }
 
+
+/* decimal, without zeros before it (URL standard, "port state") */
 
 static const char *
 ngx_sf_cors_wrong_port(u_char *p, u_char *last, ngx_int_t own)

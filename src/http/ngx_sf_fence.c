@@ -5,13 +5,13 @@
 
 
 /*
- * Fences: a user who has written through the fallback reads his write.
+ * Fences: users that have written through the fallback read their writes.
  *
  * The application commits, answers, and the next request of the same user may
  * be here before the notification is.  So a request with an unsafe method that
  * is passed on raises a fence for its user: until the listener has a result
  * to something that it sent after that request was over, this user's reads
- * pass the cache by.  The listener is asked to send something at once, so a
+ * bypass the cache.  The listener is asked to send something at once, so a
  * fence stands for a moment only.
  *
  * It is raised when the request can go upstream, which is when its body is
@@ -94,7 +94,7 @@ ngx_sf_fence_prepare(ngx_sf_ctx_t *ctx)
     f->user = user;
     f->raised = 0;
 
-    /* there is no body to wait for, or somebody has read it before */
+    /* there is no body to wait for, or it has been read before */
 
     if (!ctx->with_body || r->request_body) {
         ngx_sf_fence_raise(r);

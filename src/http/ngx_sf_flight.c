@@ -14,20 +14,20 @@
  * for the others, and is dropped when nobody is left and it was not sent yet.
  *
  * What may be cached is looked up in the zone first.  What is not there is
- * made by whoever gets the claim, and stored; that flight holds a place in
- * itself, since other workers may wait for it.  When that is the only place
+ * made by the flight that gets the claim, and stored; that flight holds a place
+ * in itself, since other workers may wait for it.  When that is the only place
  * the claim is given up if none of them does; but not once the statement has
- * been sent: who asks again joins it then, and it is not run for each who asks
- * and goes away.  Only one that holds up others for a second is given up even
- * then, and its connection closed, at most once a second in a lane.  A flight
- * that found somebody else at it waits (ngx_sf_flight_wait.c).
+ * been sent: the next request joins it then, and it is not run for each client
+ * that asks and goes away.  Only one that holds up others for a second is given
+ * up even then, and its connection closed, at most once a second in a lane.  A
+ * flight that found another worker at it waits (ngx_sf_flight_wait.c).
  *
  * A request may join a flight of this worker only while the counters that it
  * read at its start are current.  Where they have moved, a new flight takes
- * its place under the key; those who are in the old one came before the
- * change, and get what it brings.
+ * its place under the key; requests in the old one came before the change, and
+ * get what it brings.
  *
- * What passes the zone by, for a user who has just written or because the
+ * What bypasses the zone, for a user that has just written or because the
  * operator wants it, shares flights of its own kind, which are not kept: those
  * that began after the write, or with counters that are current.
  *
@@ -138,9 +138,9 @@ ngx_sf_flight_alone(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 
 
 /*
- * One is under way to a pool at a time, and all who come meanwhile join it: its
- * response arrives after each of them.  It stays until then, also when they all
- * have left, so that who asks and goes away does not make another one.
+ * One is under way to a pool at a time, and all that come meanwhile join it:
+ * its result arrives after each of them.  It stays until then, also when they
+ * have all left, so that a client that asks and goes away makes no other one.
  */
 
 static ngx_int_t
@@ -174,7 +174,7 @@ ngx_sf_flight_ping(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
 }
 
 
-/* past the zone, with others who pass it */
+/* past the zone, with others that bypass it */
 
 static ngx_int_t
 ngx_sf_flight_pass(ngx_sf_worker_t *worker, ngx_sf_wait_t *wait,
@@ -443,7 +443,7 @@ ngx_sf_flight_start(ngx_sf_flight_t *flight)
 
     if (flight->claim.node) {
 
-        /* those who wait in other workers rely on it */
+        /* flights that wait in other workers rely on it */
 
         ngx_sf_flight_hold(flight);
     }
@@ -516,7 +516,7 @@ ngx_sf_flight_send(ngx_sf_flight_t *flight)
 }
 
 
-/* by the turns of any who waits: he need not be refused for another */
+/* by the turns of any that waits: none is refused for another one */
 
 static ngx_sf_pg_outcome_e
 ngx_sf_flight_submit(ngx_sf_flight_t *flight)

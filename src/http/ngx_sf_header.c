@@ -23,6 +23,11 @@
 static ngx_uint_t ngx_sf_header_weight(u_char *p, u_char *last);
 
 
+/*
+ * nginx sends a header whose hash is not 0; key and value must live as long as
+ * r.
+ */
+
 ngx_int_t
 ngx_sf_header_push(ngx_http_request_t *r, const char *name, size_t len,
     const ngx_str_t *value)
@@ -44,6 +49,8 @@ ngx_sf_header_push(ngx_http_request_t *r, const char *name, size_t len,
     return NGX_OK;
 }
 
+
+/* for names that nginx keeps no pointer to in all of its versions */
 
 const ngx_str_t *
 ngx_sf_header_search(ngx_http_request_t *r, const char *name, size_t len)
@@ -67,6 +74,8 @@ ngx_sf_header_search(ngx_http_request_t *r, const char *name, size_t len)
     return NULL;
 }
 
+
+/* an element ends at a comma, also where a parameter is quoted */
 
 ngx_int_t
 ngx_sf_header_next(u_char **pp, u_char *last, ngx_str_t *name,
@@ -146,6 +155,11 @@ ngx_sf_header_weight(u_char *p, u_char *last)
     return ngx_min(n, 1000);
 }
 
+
+/*
+ * As nginx's own filter does it (ngx_http_not_modified_filter_module.c,
+ * ngx_http_test_if_match()), so that both come to the same result.
+ */
 
 ngx_uint_t
 ngx_sf_header_lists(const ngx_str_t *list, const ngx_str_t *etag,

@@ -81,7 +81,7 @@ const char *ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     ngx_sf_jwt_claims_t *claims);
 
 
-/* --- ngx_sf_auth.c: who is asking, and may they --- */
+/* --- ngx_sf_auth.c: the user of a request, and what it may --- */
 
 typedef struct {
     int64_t                     id;
@@ -103,7 +103,7 @@ ngx_int_t ngx_sf_auth_gate(ngx_sf_ctx_t *ctx);
 
 /*
  * Sets the owner of what is made for a request, its user or its address, and
- * who takes his turn at the database for it: softfactory_fair_key.
+ * the principal whose turn at the database it takes: softfactory_fair_key.
  */
 ngx_int_t ngx_sf_auth_charge(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
 
@@ -112,7 +112,7 @@ ngx_int_t ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
     int64_t *user);
 
 
-/* --- ngx_sf_fence.c: who has written through the fallback --- */
+/* --- ngx_sf_fence.c: users that have written through the fallback --- */
 
 /*
  * For a request that is passed on: its fence is raised when it goes upstream.
@@ -122,7 +122,7 @@ ngx_int_t ngx_sf_fence_prepare(ngx_sf_ctx_t *ctx);
 
 /*
  * The time that must have been confirmed before the user of a request is
- * answered from the zone, ahead while he writes; 0: he may be.
+ * answered from the zone, ahead during a write; 0: it may be at any time.
  */
 ngx_msec_t ngx_sf_fence_time(ngx_sf_ctx_t *ctx);
 
@@ -161,8 +161,8 @@ struct ngx_sf_lookup_s {
     const ngx_sf_params_t      *params;   /* NULL: it has none */
     const ngx_sf_key_t         *key;      /* for user 0; NULL: not known */
     int64_t                     user;
-    uint32_t                    owner;    /* of what is made: who asks */
-    uint32_t                    principal;    /* who takes his turn, or 0 */
+    uint32_t                    owner;    /* of what is made */
+    uint32_t                    principal;    /* whose turn is taken, or 0 */
     unsigned                    bypass:1; /* neither read nor stored */
     unsigned                    fenced:1; /* nor is the total that it shows */
     ngx_msec_t                  fence;    /* it is read after that time */
@@ -259,7 +259,7 @@ ngx_int_t ngx_sf_bodies_init(ngx_cycle_t *cycle, ngx_sf_bodies_t *bodies);
 
 /*
  * A copy for a principal, to be freed as often.  NGX_SF_PG_BUSY: there is no
- * room, or memory is short; NGX_SF_PG_QUOTA_FULL: there is none for him.
+ * room, or memory is short; NGX_SF_PG_QUOTA_FULL: there is none for it.
  */
 ngx_sf_pg_outcome_e ngx_sf_body_copy(ngx_sf_worker_t *worker,
     const ngx_str_t *text, uint32_t principal, ngx_sf_body_t **copy);
@@ -272,14 +272,14 @@ typedef struct ngx_sf_wait_s  ngx_sf_wait_t;
 
 typedef void (*ngx_sf_landed_pt)(ngx_sf_wait_t *wait);
 
-/* a place: what somebody waits for, or has got */
+/* a place: what a request or a flight waits for, or has got */
 
 struct ngx_sf_wait_s {
     ngx_queue_t                 queue;    /* flight->waiters */
     ngx_sf_flight_t            *flight;   /* NULL: not in one */
     ngx_sf_zone_t              *zone;     /* of what was found */
     ngx_sf_found_t              found;    /* in the zone, without a flight */
-    uint32_t                    principal;    /* who waits, or 0 */
+    uint32_t                    principal;    /* that waits, or 0 */
     ngx_sf_landed_pt            handler;
     ngx_sf_flight_t            *page;     /* that waits, for its total */
     void                       *data;     /* or the request that does */
@@ -423,7 +423,7 @@ ngx_sf_principals_t *ngx_sf_principals_create(ngx_cycle_t *cycle);
 ngx_int_t ngx_sf_principal_find(ngx_sf_worker_t *worker,
     const ngx_sf_lookup_t  *lookup, ngx_sf_principal_t *principal);
 
-/* keeps one who may pass, by what the zone has said for that lookup */
+/* keeps a user that may pass, by what the zone has said for that lookup */
 void ngx_sf_principal_keep(ngx_sf_worker_t *worker,
     const ngx_sf_lookup_t *lookup, const ngx_sf_found_t *found,
     const ngx_sf_principal_t *principal);
@@ -627,7 +627,7 @@ ngx_int_t ngx_sf_header_send(ngx_http_request_t *r);
 
 /* --- ngx_http_softfactory_module.c: configuration --- */
 
-/* of one endpoint, in ms; unset ones come from the level above */
+/* of one endpoint, in ms; unset ones are inherited */
 
 typedef struct {
     ngx_msec_t                  ttl;

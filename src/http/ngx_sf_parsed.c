@@ -71,6 +71,11 @@ ngx_sf_parsed_table_destroy(ngx_sf_parsed_table_t *table)
 }
 
 
+/*
+ * All bytes are compared, not only the hash.  The location belongs to it, as
+ * the same path may be another endpoint elsewhere, or none.  To be released.
+ */
+
 ngx_sf_parsed_t *
 ngx_sf_parsed_find(ngx_sf_parsed_table_t *table, ngx_sf_loc_conf_t *slcf,
     const ngx_str_t *uri, const ngx_str_t *args)
@@ -103,6 +108,11 @@ ngx_sf_parsed_find(ngx_sf_parsed_table_t *table, ngx_sf_loc_conf_t *slcf,
 }
 
 
+/*
+ * By the seed of the zone, so that a client cannot choose requests that
+ * collide.
+ */
+
 static uint64_t
 ngx_sf_parsed_hash(ngx_sf_loc_conf_t *slcf, const ngx_str_t *uri,
     const ngx_str_t *args)
@@ -124,6 +134,8 @@ ngx_sf_parsed_hash(ngx_sf_loc_conf_t *slcf, const ngx_str_t *uri,
     return key.hash;
 }
 
+
+/* one of two neighbours: the place that is free, or that was used longer ago */
 
 void
 ngx_sf_parsed_keep(ngx_sf_parsed_table_t *table, ngx_sf_ctx_t *ctx)
@@ -158,6 +170,11 @@ ngx_sf_parsed_keep(ngx_sf_parsed_table_t *table, ngx_sf_ctx_t *ctx)
 }
 
 
+/*
+ * What depends on more than its bytes is not kept: an error, a response without
+ * a key in the zone, and a date that is counted back from today.
+ */
+
 static ngx_uint_t
 ngx_sf_parsed_fits(ngx_sf_ctx_t *ctx)
 {
@@ -186,6 +203,11 @@ ngx_sf_parsed_fits(ngx_sf_ctx_t *ctx)
     return 1;
 }
 
+
+/*
+ * A pool of its own, as requests may hold it when its place is another one's
+ * already.
+ */
 
 static ngx_sf_parsed_t *
 ngx_sf_parsed_create(ngx_sf_parsed_table_t *table, ngx_sf_ctx_t *ctx)
@@ -238,7 +260,7 @@ failed:
 }
 
 
-/* the key of nobody in particular: ngx_sf_resource_key() puts the user in */
+/* the key for user 0: ngx_sf_resource_key() puts the user of a request in */
 
 static ngx_int_t
 ngx_sf_parsed_set_key(ngx_sf_ctx_t *ctx, ngx_sf_parsed_t *parsed)

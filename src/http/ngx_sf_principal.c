@@ -7,17 +7,17 @@
 /*
  * Principals: users that this worker has found in the zone a moment ago.
  *
- * Every request behind a token asks who its user is, and nearly all get what
- * the one before has got.  A copy of that is as good as the entry: the same
+ * Every request with a token needs its user, and nearly all get what the one
+ * before has got.  A copy of that is as good as the entry: the same
  * counters, the same lease and the same ttl are looked at, but no mutex is
  * needed and nothing pinned.  A copy counts only while the entry would be
  * beyond doubt, young and coherent; else the zone is asked, which knows what
  * to do then.  Only users who may pass are kept.
  *
- * Now and then the zone is asked all the same, so that the entry of somebody
- * who is at work stays there for the other workers.
+ * Now and then the zone is asked all the same, so that the entry of a user that
+ * sends requests stays there for the other workers.
  *
- * A user has one place; whoever comes to it takes it.
+ * A user has one place; the next user with the same place takes it.
  */
 
 
@@ -52,6 +52,12 @@ ngx_sf_principals_create(ngx_cycle_t *cycle)
     return ngx_pcalloc(cycle->pool, sizeof(ngx_sf_principals_t));
 }
 
+
+/*
+ * The copy is judged like the entry, by the counters and the lease of now, so
+ * it never outlives a change that the worker has heard of.  A lookup that
+ * bypasses the zone bypasses the copies as well.
+ */
 
 ngx_int_t
 ngx_sf_principal_find(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
@@ -88,6 +94,11 @@ ngx_sf_principal_find(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
 }
 
 
+/*
+ * Kept as the entry was stored: `created` is when that was made, and `taken`
+ * only says when the zone was last asked.
+ */
+
 void
 ngx_sf_principal_keep(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     const ngx_sf_found_t *found, const ngx_sf_principal_t *principal)
@@ -112,6 +123,8 @@ ngx_sf_principal_keep(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
     copy->stamp = entry->stamp;
 }
 
+
+/* the seed keeps clients from choosing users that take one place */
 
 static ngx_sf_principal_copy_t *
 ngx_sf_principal_place(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup)

@@ -14,7 +14,7 @@
  *
  *   NGX_OK          the next one is in ctx->step
  *   NGX_AGAIN       parked; ngx_sf_request_landed() will go on with ctx->step
- *   NGX_DONE        somebody else answers (the fallback)
+ *   NGX_DONE        the fallback responds
  *   a status        the response is an error, its text in ctx->error
  *
  * Route, token and params need no I/O.  An error in the parameters is found

@@ -280,7 +280,7 @@ ngx_sf_response_headers(ngx_sf_ctx_t *ctx)
 
 
 /*
- * No error is told to those who have sent no token (RFC 6750, 3).  auth_request
+ * A request without a token is told no error (RFC 6750, 3).  auth_request
  * passes on what the pointer points to.
  */
 

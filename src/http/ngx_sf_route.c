@@ -12,6 +12,12 @@
  * after them.  A path is known here as soon as one of its endpoints is
  * enabled in the location; which of its methods are, decides between an
  * endpoint, the fallback and 405.
+ *
+ *     /api/review/listings          a key of the hash
+ *     /api/review/listings/{id}     "/api/review/listings/", digits, ""
+ *
+ * The table is made before any location is known and is the same for all of
+ * them; what a location has switched on is an argument of each look-up.
  */
 
 
@@ -46,6 +52,8 @@ static ngx_int_t ngx_sf_routes_hash(ngx_conf_t *cf, ngx_sf_routes_t *routes,
 static ngx_sf_path_t *ngx_sf_route_lookup(const ngx_sf_routes_t *routes,
     const ngx_str_t *path, ngx_str_t *id);
 
+
+/* the list of paths is needed here only; the paths themselves stay */
 
 ngx_sf_routes_t *
 ngx_sf_routes_compile(ngx_conf_t *cf, ngx_sf_endpoint_t *endpoints,
@@ -95,6 +103,12 @@ ngx_sf_routes_compile(ngx_conf_t *cf, ngx_sf_endpoint_t *endpoints,
     return routes;
 }
 
+
+/*
+ * Rows with one path share an ngx_sf_path_t.  before.data is the path as the
+ * row has it, to its NUL and with its {id}, whatever before.len is; so paths
+ * are compared by it.
+ */
 
 static ngx_int_t
 ngx_sf_route_add(ngx_conf_t *cf, ngx_array_t *paths,
@@ -202,6 +216,12 @@ ngx_sf_routes_hash(ngx_conf_t *cf, ngx_sf_routes_t *routes,
 }
 
 
+/*
+ * An endpoint that is switched off is as one that there is not: its method is
+ * not native.  The methods of the application are those of the path, whatever
+ * is switched on.  A path without any native method is not ours.
+ */
+
 ngx_int_t
 ngx_sf_route_find(const ngx_sf_routes_t *routes, const u_char *enabled,
     const ngx_str_t *path, ngx_uint_t method, ngx_sf_match_t *match)
@@ -237,6 +257,13 @@ ngx_sf_route_find(const ngx_sf_routes_t *routes, const u_char *enabled,
     return match->native ? NGX_OK : NGX_DECLINED;
 }
 
+
+/*
+ * The path is the decoded one (r->uri), compared byte by byte.  An id is digits
+ * and nothing else, at least one: ".../listings/new" and ".../listings/-1" are
+ * not known here and go to the fallback.  Patterns are few, and are tried in
+ * turn.
+ */
 
 static ngx_sf_path_t *
 ngx_sf_route_lookup(const ngx_sf_routes_t *routes, const ngx_str_t *path,

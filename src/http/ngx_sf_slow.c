@@ -62,6 +62,11 @@ ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total)
 }
 
 
+/*
+ * Times are microseconds.  The request has ended: `write` is the time after the
+ * response was made, which is mostly the client's.
+ */
+
 static void
 ngx_sf_slow_fill(ngx_sf_ctx_t *ctx, uint64_t total, ngx_sf_slow_t *slow)
 {
@@ -224,6 +229,11 @@ ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow, ngx_log_t *log)
     json_decref(doc);
 }
 
+
+/*
+ * One form for the log and for the status, so that one line of either can be
+ * found in the other.
+ */
 
 json_t *
 ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow)

@@ -5,7 +5,7 @@
 
 
 /*
- * By what a request is known elsewhere: X-Request-Id, which a client or a
+ * What a request is called elsewhere: by X-Request-Id, which a client or a
  * balancer in front may have given it, and the trace of W3C Trace Context.
  * What does not look like one is not taken over, as it goes to logs.
  */
@@ -21,6 +21,11 @@
 static ngx_uint_t ngx_sf_trace_plain(const ngx_str_t *text);
 static ngx_uint_t ngx_sf_trace_hex(const u_char *p, size_t len);
 
+
+/*
+ * nginx's $request_id is made from random bytes when it is first asked for, and
+ * is the same for the rest of the request.
+ */
 
 void
 ngx_sf_trace_request_id(ngx_http_request_t *r, ngx_str_t *id)
