@@ -5,8 +5,15 @@
 
 
 /*
- * Families of metrics, a row for each: its name, its type, a sentence, and who
- * writes its samples.
+ * Families of metrics, a row for each: its name, its type, a sentence, the
+ * function that writes its samples, and an offset in the structure that this
+ * reads.  So most families need no function of their own.
+ *
+ * Samples are labelled by what is known at configuration, so the number of
+ * series has a bound, whatever clients send.  A counter is there from the start
+ * with 0 where that is affordable: a rate needs a first sample.
+ *
+ * (Prometheus, Metric and label naming: base units, _total for counters.)
  */
 
 
@@ -79,6 +86,8 @@ static void ngx_sf_family_start(ngx_sf_prometheus_t *ex,
 static void ngx_sf_family_build(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family);
 
+
+/* the structures that the writers below read */
 
 #define ngx_sf_in_endpoint(field)  offsetof(ngx_sf_endpoint_counts_t, field)
 #define ngx_sf_in_counts(field)    offsetof(ngx_sf_counts_t, field)
@@ -318,7 +327,10 @@ const ngx_sf_family_t  ngx_sf_families[] = {
 };
 
 
-/* GET with 200 and 5xx from the start, all else when it has happened */
+/*
+ * GET with 200 and 5xx is there from the start, all else when it has happened:
+ * methods times statuses would be a series each, most of them empty.
+ */
 
 static void
 ngx_sf_family_requests(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
@@ -459,6 +471,8 @@ ngx_sf_family_cache_requests(ngx_sf_prometheus_t *ex,
 }
 
 
+/* the listener's own statements are not shown */
+
 static void
 ngx_sf_family_queue(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
@@ -471,6 +485,8 @@ ngx_sf_family_queue(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     }
 }
 
+
+/* "ok" is left out: it is no error */
 
 static void
 ngx_sf_family_errors(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
@@ -503,6 +519,8 @@ ngx_sf_family_flights(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
     }
 }
 
+
+/* an upstream is up where any worker finds it so */
 
 static void
 ngx_sf_family_up(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
@@ -809,6 +827,8 @@ ngx_sf_family_listener(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 }
 
 
+/* worked out at the time of the scrape: the offset only says what */
+
 static void
 ngx_sf_family_listener_state(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
@@ -858,6 +878,8 @@ ngx_sf_family_listener_state(ngx_sf_prometheus_t *ex,
 }
 
 
+/* nginx's own counters, where it was built with them */
+
 static void
 ngx_sf_family_clients(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
 {
@@ -885,6 +907,8 @@ ngx_sf_family_process(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)
                                             + family->offset));
 }
 
+
+/* looks are in percent, Prometheus wants ratios */
 
 static void
 ngx_sf_family_machine(ngx_sf_prometheus_t *ex, const ngx_sf_family_t *family)

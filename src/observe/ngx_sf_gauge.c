@@ -7,6 +7,10 @@
 /*
  * Gauges: what a worker tells of its pools, once a second, and whenever it is
  * asked for all of them.  Nothing on the way of a request is touched by it.
+ *
+ * A counter is added to where something happens; a gauge is the state of the
+ * worker's own lists, copied to its part of shared memory (ngx_sf_metrics.h).
+ * A sum over the workers is as old as the last second of each.
  */
 
 
@@ -32,6 +36,11 @@ static void ngx_sf_gauge_lane(ngx_sf_pg_lane_t *lane,
 static ngx_uint_t ngx_sf_gauge_state(const ngx_sf_pg_conn_t *pgc);
 static void ngx_sf_gauge_add(void *sum, const void *gauges, size_t size);
 
+
+/*
+ * The places are asked for by name, once.  The timer is cancelable: a worker
+ * that shuts down does not stay for it.
+ */
 
 ngx_int_t
 ngx_sf_gauges_start(ngx_sf_worker_t *worker)
@@ -71,6 +80,11 @@ ngx_sf_gauges_stop(ngx_sf_worker_t *worker)
     }
 }
 
+
+/*
+ * An upstream or a server without a place is served like any other, but not
+ * shown.
+ */
 
 static ngx_int_t
 ngx_sf_gauge_place(ngx_sf_worker_t *worker, ngx_uint_t i)
@@ -123,6 +137,8 @@ ngx_sf_gauge_handler(ngx_event_t *ev)
     ngx_add_timer(ev, NGX_SF_GAUGE_PERIOD);
 }
 
+
+/* evictions and disconnects are counted elsewhere, and copied here */
 
 void
 ngx_sf_gauges_publish(ngx_sf_worker_t *worker)
@@ -178,7 +194,7 @@ ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i)
         upstream->queue[n] = pool->lanes[n].nwaiting;
     }
 
-    /* who reads this meanwhile finds what was, or what is */
+    /* a worker that reads this meanwhile finds what was, or what is */
 
     for (n = 0; n < pool->nservers; n++) {
         if (places->servers[n] == NGX_ERROR) {
@@ -196,6 +212,11 @@ ngx_sf_gauge_pool(ngx_sf_worker_t *worker, ngx_uint_t i)
     }
 }
 
+
+/*
+ * Closed ones count as well in what could be in flight; spare ones do not, as
+ * they only stand in for others.
+ */
 
 static void
 ngx_sf_gauge_lane(ngx_sf_pg_lane_t *lane, const ngx_sf_pg_server_t *of,
@@ -247,6 +268,8 @@ ngx_sf_gauge_state(const ngx_sf_pg_conn_t *pgc)
 }
 
 
+/* of all that have a slot; a worker that has died counts until it is buried */
+
 ngx_int_t
 ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_pool_t *pool,
     ngx_sf_gauges_t *sum)
@@ -288,7 +311,7 @@ ngx_sf_gauges_sum(ngx_sf_metrics_t *metrics, ngx_pool_t *pool,
 }
 
 
-/* words, all of them */
+/* all members are ngx_uint_t, so a structure is added up as an array of them */
 
 static void
 ngx_sf_gauge_add(void *sum, const void *gauges, size_t size)

@@ -135,6 +135,8 @@ ngx_sf_history_past(ngx_sf_metrics_sh_t *sh, ngx_uint_t serial)
 }
 
 
+/* the difference of two pasts that follow one another */
+
 static json_t *
 ngx_sf_history_row(const ngx_sf_past_t *from, const ngx_sf_past_t *to)
 {
@@ -156,6 +158,8 @@ ngx_sf_history_row(const ngx_sf_past_t *from, const ngx_sf_past_t *to)
     return values;
 }
 
+
+/* what several columns need; the rest is read from the two pasts */
 
 static void
 ngx_sf_history_take(ngx_sf_history_t *row)

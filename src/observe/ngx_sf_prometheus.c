@@ -61,7 +61,7 @@ ngx_sf_prometheus_handler(ngx_http_request_t *r)
 
 /*
  * Whether OpenMetrics is asked for, and not less than text (RFC 9110, 12.5.1).
- * It has to be named: who takes anything gets text.
+ * It has to be named: a client that takes anything gets text.
  */
 
 static ngx_uint_t

@@ -8,13 +8,19 @@
  * Rules: a figure, a threshold, and what to do.  Each names what it is about,
  * the figure, and the directive or the file that helps.  The thresholds of
  * latency, errors, processor and memory are those of the performance report.
+ *
+ * A rule is a function of the figures alone, so that each can be tried with
+ * made-up ones.  One that does not apply returns NULL, and so does one about a
+ * share while there have been too few requests.
  */
 
 
 #include "ngx_sf_recommend.h"
 
 
-#define NGX_SF_RECOMMEND_FEW  20          /* requests that prove nothing */
+/* with fewer requests a share says nothing */
+
+#define NGX_SF_RECOMMEND_FEW  20
 
 #define ngx_sf_recommend_s(n)     ((n) == 1 ? "" : "s")
 
@@ -76,6 +82,8 @@ const ngx_sf_recommend_server_pt  ngx_sf_recommend_server_rules[] = {
 };
 
 
+/* 5xx; those of clients (4xx) need nothing to be done here */
+
 static u_char *
 ngx_sf_recommend_errors(u_char *buf, u_char *last,
     const ngx_sf_recommend_endpoint_t *endpoint)
@@ -99,6 +107,11 @@ ngx_sf_recommend_errors(u_char *buf, u_char *last,
                         percent > 5 ? "critical, above 5 %" : "above 0.5 %");
 }
 
+
+/*
+ * Where the time goes decides what helps: the statement, if it takes more than
+ * a fifth of the threshold on average, else what is before or behind it.
+ */
 
 static u_char *
 ngx_sf_recommend_latency(u_char *buf, u_char *last,
@@ -130,6 +143,11 @@ ngx_sf_recommend_latency(u_char *buf, u_char *last,
 }
 
 
+/*
+ * Of requests that could have been hits; those that bypass the cache do not
+ * count.  A share needs more requests to be sure of than an error does.
+ */
+
 static u_char *
 ngx_sf_recommend_hits(u_char *buf, u_char *last,
     const ngx_sf_recommend_endpoint_t *endpoint)
@@ -154,6 +172,11 @@ ngx_sf_recommend_hits(u_char *buf, u_char *last,
                         endpoint->name);
 }
 
+
+/*
+ * Unreachable now, or only for some statements of the window: then the question
+ * is what clients were sent meanwhile.
+ */
 
 static u_char *
 ngx_sf_recommend_down(u_char *buf, u_char *last,
@@ -182,6 +205,8 @@ ngx_sf_recommend_down(u_char *buf, u_char *last,
                         server->down == 1 ? "" : "s");
 }
 
+
+/* more than 0.5 %, as for errors of our own */
 
 static u_char *
 ngx_sf_recommend_application(u_char *buf, u_char *last,
@@ -230,6 +255,8 @@ ngx_sf_recommend_triggers(u_char *buf, u_char *last,
                         ngx_sf_recommend_s(server->uncovered));
 }
 
+
+/* the statement and the schema differ, or a privilege is missing */
 
 static u_char *
 ngx_sf_recommend_broken(u_char *buf, u_char *last,
@@ -282,6 +309,8 @@ ngx_sf_recommend_quota(u_char *buf, u_char *last,
                         server->quota == 1 ? "was" : "were");
 }
 
+
+/* 10 ms; a queue that refuses or expires statements is the rule before */
 
 static u_char *
 ngx_sf_recommend_queue(u_char *buf, u_char *last,
@@ -348,6 +377,8 @@ ngx_sf_recommend_memory(u_char *buf, u_char *last,
 }
 
 
+/* more than one for a hundred requests */
+
 static u_char *
 ngx_sf_recommend_evictions(u_char *buf, u_char *last,
     const ngx_sf_recommend_server_t *server)
@@ -366,6 +397,11 @@ ngx_sf_recommend_evictions(u_char *buf, u_char *last,
                         server->requests);
 }
 
+
+/*
+ * The statement is to blame when all its executions have taken half of the time
+ * of all requests, or more.
+ */
 
 const char *
 ngx_sf_recommend_issue(const ngx_sf_recommend_endpoint_t *endpoint)

@@ -26,7 +26,7 @@ typedef struct {
     double                      query;    /* ms on average, of a statement */
     ngx_uint_t                  queries;
     ngx_uint_t                  hits;     /* from the zone, of any age */
-    ngx_uint_t                  asked;    /* and not from the zone */
+    ngx_uint_t                  asked;    /* those, and misses */
 } ngx_sf_recommend_endpoint_t;
 
 /* of all */
@@ -36,7 +36,8 @@ typedef struct {
     double                      memory;
     double                      queue_p95;    /* ms */
     ngx_uint_t                  busy;     /* refused by a full queue */
-    ngx_uint_t                  quota;    /* by one who fills his part */
+    ngx_uint_t                  quota;    /* refused as a principal had
+                                             filled its part of the queue */
     ngx_uint_t                  expired;  /* waited too long */
     ngx_uint_t                  unavailable;
     ngx_uint_t                  bridged;  /* error= holds everywhere */

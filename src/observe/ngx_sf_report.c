@@ -8,6 +8,10 @@
  * The report of the performance document, at any moment: since the start, or
  * of the last minutes, as the difference of how things stand and stood.
  *
+ * It is made in two parts: all figures are taken into an ngx_sf_report_t at one
+ * moment, and then written as one document.  Figures of now (entries, gauges,
+ * listeners) are not differences.
+ *
  * The keys are those of the document's appendix B, and more of the same kind.
  * The sentences of "recommendations" come from the rules of ngx_sf_recommend.c.
  */
@@ -131,6 +135,8 @@ ngx_sf_report_handler(ngx_http_request_t *r)
 }
 
 
+/* no argument is no window: since the start */
+
 static ngx_int_t
 ngx_sf_report_window(ngx_http_request_t *r, time_t *seconds)
 {
@@ -155,6 +161,12 @@ ngx_sf_report_window(ngx_http_request_t *r, time_t *seconds)
     return NGX_DECLINED;
 }
 
+
+/*
+ * Pasts are kept every few seconds, so a window is a little longer than was
+ * asked for; the document says how long.  Two places behind the endpoints are
+ * those of unknown paths and of principals.
+ */
 
 static ngx_int_t
 ngx_sf_report_take(ngx_sf_report_t *report, ngx_pool_t *pool, time_t seconds)
@@ -195,6 +207,8 @@ ngx_sf_report_take(ngx_sf_report_t *report, ngx_pool_t *pool, time_t seconds)
     return NGX_OK;
 }
 
+
+/* counters are in microseconds, the figures of the document in ms */
 
 static void
 ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
@@ -300,7 +314,7 @@ ngx_sf_report_totals(ngx_sf_report_t *report)
 }
 
 
-/* words, all of them */
+/* the structure is made of uint64_t alone, and is subtracted as an array */
 
 static void
 ngx_sf_report_fallback(ngx_sf_report_t *report)
@@ -420,6 +434,8 @@ ngx_sf_report_endpoints(ngx_sf_report_t *report)
 }
 
 
+/* by the 95th percentile, as the document has it; principals are no endpoint */
+
 static json_t *
 ngx_sf_report_slow(ngx_sf_report_t *report)
 {
@@ -473,6 +489,8 @@ ngx_sf_report_database(ngx_sf_report_t *report)
                      "errors", errors);
 }
 
+
+/* what softfactory_fallback was sent, and how it answered */
 
 static json_t *
 ngx_sf_report_application(ngx_sf_report_t *report)
@@ -598,6 +616,11 @@ ngx_sf_report_advice(ngx_sf_report_t *report)
 }
 
 
+/*
+ * What the rules about the server as a whole go by.  A database whose listener
+ * is switched off is not expected to be coherent.
+ */
+
 static void
 ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
 {
@@ -645,7 +668,7 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
             continue;
         }
 
-        /* who listens to nothing does not know either what has triggers */
+        /* without a listener it is not known either what has triggers */
 
         if (!ngx_sf_zone_coherent(source, report->smcf->lease, &age)) {
             server->incoherent++;

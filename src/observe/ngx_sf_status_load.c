@@ -7,8 +7,8 @@
 /*
  * What the status tells of the load: requests by endpoint, statements,
  * connections, workers, the machine, and the requests that were slow.  It is
- * what the live page is drawn from, once a second, so it is all counters: who
- * shows them takes differences.
+ * what the live page is drawn from, once a second, so it is all counters: the
+ * page takes differences.
  */
 
 
@@ -217,7 +217,7 @@ ngx_sf_status_load_requests(ngx_sf_status_load_view_t *view)
 }
 
 
-/* who answers what is passed on: since the start, and in the last minute */
+/* how what is passed on is answered: since the start, and in the last minute */
 
 static json_t *
 ngx_sf_status_load_application(ngx_sf_status_load_view_t *view)
