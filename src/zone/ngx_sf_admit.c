@@ -21,16 +21,16 @@
  * nothing; the queues are looked at when there is no room.  What is asked for
  * once passes through the small queue, however much of it there is.
  *
- * Who asks twice for all that he asks for would still get past that.  So an
- * entry has an owner, the principal that it was made for, until somebody else
- * asks for it.  The owner of more than an eighth of the arena in the main
- * queue gets no more into it: his entries are in a FIFO of what main leaves.
+ * A client that asks twice for all that it asks for would still get past that.
+ * So an entry has an owner, the principal that it was made for, until another
+ * one asks for it.  The owner of more than an eighth of the arena in the main
+ * queue gets no more into it: its entries are in a FIFO of what main leaves.
  *
  * What is larger than a page needs pages side by side, and there is no end to
  * the entries that may have to go for that.  It takes from the small queue; if
  * that is not enough it is refused, and its key remembered as an evicted one
  * is.  Main gives way only where the key comes back, no more than the size of
- * what comes, and for each owner no more than his share in a minute.  Without
+ * what comes, and for each owner no more than its share in a minute.  Without
  * that small entries all over the arena would keep large ones out for ever.
  *
  * Claims come before anything is known of a response, and take from the small

@@ -7,11 +7,11 @@
 /*
  * Responses in the zone.
  *
- * A node stands under a key.  It has a value, or somebody is making one (a
- * fill), or both.  A value is never changed: a new one takes its place, and
- * the old one is freed by the last who reads from it.  Readers hold a pin,
- * which is a record in the slot of their worker; a pin is taken under the
- * mutex and given back without it.
+ * A node stands under a key.  It has a value, or one is being made (a fill), or
+ * both.  A value is never changed: a new one takes its place, and the old one
+ * is freed by its last reader.  Readers hold a pin, which is a record in the
+ * slot of their worker; a pin is taken under the mutex and given back without
+ * it.
  *
  * References of a value: one of its node, one for each record of a pin; of a
  * compressed form, one of the value that it belongs to.
@@ -74,7 +74,7 @@ static ngx_sf_pin_t *ngx_sf_cache_pin_record(ngx_sf_slot_t *slot,
 
 /*
  * Keys are compared in full: the hash only has to spread them, also those that
- * somebody has chosen so that they meet.  He does not know the seed, and a
+ * a client has chosen so that they meet.  It does not know the seed, and a
  * step that folds the product of two words cannot be undone without it.
  */
 
@@ -513,7 +513,7 @@ ngx_sf_cache_joinable(ngx_sf_zone_t *zone, const ngx_sf_fill_t *fill,
 
 
 /*
- * Room is made before the node is looked at, which may go itself for it.  Who
+ * Room is made before the node is looked at, which may go itself for it.  What
  * waits for a fill that is taken over waits for the new one.
  */
 
@@ -730,9 +730,9 @@ ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim)
 
 
 /*
- * One critical section: who comes later finds no fill and claims; who came
- * before has his bit in it, and it stays.  Bits are never cleared, so one may
- * be all that is left of a waiter.
+ * One critical section: a worker that comes later finds no fill and claims; one
+ * that came before has its bit in it, and it stays.  Bits are never cleared, so
+ * one may be all that is left of a waiter.
  */
 
 ngx_uint_t

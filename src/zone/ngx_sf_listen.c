@@ -37,8 +37,9 @@
  * owner that is told to exit stays for a candidate, but neither waits long
  * for the other; without a result there is a gap, and the epoch moves.
  *
- * Who was stopped may wake up in another's place: whatever is written in the
- * name of the owner is written under the mutex, after a look at the owner.
+ * A worker that was stopped may wake up when another has its place: whatever is
+ * written in the name of the owner is written under the mutex, after a look at
+ * the owner.
  * Counters may be moved by anyone at any time.
  *
  * This is the election; ngx_sf_listen_conn.c has what is said meanwhile, and
@@ -233,8 +234,8 @@ ngx_sf_listen_elect(ngx_sf_listen_t *l)
     source = l->source;
 
     /*
-     * Who is alive is found out without the mutex.  If somebody else is in
-     * the place when it is held, the next tick will see.
+     * Which of them is alive is found out without the mutex.  If another one
+     * is in the place when it is held, the next tick will see.
      */
 
     owner = source->owner;

@@ -45,7 +45,7 @@
 /* in ms */
 
 #define NGX_SF_LISTEN_MEND       250      /* between epochs that were forced */
-#define NGX_SF_LISTEN_WARN       60000    /* between lines about who did it */
+#define NGX_SF_LISTEN_WARN       60000    /* between lines of log about it */
 #define NGX_SF_LISTEN_WAIT_EACH  250      /* between looks at transactions */
 
 
@@ -100,8 +100,9 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_trim_statement = {
 };
 
 /*
- * $1: '-', whoever is waited for is not asked; '', all who have the table
- * locked; or those of a former result, of whom those are told that still do.
+ * $1: '-', the transactions that are waited for are not asked for; '', all that
+ * have the table locked; or those of a former result, of which those are told
+ * that still do.
  */
 
 const ngx_sf_pg_statement_t  ngx_sf_listen_channel_statement = {
@@ -188,7 +189,7 @@ ngx_sf_listen_channel_seen(ngx_sf_listen_t *l, PGresult *res)
     ngx_sf_listen_channel_heard(l, res);
     ngx_sf_listen_channel_used(l, ngx_sf_pg_result_number(res, 0, 3));
 
-    /* who is asked for from now on was not asked for by this statement */
+    /* what is asked for from now on was not asked for by this statement */
 
     if (l->asked_for == l->waits && l->waits != ngx_sf_listen_nobody) {
         ngx_sf_listen_channel_waited(l, res);
@@ -258,7 +259,7 @@ ngx_sf_listen_channel_used(ngx_sf_listen_t *l, ngx_uint_t usage)
 }
 
 
-/* who is still there, of those that are waited for */
+/* which ones are still there, of those that are waited for */
 
 static void
 ngx_sf_listen_channel_waited(ngx_sf_listen_t *l, PGresult *res)

@@ -223,7 +223,7 @@ void ngx_sf_listen_look_soon(ngx_sf_listen_t *l, ngx_uint_t told);
 void ngx_sf_listen_look_inherit(ngx_sf_listen_t *l);
 
 
-/* --- ngx_sf_listen_creators.c: who may create in the schema --- */
+/* --- ngx_sf_listen_creators.c: which roles may create in the schema --- */
 
 extern const ngx_sf_pg_statement_t  ngx_sf_listen_creators_statement;
 

@@ -5,8 +5,8 @@
 
 
 /*
- * Who may create objects in the schema of the tables, beside its owner and
- * superusers.
+ * Which roles may create objects in the schema of the tables, beside its owner
+ * and superusers.
  *
  * Our own statements find nothing there but the tables that they name
  * (ngx_sf_pg_conf.c).  The application's may: an operator or a function that

@@ -111,7 +111,7 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
  *
  * xmin says that a row of the catalogue has been written.  VACUUM and ANALYZE
  * write theirs in place; temporary functions and enums are somebody else's,
- * and whoever may connect may make them; the triggers of foreign keys change
+ * and any role that may connect may make them; triggers of foreign keys change
  * nothing that is read.
  */
 
@@ -189,9 +189,9 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
                            " AND NOT tgisinternal") ")"
 
 /*
- * What all tables may use.  A function or an enum of somebody who owns none of
- * them, in a schema of his own, counts only when a table uses it: else whoever
- * may make one could have everything dropped all the time.
+ * What all tables may use.  A function or an enum of a role that owns none of
+ * them, in a schema of its own, counts only when a table uses it: else any role
+ * that may make one could have everything dropped all the time.
  */
 
 #define NGX_SF_LISTEN_OWNERS                                                  \

@@ -8,17 +8,17 @@
  * Marks: which users are writing past the module, and when they last have.
  *
  * A mark is a user and a time, in a row that follows from the user's number.
- * While writes of his are under way the time lies ahead, by more than a write
- * should take; when the last of them is over it is the moment of that.  There
- * is one mark for a user, however many he makes.
+ * While writes of that user are under way the time lies ahead, by more than a
+ * write should take; when the last of them is over it is the moment of that.
+ * There is one mark for a user, however many writes there are.
  *
  * A row has few places.  When none is free the oldest of those whose writes
  * are over is taken, and its time is kept in the mark of the row, which counts
- * for everybody there; when there is no such one that mark is used itself.
+ * for all users there; when there is no such one that mark is used itself.
  *
  * Marks are written under the mutex of the zone and read without it: a place
- * is nobody's while it changes hands.  Who finds another one's time in it
- * asks the database once too often.
+ * is nobody's while it changes hands.  A worker that finds another user's time
+ * in it asks the database once too often.
  */
 
 
@@ -171,7 +171,7 @@ ngx_sf_mark_key(int64_t user)
 }
 
 
-/* the mark of a user, or one that becomes his */
+/* the mark of a user, or one that is free for it */
 
 static ngx_sf_mark_t *
 ngx_sf_mark_find(ngx_sf_marks_t *row, uint64_t key, ngx_msec_t now)

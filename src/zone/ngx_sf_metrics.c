@@ -8,7 +8,7 @@
  * Counting, without a lock: each worker adds to its own slot.
  *
  * A sum may be taken while workers count, and shows each counter as it was at
- * some moment.  When a worker leaves, or somebody sees that it has died, its
+ * some moment.  When a worker leaves, or another one sees that it has died, its
  * counters go over to those that are kept, under the mutex.  A slot is zeroed
  * when it is claimed.
  *
@@ -857,7 +857,7 @@ ngx_sf_metrics_bury(void *data, ngx_uint_t n, ngx_pid_t pid)
 }
 
 
-/* whoever dies in the middle of this loses some, and counts none twice */
+/* a worker that dies in the middle of this loses some, and counts none twice */
 
 static void
 ngx_sf_metrics_keep(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_slot_t *slot)

@@ -323,7 +323,7 @@ ngx_sf_sample_keep(ngx_sf_metrics_t *metrics, ngx_log_t *log)
     sh = metrics->sh;
     tick = sh->tick;
 
-    /* who counts from here on counts for the next one, in the other place */
+    /* what is counted from here on counts for the next, in the other place */
 
     sh->tick = tick + 1;
 

@@ -28,7 +28,7 @@
 #define NGX_SF_SLOT_WORDS   (NGX_SF_SLOTS / 64)
 #define NGX_SF_PINS         128       /* values that a worker sends from */
 #define NGX_SF_COUNTERS     65536     /* the first ones are the epochs */
-#define NGX_SF_MARK_ROWS    512       /* of users who have written */
+#define NGX_SF_MARK_ROWS    512       /* of users that have written */
 #define NGX_SF_MARK_WAYS    8         /* users of a row */
 #define NGX_SF_TAGS         8         /* of a response, beside the epoch */
 #define NGX_SF_ETAG_LEN     34        /* with its quotes */
@@ -223,13 +223,14 @@ typedef struct {
 
 
 /*
- * A database that responses come from, found by its identity.  The listener
- * owns everything from owner on; ngx_sf_listen.c has the rules.
+ * A database that responses come from, found by its identity.  Fields marked
+ * (o) are written by the worker that is `owner`, which is the one that listens;
+ * ngx_sf_listen.c has the rules.
  */
 
 typedef struct {
-    u_char                      identity[16]; /* (m) MD5 of upstream, database
-                                                 and user; zeroes: free */
+    u_char                      identity[16]; /* (m) of ngx_sf_origin_t,
+                                                 zeroes: free */
     ngx_atomic_t                confirmed;    /* (o) when the last heartbeat
                                                  that was answered was sent */
     ngx_atomic_t                covered;  /* (o) mask of tables whose changes
@@ -238,11 +239,13 @@ typedef struct {
     ngx_atomic_t                era;      /* (a) moves before the counters do
                                              when a relation may have become
                                              something else */
-    ngx_atomic_t                listened; /* (o) hash of the server that the
-                                             listener is connected to */
-    ngx_atomic_t                server;   /* (o) hash of the server that the
-                                             listener is connected to, 0: any
-                                             server will do */
+    ngx_atomic_t                listened; /* (o) hash of the server that was
+                                             listened to last: at another one
+                                             there may be a gap */
+    ngx_atomic_t                server;   /* (o) the same, where responses of
+                                             others are not watched over; 0:
+                                             softfactory_listen names servers
+                                             of its own, any will do */
     ngx_pid_t                   owner;    /* (m) 0: none */
     ngx_uint_t                  owner_generation; /* (m) */
     ngx_uint_t                  owner_slot;   /* (m) */
@@ -268,8 +271,9 @@ typedef struct {
                                              time */
     ngx_atomic_t                changed_at;   /* (o) then, in seconds since
                                                  1970, 0: never */
-    ngx_atomic_t                creators; /* (o) who may create in the schema,
-                                             its owner and superusers apart */
+    ngx_atomic_t                creators; /* (o) roles that may create in the
+                                             schema, its owner and superusers
+                                             apart */
 } ngx_sf_source_t;
 
 
@@ -290,7 +294,7 @@ typedef struct {
 } ngx_sf_ghost_t;
 
 
-/* a user who writes past the module: see ngx_sf_mark.c */
+/* a user that writes past the module: see ngx_sf_mark.c */
 
 typedef struct {
     ngx_atomic_t                key;      /* (m) of the user, 0: free */
@@ -338,7 +342,7 @@ struct ngx_sf_zone_sh_s {
     size_t                      shares[NGX_SF_OWNERS];    /* (m) bytes in main
                                                              by owner */
     size_t                      given[NGX_SF_OWNERS]; /* (m) bytes that main
-                                                         gave for his pages */
+                                                         gave for its pages */
     ngx_msec_t                  given_time;   /* (m) since then */
 
     ngx_sf_source_t             sources[NGX_SF_SOURCES] NGX_SF_ALIGNED;
@@ -444,8 +448,9 @@ void ngx_sf_zone_leave(ngx_sf_zone_t *zone);
 ngx_int_t ngx_sf_zone_bury(void *zone, ngx_uint_t n, ngx_pid_t pid);
 
 /*
- * The mutex.  It covers work on pointers only.  0: a worker has died inside
- * and the arena cannot be trusted yet; the mutex is not held then.
+ * The mutex.  No body is copied or compressed under it, and no call is made
+ * that can block: at most kill(), a datagram, or a line of log.  0: a worker
+ * has died inside and the arena cannot be trusted yet; it is not held then.
  */
 ngx_uint_t ngx_sf_zone_lock(ngx_sf_zone_t *zone);
 void ngx_sf_zone_unlock(ngx_sf_zone_t *zone);
@@ -576,7 +581,7 @@ void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
 void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);
 
 
-/* --- ngx_sf_mark.c: who has written past the module --- */
+/* --- ngx_sf_mark.c: which users have written past the module --- */
 
 #define NGX_SF_MARK_AHEAD  60000      /* ms: no write should take longer */
 
@@ -593,7 +598,7 @@ void ngx_sf_mark_begin(ngx_sf_zone_t *zone, int64_t user, ngx_msec_t now,
 void ngx_sf_mark_end(ngx_sf_zone_t *zone, ngx_sf_write_t *write,
     ngx_msec_t now);
 
-/* when the user has last written, ahead while he does, 0: never; no mutex */
+/* when a user has last written, ahead while it does, 0: never; no mutex */
 ngx_msec_t ngx_sf_mark_time(ngx_sf_zone_t *zone, int64_t user);
 
 /*
@@ -687,7 +692,7 @@ void ngx_sf_cache_hash_more(ngx_sf_key_t *key, uint64_t word, uint64_t seed);
 /* for whom an entry is looked up, and by what it is judged */
 
 typedef struct {
-    uint32_t                    owner;    /* who asks: see ngx_sf_admit.c */
+    uint32_t                    owner;    /* that asks: see ngx_sf_admit.c */
     ngx_sf_source_t            *source;
     ngx_uint_t                  tables;   /* mask of those it was read from */
     ngx_msec_t                  now;
@@ -758,7 +763,7 @@ ngx_int_t ngx_sf_cache_lookup(ngx_sf_zone_t *zone, const ngx_sf_key_t *key,
     const ngx_sf_fresh_t *fresh, ngx_sf_found_t *found);
 
 /*
- * The same, for a caller who makes it if it is not there: NGX_DECLINED, and
+ * The same, for a caller that makes it if it is not there: NGX_DECLINED, and
  * found->claim is ended by _store() or _abandon(), at the latest limit ms from
  * now.  NGX_AGAIN: another worker, or this one, is at it since counters that
  * are still current; this worker will be woken.
@@ -789,14 +794,14 @@ typedef struct {
 } ngx_sf_content_t;
 
 /*
- * Stores a response under a claim and wakes who waits for it.  It is thrown
+ * Stores a response under a claim and wakes what waits for it.  It is thrown
  * away when its counters have moved, when it is larger than max, or when
  * there is no room.
  */
 void ngx_sf_cache_store(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim,
     const ngx_sf_content_t *response, size_t max);
 
-/* gives a claim up, and wakes who waits, so that somebody else tries */
+/* gives a claim up, and wakes what waits, so that another one tries */
 void ngx_sf_cache_abandon(ngx_sf_zone_t *zone, ngx_sf_claim_t *claim);
 
 /*

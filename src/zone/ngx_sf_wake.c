@@ -10,15 +10,15 @@
  * Each worker binds a socket in the abstract namespace, under a name that the
  * kernel chooses, and leaves the name in its slot of the zone.  A datagram is
  * a hint and nothing else: it says that something has changed under a hash,
- * the receiver looks for itself.  It may get lost; whoever waits has a
+ * the receiver looks for itself.  It may get lost; a flight that waits has a
  * deadline.
  *
- * Anybody on the machine finds the names, and may send there.  So a datagram
- * begins with a secret of the socket that it goes to, which is in the zone as
- * well, and the kernel drops any other in the time of its sender: the worker
- * does not wake up, and there is always room for a datagram that counts.  One
- * secret for all sockets would be told to whoever takes the name of a worker
- * that has died; with this one he can reach himself.
+ * Any process on the machine finds the names, and may send there.  So a
+ * datagram begins with a secret of the socket that it goes to, which is in the
+ * zone as well, and the kernel drops any other in the time of its sender: the
+ * worker does not wake up, and there is always room for one that counts.  One
+ * secret for all sockets would be told to a process that takes the name of a
+ * worker that has died; with this one it can reach itself.
  *
  * (unix(7), autobind feature; the kernel's networking/filter.rst.)
  */
@@ -234,7 +234,7 @@ ngx_sf_wake(ngx_sf_zone_t *zone, const uint64_t *slots, uint64_t hash)
 
 /*
  * The name and the secret are read without the mutex: torn ones are those of
- * nobody, and who waits there has a deadline.
+ * nobody, and a flight that waits there has a deadline.
  */
 
 void
