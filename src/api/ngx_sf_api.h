@@ -24,7 +24,7 @@
 
 typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
 typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
-typedef struct ngx_sf_resource_s       ngx_sf_resource_t;
+typedef struct ngx_sf_resource_s   ngx_sf_resource_t;
 
 
 /* --- ngx_sf_api.c: the API as data --- */

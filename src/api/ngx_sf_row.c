@@ -28,7 +28,7 @@
 static const char *ngx_sf_row_check(const ngx_sf_row_t *row);
 static const char *ngx_sf_row_check_name(const ngx_sf_row_t *row);
 static const char *ngx_sf_row_check_path(const ngx_sf_row_t *row);
-static const char *ngx_sf_row_check_answer(const ngx_sf_row_t *row);
+static const char *ngx_sf_row_check_response(const ngx_sf_row_t *row);
 static const char *ngx_sf_row_check_product(const ngx_sf_row_t *row);
 static const char *ngx_sf_row_check_params(const ngx_sf_row_t *row);
 static const char *ngx_sf_row_check_pages(const ngx_sf_row_t *row);
@@ -54,7 +54,7 @@ static ngx_uint_t ngx_sf_row_products(const ngx_sf_row_t *rows, ngx_uint_t n);
 static const char *(*const ngx_sf_row_checks[])(const ngx_sf_row_t *row) = {
     ngx_sf_row_check_name,
     ngx_sf_row_check_path,
-    ngx_sf_row_check_answer,
+    ngx_sf_row_check_response,
     ngx_sf_row_check_product,
     ngx_sf_row_check_params,
     ngx_sf_row_check_pages,
@@ -198,7 +198,7 @@ ngx_sf_row_check_path(const ngx_sf_row_t *row)
 
 
 static const char *
-ngx_sf_row_check_answer(const ngx_sf_row_t *row)
+ngx_sf_row_check_response(const ngx_sf_row_t *row)
 {
     if ((row->shape != NULL) + (row->body != NULL)
         + (row->document != NGX_SF_DOCUMENT_NONE) != 1)

@@ -50,7 +50,7 @@ static const char *ngx_sf_cors_wrong_port(u_char *p, u_char *last,
     ngx_int_t own);
 
 
-static const ngx_sf_cors_header_t  ngx_sf_cors_answer[] = {
+static const ngx_sf_cors_header_t  ngx_sf_cors_response[] = {
     { "Access-Control-Allow-Credentials", ngx_string("true") },
     { "Access-Control-Expose-Headers",
       ngx_string("Retry-After, WWW-Authenticate, X-RateLimit-Limit, "
@@ -126,7 +126,7 @@ ngx_sf_cors_headers(ngx_http_request_t *r, const ngx_array_t *origins,
         }
 
         if (!preflight) {
-            return ngx_sf_cors_add(r, ngx_sf_cors_answer);
+            return ngx_sf_cors_add(r, ngx_sf_cors_response);
         }
 
         return ngx_sf_cors_add(r, ngx_sf_cors_preflight) == NGX_OK

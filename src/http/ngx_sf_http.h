@@ -31,10 +31,10 @@
 typedef struct ngx_sf_main_conf_s   ngx_sf_main_conf_t;
 typedef struct ngx_sf_loc_conf_s    ngx_sf_loc_conf_t;
 typedef struct ngx_sf_worker_s      ngx_sf_worker_t;
-typedef struct ngx_sf_lookup_s       ngx_sf_lookup_t;
+typedef struct ngx_sf_lookup_s      ngx_sf_lookup_t;
 typedef struct ngx_sf_flight_s      ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s      ngx_sf_tokens_t;
-typedef struct ngx_sf_parsed_table_s       ngx_sf_parsed_table_t;
+typedef struct ngx_sf_parsed_table_s  ngx_sf_parsed_table_t;
 typedef struct ngx_sf_principals_s  ngx_sf_principals_t;
 typedef struct ngx_sf_places_s      ngx_sf_places_t;
 typedef struct ngx_sf_ctx_s         ngx_sf_ctx_t;
@@ -421,7 +421,7 @@ ngx_sf_principals_t *ngx_sf_principals_create(ngx_cycle_t *cycle);
 
 /* NGX_DECLINED: the zone must be asked */
 ngx_int_t ngx_sf_principal_find(ngx_sf_worker_t *worker,
-    const ngx_sf_lookup_t  *lookup, ngx_sf_principal_t *principal);
+    const ngx_sf_lookup_t *lookup, ngx_sf_principal_t *principal);
 
 /* keeps a user that may pass, by what the zone has said for that lookup */
 void ngx_sf_principal_keep(ngx_sf_worker_t *worker,

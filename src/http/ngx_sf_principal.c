@@ -43,7 +43,7 @@ struct ngx_sf_principals_s {
 
 
 static ngx_sf_principal_copy_t *ngx_sf_principal_place(
-    ngx_sf_worker_t  *worker, const ngx_sf_lookup_t *lookup);
+    ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup);
 
 
 ngx_sf_principals_t *

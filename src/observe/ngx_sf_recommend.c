@@ -26,35 +26,35 @@
 
 
 static u_char *ngx_sf_recommend_latency(u_char *buf, u_char *last,
-    const ngx_sf_recommend_endpoint_t  *endpoint);
+    const ngx_sf_recommend_endpoint_t *endpoint);
 static u_char *ngx_sf_recommend_errors(u_char *buf, u_char *last,
-    const ngx_sf_recommend_endpoint_t  *endpoint);
+    const ngx_sf_recommend_endpoint_t *endpoint);
 static u_char *ngx_sf_recommend_hits(u_char *buf, u_char *last,
-    const ngx_sf_recommend_endpoint_t  *endpoint);
+    const ngx_sf_recommend_endpoint_t *endpoint);
 static u_char *ngx_sf_recommend_down(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_application(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_listener(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_triggers(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_broken(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_busy(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_quota(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_queue(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_timeout(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_cpu(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_memory(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 static u_char *ngx_sf_recommend_evictions(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 
 
 const ngx_sf_recommend_endpoint_pt  ngx_sf_recommend_endpoint_rules[] = {

@@ -63,9 +63,9 @@ typedef struct {
  * NGX_SF_RECOMMEND_TEXT bytes, without NUL.
  */
 typedef u_char *(*ngx_sf_recommend_endpoint_pt)(u_char *buf, u_char *last,
-    const ngx_sf_recommend_endpoint_t  *endpoint);
+    const ngx_sf_recommend_endpoint_t *endpoint);
 typedef u_char *(*ngx_sf_recommend_server_pt)(u_char *buf, u_char *last,
-    const ngx_sf_recommend_server_t  *server);
+    const ngx_sf_recommend_server_t *server);
 
 /* the rules, ended by NULL; the most urgent ones first */
 extern const ngx_sf_recommend_endpoint_pt  ngx_sf_recommend_endpoint_rules[];

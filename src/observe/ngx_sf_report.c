@@ -46,7 +46,7 @@ typedef struct {
     ngx_sf_past_t               now;
     ngx_sf_counts_t             sum;
     ngx_sf_gauges_t             gauges;
-    ngx_sf_sample_load_t               load;
+    ngx_sf_sample_load_t        load;
     double                      seconds;
     ngx_uint_t                  requests;
     ngx_uint_t                  errors;
@@ -75,7 +75,7 @@ static json_t *ngx_sf_report_slow(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_database(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_application(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_cache(ngx_sf_report_t *report);
-static json_t *ngx_sf_report_advice(ngx_sf_report_t *report);
+static json_t *ngx_sf_report_recommendations(ngx_sf_report_t *report);
 static void ngx_sf_report_server(ngx_sf_report_t *report,
     ngx_sf_recommend_server_t  *server);
 static ngx_uint_t ngx_sf_report_asked(const ngx_uint_t *cache,
@@ -353,8 +353,8 @@ ngx_sf_report_document(ngx_sf_report_t *report)
 static json_t *
 ngx_sf_report_summary(ngx_sf_report_t *report)
 {
-    ngx_uint_t                 i, slow, erring;
-    ngx_sf_sample_load_t             *load;
+    ngx_uint_t                    i, slow, erring;
+    ngx_sf_sample_load_t         *load;
     ngx_sf_recommend_endpoint_t  *figures;
 
     slow = 0;
@@ -390,7 +390,7 @@ ngx_sf_report_summary(ngx_sf_report_t *report)
               ngx_sf_report_number(load->peak.nginx_memory / 1048576),
               "slow_endpoint_count", (json_int_t) slow,
               "error_endpoint_count", (json_int_t) erring,
-              "recommendations", ngx_sf_report_advice(report));
+              "recommendations", ngx_sf_report_recommendations(report));
 }
 
 
@@ -578,7 +578,7 @@ ngx_sf_report_cache(ngx_sf_report_t *report)
 
 
 static json_t *
-ngx_sf_report_advice(ngx_sf_report_t *report)
+ngx_sf_report_recommendations(ngx_sf_report_t *report)
 {
     u_char                               text[NGX_SF_RECOMMEND_TEXT], *last, *p;
     json_t                              *list;

@@ -921,7 +921,7 @@ void ngx_sf_pg_notify_hang_up(ngx_sf_pg_pool_t *pool,
 /* --- ngx_sf_pg_result.c: what a result says --- */
 
 typedef enum {
-    NGX_SF_PG_ANSWER = 0,       /* tell the request */
+    NGX_SF_PG_FINISH = 0,       /* the query gets the outcome */
     NGX_SF_PG_RETRY,            /* a read is sent once more */
     NGX_SF_PG_TAKEN,            /* its name is known there already */
     NGX_SF_PG_GONE,             /* its name is not known there */

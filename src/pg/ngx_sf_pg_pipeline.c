@@ -50,7 +50,7 @@
 
 /* what the server is given beyond its own statement_timeout, in ms */
 
-#define NGX_SF_PG_ANSWER_GRACE   1000
+#define NGX_SF_PG_RESULT_GRACE   1000
 
 /* times that a query is sent again from behind a head that is late */
 
@@ -806,7 +806,7 @@ ngx_sf_pg_pipeline_forget(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
         if (source == NULL
             || ngx_strcmp(source, NGX_SF_PG_STALE_SOURCE) != 0)
         {
-            return NGX_SF_PG_ANSWER;
+            return NGX_SF_PG_FINISH;
         }
 
         ngx_sf_pg_text_stale(pgc->lane->pool, slot->statement,
@@ -1196,7 +1196,7 @@ ngx_sf_pg_pipeline_due(ngx_sf_pg_conn_t *pgc)
     ngx_msec_t  due;
 
     due = pgc->lane->pool->conf->timeout[pgc->lane->kind]
-          + NGX_SF_PG_ANSWER_GRACE;
+          + NGX_SF_PG_RESULT_GRACE;
 
     return pgc->overdue ? 2 * due : due;
 }

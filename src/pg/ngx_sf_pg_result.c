@@ -39,23 +39,23 @@ static const ngx_sf_pg_sqlstate_t  ngx_sf_pg_sqlstates[] = {
     { "57P03", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
     { "57P05", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
     { "25P03", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_LOST },
-    { "53",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_ANSWER },
-    { "28",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_ANSWER },
-    { "3D",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_ANSWER },
+    { "53",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_FINISH },
+    { "28",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_FINISH },
+    { "3D",    NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_FINISH },
 
-    { "57014", NGX_SF_PG_TIMEOUT,     NGX_SF_PG_ANSWER },
+    { "57014", NGX_SF_PG_TIMEOUT,     NGX_SF_PG_FINISH },
     { "40001", NGX_SF_PG_CONFLICT,    NGX_SF_PG_RETRY },
     { "40P01", NGX_SF_PG_CONFLICT,    NGX_SF_PG_RETRY },
-    { "55P03", NGX_SF_PG_CONFLICT,    NGX_SF_PG_ANSWER },
+    { "55P03", NGX_SF_PG_CONFLICT,    NGX_SF_PG_FINISH },
 
     { "42P05", NGX_SF_PG_BROKEN,      NGX_SF_PG_TAKEN },
     { "26000", NGX_SF_PG_BROKEN,      NGX_SF_PG_GONE },
     { "0A000", NGX_SF_PG_BROKEN,      NGX_SF_PG_STALE },
     { "25006", NGX_SF_PG_UNAVAILABLE, NGX_SF_PG_DEMOTED },
 
-    { "42501", NGX_SF_PG_DENIED,      NGX_SF_PG_ANSWER },
-    { "42",    NGX_SF_PG_BROKEN,      NGX_SF_PG_ANSWER },
-    { "3F",    NGX_SF_PG_BROKEN,      NGX_SF_PG_ANSWER },
+    { "42501", NGX_SF_PG_DENIED,      NGX_SF_PG_FINISH },
+    { "42",    NGX_SF_PG_BROKEN,      NGX_SF_PG_FINISH },
+    { "3F",    NGX_SF_PG_BROKEN,      NGX_SF_PG_FINISH },
 
     /*
      * What a client's value can do, where there is one: a stored value can do
@@ -63,17 +63,17 @@ static const ngx_sf_pg_sqlstate_t  ngx_sf_pg_sqlstates[] = {
      */
 
     { "22P05", NGX_SF_PG_INVALID,     NGX_SF_PG_REWORD },
-    { "22001", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22003", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22007", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22008", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22021", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22023", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22025", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "22P02", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
-    { "54001", NGX_SF_PG_INVALID,     NGX_SF_PG_ANSWER },
+    { "22001", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22003", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22007", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22008", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22021", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22023", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22025", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "22P02", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
+    { "54001", NGX_SF_PG_INVALID,     NGX_SF_PG_FINISH },
 
-    { "",      NGX_SF_PG_FAILED,      NGX_SF_PG_ANSWER }
+    { "",      NGX_SF_PG_FAILED,      NGX_SF_PG_FINISH }
 };
 
 
