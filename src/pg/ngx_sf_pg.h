@@ -232,7 +232,7 @@ struct ngx_sf_pg_query_s {
  * ngx_sf_pg_conn_set_state() is the only function that moves one.
  */
 typedef enum {
-    NGX_SF_PG_CONN_CLOSED = 0,  /* a slot without a connection */
+    NGX_SF_PG_CONN_CLOSED = 0,  /* not connected, nothing under way */
     NGX_SF_PG_CONN_CONNECTING,
     NGX_SF_PG_CONN_READY,       /* takes statements up to depth */
     NGX_SF_PG_CONN_DRAINING,    /* takes none, closes when empty */
@@ -749,7 +749,7 @@ const ngx_str_t *ngx_sf_pg_server_name(ngx_sf_pg_pool_t *pool,
 
 /* --- ngx_sf_pg_conn.c: one libpq connection --- */
 
-/* once, of a slot for one */
+/* once, of one that was never opened */
 void ngx_sf_pg_conn_init(ngx_sf_pg_conn_t *pgc);
 
 /* starts to connect; on failure the server has been told */

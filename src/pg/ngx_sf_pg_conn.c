@@ -703,12 +703,11 @@ ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc)
 
 
 /*
- * The slot is as new, and in the list of closed ones, before the queries of its
- * FIFO go back: their handlers run then, and may submit others.  A failure
- * counts against the server, which then backs off, when the connection has
- * executed nothing of what it was given, or when the server sends what nobody
- * has asked for; the reasons from LOST on are those of connections that had
- * been made.
+ * It is as new, and in the list of closed ones, before the queries of its FIFO
+ * go back: their handlers run then, and may submit others.  A failure counts
+ * against the server, which then backs off, when the connection has executed
+ * nothing of what it was given, or when the server sends what nobody has asked
+ * for; the reasons from LOST on are those of connections that had been made.
  */
 
 void

@@ -135,8 +135,8 @@ ngx_sf_pg_pool_create(ngx_cycle_t *cycle, ngx_sf_pg_conf_t *conf,
 
 
 /*
- * Each connection that a lane may ever have to a server is a slot that is made
- * here, so the size of the array is the bound, and to open one allocates
+ * All connections that a lane may ever have to a server are made here, as
+ * closed ones: the size of the array is the bound, and to open one allocates
  * nothing of ours.  The last ones of a lane are its spare ones, and that of a
  * ping is one as well: they are opened only in need.
  */
@@ -183,7 +183,7 @@ ngx_sf_pg_pool_connections(ngx_cycle_t *cycle, ngx_sf_pg_lane_t *lane)
 }
 
 
-/* a slot for a connection to one server, good for any number of attempts */
+/* a closed connection to one server, good for any number of attempts */
 
 static ngx_int_t
 ngx_sf_pg_pool_connection(ngx_cycle_t *cycle, ngx_sf_pg_conn_t *pgc,
