@@ -635,7 +635,12 @@ typedef struct {
     ngx_msec_t                  error;
 } ngx_sf_ttl_t;
 
-/* a database in a zone, as configured */
+/*
+ * A database in a zone, as one configuration has it: made anew with each, and
+ * numbered over all zones.  What is known of it, its counters and its listener,
+ * is in the zone, where all workers of all configurations find it by identity:
+ * ngx_sf_source_t, of which worker->sources has one for each origin.
+ */
 
 typedef struct {
     ngx_sf_zone_t              *zone;
