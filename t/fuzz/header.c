@@ -9,7 +9,7 @@
  * The input is a byte of flags and then lines, "Name: value", or "?" and a
  * query string.
  *
- *     If-None-Match    nginx's own filter is run on what was chosen: an answer
+ *     If-None-Match    nginx's own filter is run on what was chosen: a response
  *                      goes out under the tag of its form, whatever is asked
  *     Accept-Encoding  by another reading of the grammar
  *     traceparent, X-Request-Id, Origin and those of a preflight: nothing but
@@ -61,7 +61,7 @@ static ngx_str_t  fuzz_origins[] = {
 };
 
 static ngx_sf_zone_t              *fuzz_zone;
-static ngx_sf_entry_t             *fuzz_answer, *fuzz_form;
+static ngx_sf_entry_t             *fuzz_response, *fuzz_form;
 static ngx_array_t                 fuzz_allowed;
 static ngx_sf_loc_conf_t           fuzz_slcf;
 static ngx_sf_main_conf_t          fuzz_smcf;
@@ -102,7 +102,7 @@ fuzz_body(ngx_http_request_t *r, ngx_chain_t *in)
 
     doc = json_loadb((char *) in->buf->pos, in->buf->last - in->buf->pos, 0,
                      NULL);
-    fuzz_require(json_is_object(doc), "an answer in JSON");
+    fuzz_require(json_is_object(doc), "a response in JSON");
     json_decref(doc);
 
     return NGX_OK;
@@ -222,7 +222,7 @@ fuzz_request(ngx_pool_t *pool, uint8_t flags, const uint8_t *p, size_t len)
 }
 
 
-/* a header of the answer, whose name is ended by a NUL */
+/* a header of the response, whose name is ended by a NUL */
 
 static const ngx_str_t *
 fuzz_out(ngx_http_request_t *r, const char *name)
@@ -320,7 +320,7 @@ fuzz_check_accept(const ngx_str_t *header)
 }
 
 
-/* an answer of the zone, the form that was chosen, and nginx's filter */
+/* a response of the zone, the form that was chosen, and nginx's filter */
 
 static void
 fuzz_check_form(ngx_http_request_t *r, uint8_t flags)
@@ -346,20 +346,20 @@ fuzz_check_form(ngx_http_request_t *r, uint8_t flags)
     }
 
     endpoint.response = (ngx_sf_resource_t *) &endpoint;
-    fuzz_answer->gzip = flags & FUZZ_NO_FORM ? NULL : fuzz_form;
-    fuzz_answer->gzip_tried = 1;
+    fuzz_response->gzip = flags & FUZZ_NO_FORM ? NULL : fuzz_form;
+    fuzz_response->gzip_tried = 1;
 
     ctx.request = r;
     ctx.slcf = &fuzz_slcf;
     ctx.endpoint = &endpoint;
     ctx.wait.zone = fuzz_zone;
-    ctx.wait.found.value = fuzz_answer;
-    ctx.body.data = fuzz_answer->data;
-    ctx.body.len = fuzz_answer->len;
-    ctx.etag.data = fuzz_answer->etag;
+    ctx.wait.found.value = fuzz_response;
+    ctx.body.data = fuzz_response->data;
+    ctx.body.len = fuzz_response->len;
+    ctx.etag.data = fuzz_response->etag;
     ctx.etag.len = NGX_SF_ETAG_LEN;
 
-    fuzz_require(ngx_sf_cache_pin(fuzz_zone, fuzz_answer) == NGX_OK, "a pin");
+    fuzz_require(ngx_sf_cache_pin(fuzz_zone, fuzz_response) == NGX_OK, "a pin");
 
     ngx_sf_gzip_choose(&ctx);
 
@@ -560,7 +560,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
     fuzz_connection.log = &unit_log;
 
     fuzz_zone = workers_start(workers_zone(NGX_SF_ZONE_MIN), ngx_pid);
-    fuzz_answer = fuzz_entry(fuzz_plain, 'p');
+    fuzz_response = fuzz_entry(fuzz_plain, 'p');
     fuzz_form = fuzz_entry(fuzz_gzip, 'z');
 
     fuzz_slcf.gzip = 1;

@@ -15,7 +15,7 @@
  * The statements of the API are read-only and well-formed, so what the pool
  * does with errors, in which place of a pipeline, and with transactions can be
  * shown only by statements like these.  $arg_v is bound as $1 when the
- * statement has one.  The answer is a line with the outcome's number and the
+ * statement has one.  The response is a line with the outcome's number and the
  * SQLSTATE, then a line with the cells of each row.
  *
  *     location /later { softfactory_test_later primary; }

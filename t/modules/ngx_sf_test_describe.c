@@ -22,7 +22,7 @@
  *     variables   names, without the "$"
  *     endpoints   objects in the order of the rows: name, path, method, access
  *                 (ANYONE, ANONYMOUS, USER), params, personal (whether one of
- *                 its answers differs from user to user), and what the row
+ *                 its responses differs from user to user), and what the row
  *                 has of product, lane, sql, total (texts), tags, total_tags,
  *                 ttl, missing, forbidden, body; document: true, where a
  *                 function makes it

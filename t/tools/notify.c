@@ -15,14 +15,14 @@
  * printed as it is.  Run at the top of the checkout, by .ci/check-notify.sh.
  *
  * The text of a trigger's function has to be read with four things in mind.
- * It runs in the session of whoever writes, with the rights of the table's
- * owner, who may read the channel's name: so its search_path is fixed, every
+ * It runs in the session that writes, with the rights of the table's owner,
+ * which may read the channel's name: so its search_path is fixed, every
  * name and operator has its schema all the same, and rows are compared by *<>
  * rather than by IS DISTINCT FROM, which would look for an operator "=".  It
  * runs at each statement of the application: so one pass over the rows gives
  * everything, and ends where the values would fill the memory.  It must not
  * make that statement fail: what can go wrong with the channel is nobody's
- * business but the listener's, who looks at it.  And the names that it gives
+ * business but the listener's, which looks at it.  And the names that it gives
  * must not meet those of the table's columns.
  */
 
@@ -453,7 +453,7 @@ notify_functions(FILE *out)
 }
 
 
-/* whoever listens looks again at which triggers there are */
+/* the listener looks again at which triggers there are */
 
 static void
 notify_farewell(FILE *out)

@@ -174,7 +174,7 @@ sound_nodes(sound_t *s)
 }
 
 
-/* what an entry takes, and who has it */
+/* what an entry takes, and what has it */
 
 static void
 sound_weigh(sound_t *s, ngx_sf_node_t *node, size_t *bytes, size_t *shares)

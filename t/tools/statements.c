@@ -34,7 +34,7 @@ static const char *const  tool_lanes[NGX_SF_PG_LANES] = {
 static const char *const  tool_kinds[] = {
     /* PRINCIPAL */  "principal",
     /* TOTAL */      "total",
-    /* ANSWER */     "rows",
+    /* RESPONSE */   "rows",
     /* PING */       "ping"
 };
 
@@ -226,7 +226,8 @@ tool_find(endpoints_t *e, const char *name, const char *kind)
         return NULL;
     }
 
-    resource = strcmp(kind, "total") == 0 ? endpoint->total : endpoint->response;
+    resource = strcmp(kind, "total") == 0 ? endpoint->total
+                                          : endpoint->response;
 
     if (resource == NULL || strcmp(kind, tool_kinds[resource->kind]) != 0) {
         tool_die("this endpoint has no statement of kind ", (u_char *) kind,

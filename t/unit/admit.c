@@ -124,7 +124,7 @@ test_ask(uint32_t n, size_t len, uint32_t owner)
     ngx_sf_key_t       key;
     ngx_sf_found_t     found;
     ngx_sf_stamp_t     stamp;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     key = test_key(n);
     test_fresh.owner = owner;
@@ -139,14 +139,14 @@ test_ask(uint32_t n, size_t len, uint32_t owner)
         return 1;
     }
 
-    ngx_memzero(&answer, sizeof(ngx_sf_content_t));
-    answer.stamp = &stamp;
-    answer.created = test_fresh.now;
-    answer.owner = owner;
-    answer.data = test_bytes;
-    answer.len = len;
+    ngx_memzero(&response, sizeof(ngx_sf_content_t));
+    response.stamp = &stamp;
+    response.created = test_fresh.now;
+    response.owner = owner;
+    response.data = test_bytes;
+    response.len = len;
 
-    ngx_sf_cache_store(test_zone, &found.claim, &answer, TEST_MAX);
+    ngx_sf_cache_store(test_zone, &found.claim, &response, TEST_MAX);
 
     return 0;
 }
@@ -583,7 +583,7 @@ test_owners(void)
     }
 
     unit_ok(test_sh->shares[5] > test_sh->arena_size / 8,
-            "and the owner has his share again");
+            "and the owner has its share again");
     test_is_sound("again");
 
     test_end();

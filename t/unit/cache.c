@@ -5,8 +5,8 @@
 
 
 /*
- * Answers in the zone: found, claimed, stored, thrown away; who may show what
- * and for how long; pins, and what workers that die leave behind.
+ * Responses in the zone: found, claimed, stored, thrown away; what a request is
+ * shown, and for how long; pins, and what workers that die leave behind.
  *
  *     unit-with: -It/tools t/tools/workers.c t/tools/sound.c
  */
@@ -28,7 +28,7 @@
 #define TEST_ETAG    "\"0123456789abcdef0123456789abcdef\""
 
 
-/* an answer that a worker is about to make */
+/* a response that a worker is about to make */
 
 typedef struct {
     ngx_sf_zone_t    *zone;
@@ -233,7 +233,7 @@ test_is_sound(const char *when)
 }
 
 
-/* --- asking and answering --- */
+/* --- asking and making --- */
 
 static ngx_sf_key_t
 test_key(const char *text)
@@ -331,24 +331,24 @@ test_shows(const ngx_sf_entry_t *value, const char *text, size_t len)
 
 
 static void
-test_answer(test_ask_t *ask, const char *text, size_t len)
+test_make(test_ask_t *ask, const char *text, size_t len)
 {
     u_char            *data;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     (void) workers_turn(ask->zone);
     data = test_body(text, len);
 
-    answer.stamp = &ask->stamp;
-    answer.created = ask->created;
-    answer.deadline = 0;
-    answer.incoherent = 0;
-    answer.owner = test_fresh.owner;
-    answer.etag = (u_char *) TEST_ETAG;
-    answer.data = data;
-    answer.len = len;
+    response.stamp = &ask->stamp;
+    response.created = ask->created;
+    response.deadline = 0;
+    response.incoherent = 0;
+    response.owner = test_fresh.owner;
+    response.etag = (u_char *) TEST_ETAG;
+    response.data = data;
+    response.len = len;
 
-    ngx_sf_cache_store(ask->zone, &ask->found.claim, &answer, TEST_MAX);
+    ngx_sf_cache_store(ask->zone, &ask->found.claim, &response, TEST_MAX);
 
     free(data);
 }
@@ -371,7 +371,7 @@ test_unpin(test_ask_t *ask)
 }
 
 
-/* asks for what must not be there, and answers */
+/* asks for what must not be there, and makes it */
 
 static ngx_uint_t
 test_fill(ngx_sf_zone_t *zone, const char *key, const char *text, size_t len)
@@ -384,7 +384,7 @@ test_fill(ngx_sf_zone_t *zone, const char *key, const char *text, size_t len)
         return 0;
     }
 
-    test_answer(&ask, text, len);
+    test_make(&ask, text, len);
 
     return 1;
 }
@@ -488,28 +488,28 @@ test_life(void)
     unit_ok(test_look(&one, test_a, "life") == NGX_DECLINED
             && one.found.status == NGX_SF_CACHE_MISS
             && one.found.claim.node == NULL && test_sh->nodes == 0,
-            "who only looks claims nothing");
+            "a look claims nothing");
 
     unit_ok(test_ask(&one, test_a, "life") == NGX_DECLINED
             && one.found.status == NGX_SF_CACHE_MISS && one.found.claim.node
             && one.found.claim.hash == test_key("life").hash
             && test_sh->nodes == 1 && test_fills() == 1,
-            "who asks has a claim");
+            "a request has a claim");
     test_is_sound("a claim");
 
     unit_ok(test_look(&two, test_b, "life") == NGX_DECLINED
-            && !test_waits(test_b, "life"), "who only looks does not wait");
+            && !test_waits(test_b, "life"), "a look does not wait");
     unit_ok(test_ask(&two, test_b, "life") == NGX_AGAIN
             && test_waits(test_b, "life") && !test_waits(test_a, "life")
             && two.found.claim.node == NULL, "another one waits");
     unit_ok(test_ask(&two, test_a, "life") == NGX_AGAIN
             && test_waits(test_a, "life"), "and so does the same worker");
 
-    test_answer(&one, "body", 300);
+    test_make(&one, "body", 300);
 
     unit_ok(test_fills() == 0 && one.found.claim.node == NULL
-            && test_a->slot->stats.fills == 1, "the answer ends the claim");
-    test_is_sound("an answer");
+            && test_a->slot->stats.fills == 1, "the response ends the claim");
+    test_is_sound("a response");
     bytes = test_sh->bytes;
 
     unit_ok(bytes == offsetof(ngx_sf_entry_t, data) + 300
@@ -565,7 +565,7 @@ test_lengths(void)
         wrong += !test_fill(test_a, key, key, len);
     }
 
-    unit_ok(wrong == 0, "answers of all lengths");
+    unit_ok(wrong == 0, "responses of all lengths");
     test_is_sound("lengths");
 
     for (len = 0; len < 6000; len += len < 300 ? 1 : 97) {
@@ -727,7 +727,7 @@ test_bucket(void)
         }
     }
 
-    unit_ok(there == 64 && refused == 36, "%lu answers in one bucket",
+    unit_ok(there == 64 && refused == 36, "%lu responses in one bucket",
             (unsigned long) there);
     unit_ok(test_sh->nodes == 64 && test_fills() == 0, "and no more");
     test_is_sound("a full bucket");
@@ -750,7 +750,7 @@ test_bucket(void)
 }
 
 
-/* makes the answer of a row, and lets happen what it says; its stamp */
+/* makes the response of a row, and lets happen what it says; its stamp */
 
 static ngx_sf_stamp_t
 test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
@@ -759,7 +759,7 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
     ngx_msec_t         now;
     test_ask_t         ask;
     ngx_sf_tags_t      tags;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     now = test_fresh.now;
 
@@ -770,17 +770,17 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
     (void) test_ask(&ask, test_a, key);
     test_stamp(test_a, user, &ask.stamp);
 
-    answer.stamp = &ask.stamp;
-    answer.created = test_fresh.now;
-    answer.deadline = row->deadline ? now + row->deadline
-                                      + (row->deadline < 0) : 0;
-    answer.incoherent = row->incoherent;
-    answer.owner = 0;
-    answer.etag = NULL;
-    answer.data = (u_char *) "x";
-    answer.len = 1;
+    response.stamp = &ask.stamp;
+    response.created = test_fresh.now;
+    response.deadline = row->deadline ? now + row->deadline
+                                        + (row->deadline < 0) : 0;
+    response.incoherent = row->incoherent;
+    response.owner = 0;
+    response.etag = NULL;
+    response.data = (u_char *) "x";
+    response.len = 1;
 
-    ngx_sf_cache_store(test_a, &ask.found.claim, &answer, 1);
+    ngx_sf_cache_store(test_a, &ask.found.claim, &response, 1);
 
     test_fresh.now = now;
     test_fresh.stale = row->stale;
@@ -814,7 +814,7 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
 }
 
 
-/* whether a row's answer is beyond doubt, as far as the row tells */
+/* whether a row's response is beyond doubt, as far as the row tells */
 
 static ngx_uint_t
 test_young(const test_fresh_t *row)
@@ -1033,7 +1033,7 @@ test_expiry(void)
 }
 
 
-/* who may join a fill, and who takes it over */
+/* what may join a fill, and what takes it over */
 
 static void
 test_join(void)
@@ -1053,22 +1053,22 @@ test_join(void)
             && two.found.claim.serial > one.found.claim.serial
             && test_fills() == 1,
             "after a change nobody joins: the fill is taken over");
-    unit_ok(test_waits(test_b, "join"), "with those who wait for it");
+    unit_ok(test_waits(test_b, "join"), "with those that wait for it");
     test_is_sound("taken over");
 
     unit_ok(test_ask(&three, test_a, "join") == NGX_AGAIN,
             "the new fill is joined");
 
-    test_answer(&one, "old", 10);
+    test_make(&one, "old", 10);
     unit_ok(!test_there("join") && test_fills() == 1
             && test_a->slot->stats.raced == 1,
             "what the first one brings is thrown away");
-    test_answer(&two, "new", 20);
+    test_make(&two, "new", 20);
     unit_ok(test_look(&look, test_a, "join") == NGX_OK
             && test_shows(look.found.value, "new", 20) && test_fills() == 0,
             "what the second one brings is kept");
     test_unpin(&look);
-    test_is_sound("two answers");
+    test_is_sound("two responses");
 
     /* the other way round, and everything moves */
 
@@ -1077,8 +1077,8 @@ test_join(void)
     ngx_sf_tags_move_all(test_a, test_fresh.source - test_sh->sources);
     unit_ok(test_ask(&two, test_b, "join") == NGX_DECLINED,
             "nor when everything has changed");
-    test_answer(&two, "newer", 20);
-    test_answer(&one, "older", 10);
+    test_make(&two, "newer", 20);
+    test_make(&one, "older", 10);
 
     unit_ok(test_look(&look, test_a, "join") == NGX_OK
             && test_shows(look.found.value, "newer", 20),
@@ -1122,13 +1122,13 @@ test_late(void)
 
     /* nothing has moved: only the serial tells one from the other */
 
-    test_answer(&one, "one", 10);
+    test_make(&one, "one", 10);
     unit_ok(!test_there("late") && test_fills() == 1
             && test_a->slot->stats.fills == 0,
             "what comes later is thrown away");
     test_is_sound("too late");
 
-    test_answer(&two, "two", 10);
+    test_make(&two, "two", 10);
     unit_ok(test_look(&look, test_a, "late") == NGX_OK
             && test_shows(look.found.value, "two", 10), "the second counts");
     test_unpin(&look);
@@ -1141,12 +1141,12 @@ test_late(void)
     (void) test_ask(&two, test_b, "late");
     test_abandon(&one);
     unit_ok(test_fills() == 1 && one.found.claim.node == NULL,
-            "who has been taken over gives up nothing");
+            "one that was taken over gives up nothing");
     test_abandon(&one);
     test_abandon(&two);
     test_abandon(&two);
     unit_ok(test_fills() == 0 && test_there("late"),
-            "nor does who gives up twice; the old answer stays");
+            "nor is it given up twice; the old response stays");
 
     /* nobody asks again */
 
@@ -1163,7 +1163,7 @@ test_late(void)
             && test_fills() == 1, "is ended by those that ask for others");
     test_is_sound("forgotten");
 
-    test_answer(&one, "x", 10);
+    test_make(&one, "x", 10);
     test_abandon(&two);
     test_abandon(&look);
     unit_ok(!test_there("forgotten") && test_fills() == 0,
@@ -1188,8 +1188,8 @@ test_abandoned(void)
     unit_ok(test_fills() == 0 && test_sh->nodes == 0,
             "a fill that is given up leaves nothing");
     unit_ok(test_ask(&two, test_b, "given up") == NGX_DECLINED
-            && two.found.claim.node, "who waited for it tries himself");
-    test_answer(&two, "x", 10);
+            && two.found.claim.node, "one that waited for it tries itself");
+    test_make(&two, "x", 10);
 
     test_fresh.now += TEST_TTL;
     test_fresh.source->confirmed = test_fresh.now;
@@ -1197,12 +1197,12 @@ test_abandoned(void)
             && one.found.status == NGX_SF_CACHE_EXPIRED, "it expires");
     test_abandon(&one);
     unit_ok(test_there("given up") && test_fills() == 0,
-            "an old answer is still there");
+            "an old response is still there");
     test_is_sound("given up");
 
     ngx_memzero(&one.found.claim, sizeof(ngx_sf_claim_t));
     test_abandon(&one);
-    test_answer(&one, "y", 10);
+    test_make(&one, "y", 10);
     unit_ok(test_sh->nodes == 1 && test_a->slot->stats.refused == 0,
             "without a claim nothing is stored");
     test_is_sound("no claim");
@@ -1234,15 +1234,15 @@ test_unwanted(void)
             && test_fills() == 0 && test_sh->nodes == 0,
             "a fill that nobody waits for goes");
     unit_ok(test_ask(&two, test_b, "unwanted") == NGX_DECLINED
-            && two.found.claim.node, "who comes then claims");
+            && two.found.claim.node, "the next one claims");
 
     /* the other worker, and another location of its own */
 
     (void) test_ask(&look, test_a, "unwanted");
     unit_ok(!test_gives_up(&two) && two.found.claim.node
             && test_fills() == 1, "one that another worker waits for stays");
-    test_answer(&two, "two", 10);
-    unit_ok(test_there("unwanted"), "and its answer is stored");
+    test_make(&two, "two", 10);
+    unit_ok(test_there("unwanted"), "and its response is stored");
 
     (void) test_ask(&one, test_a, "own");
     (void) test_ask(&look, test_a, "own");
@@ -1251,7 +1251,7 @@ test_unwanted(void)
     test_abandon(&one);
     test_is_sound("waited for");
 
-    /* whoever waits, waits for the one that has taken over */
+    /* what waits, waits for the one that has taken over */
 
     test_notify("campaigns id=1");
     (void) test_ask(&one, test_a, "late");
@@ -1260,39 +1260,39 @@ test_unwanted(void)
     (void) test_ask(&two, test_b, "late");
     unit_ok(test_gives_up(&one) && one.found.claim.node == NULL
             && test_fills() == 1, "one that was taken over is nobody's");
-    unit_ok(!test_gives_up(&two), "who has taken it over has its waiters");
-    test_answer(&two, "two", 10);
+    unit_ok(!test_gives_up(&two), "the one that took it over has its waiters");
+    test_make(&two, "two", 10);
     test_is_sound("unwanted");
 
     test_end();
 }
 
 
-/* what an answer's size may be */
+/* what a response's size may be */
 
 static void
 test_refused(void)
 {
     ngx_uint_t         pages;
     test_ask_t         ask;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     test_begin();
     pages = test_sh->arena->pfree;
 
     (void) test_ask(&ask, test_a, "large");
-    ngx_memzero(&answer, sizeof(answer));
-    answer.stamp = &ask.stamp;
-    answer.created = ask.created;
-    answer.data = (u_char *) "12345678";
-    answer.len = 8;
+    ngx_memzero(&response, sizeof(response));
+    response.stamp = &ask.stamp;
+    response.created = ask.created;
+    response.data = (u_char *) "12345678";
+    response.len = 8;
 
-    ngx_sf_cache_store(test_a, &ask.found.claim, &answer, 7);
+    ngx_sf_cache_store(test_a, &ask.found.claim, &response, 7);
     unit_ok(test_sh->nodes == 0 && test_a->slot->stats.refused == 1
             && test_fills() == 0, "more than is allowed is refused");
 
     (void) test_ask(&ask, test_a, "large");
-    ngx_sf_cache_store(test_a, &ask.found.claim, &answer, 8);
+    ngx_sf_cache_store(test_a, &ask.found.claim, &response, 8);
     unit_ok(test_there("large"), "as much as that is not");
 
     /* etag NULL: there is none */
@@ -1364,12 +1364,12 @@ test_room(void)
     }
 
     unit_ok(!test_present(0) && there == n - 1,
-            "%lu answers: the first one makes room for the last",
+            "%lu responses: the first one makes room for the last",
             (unsigned long) n);
     test_is_sound("crowded");
 
     unit_ok(n > 500 && test_fill(test_a, "large", "large", 100000)
-            && test_there("large"), "a large answer among small ones");
+            && test_there("large"), "a large response among small ones");
 
     for (gone = 0; gone < n && !test_present(gone); gone++) { /* void */ }
 
@@ -1450,7 +1450,7 @@ test_full(void)
     unit_ok(test_ask(&ask, test_a, "crowd 5") == NGX_DECLINED
             && ask.found.status == NGX_SF_CACHE_EXPIRED
             && ask.found.claim.node, "a full zone has room for a claim");
-    test_answer(&ask, "fresh", 3000);
+    test_make(&ask, "fresh", 3000);
     unit_ok(test_ask(&ask, test_a, "crowd 5") == NGX_OK
             && test_shows(ask.found.value, "fresh", 3000),
             "and for what comes of it");
@@ -1483,7 +1483,7 @@ test_full(void)
 }
 
 
-/* who reads goes on reading */
+/* a reader goes on reading */
 
 static void
 test_pins(void)
@@ -1504,13 +1504,13 @@ test_pins(void)
 
     test_notify("campaigns id=1");
     (void) test_ask(&fill, test_b, "pinned");
-    test_answer(&fill, "new", 20000);
+    test_make(&fill, "new", 20000);
     (void) test_look(&three, test_a, "pinned");
 
     unit_ok(test_shows(one.found.value, "old", 20000)
             && test_shows(two.found.value, "old", 20000)
             && test_shows(three.found.value, "new", 20000),
-            "an answer that is replaced can be read on");
+            "a response that is replaced can be read on");
     unit_ok(test_sh->bytes == 2 * bytes
             && test_sh->arena->pfree == pages - 5, "and takes its room");
     test_is_sound("replaced");
@@ -1586,8 +1586,8 @@ test_pin_table(void)
     test_unpin(&ask);
 
     unit_ok(test_ask(&ask, test_a, "other") == NGX_DECLINED
-            && ask.found.claim.node, "an answer can be made");
-    test_answer(&ask, "x", 100);
+            && ask.found.claim.node, "a response can be made");
+    test_make(&ask, "x", 100);
     unit_ok(!test_there("other") && test_a->slot->stats.no_room == 1
             && test_sh->bytes == bytes && test_fills() == 0,
             "and is not stored");
@@ -1597,7 +1597,7 @@ test_pin_table(void)
     unit_ok(test_ask(&ask, test_a, key) == NGX_OK, "one goes, another comes");
     test_unpin(&ask);
     (void) test_ask(&ask, test_a, "other");
-    test_answer(&ask, "x", 100);
+    test_make(&ask, "x", 100);
     unit_ok(test_there("other"), "a new one, too");
 
     for (i = 0; i < NGX_SF_PINS; i++) {
@@ -1653,7 +1653,7 @@ test_dead(void)
     unit_ok(test_ask(&two, test_a, "known") == NGX_DECLINED
             && two.found.claim.node,
             "the fill of a dead one is not waited for");
-    test_answer(&two, "y", 10);
+    test_make(&two, "y", 10);
     unit_ok(test_there("known") && test_fills() == 1, "nor needed");
     unit_ok(test_sh->bytes > 2 * bytes, "but its pin holds");
 
@@ -1715,7 +1715,7 @@ test_era(void)
             && look.found.value == NULL, "in doubt nothing is found");
     unit_ok(test_ask(&look, test_b, "other") == NGX_DECLINED
             && look.found.claim.node == NULL, "nor claimed");
-    test_answer(&one, "x", 10);
+    test_make(&one, "x", 10);
     unit_ok(test_sh->era == 0 && one.found.claim.node == NULL,
             "nor stored");
     unit_ok(test_shows(pin.found.value, "x", 20000),
@@ -1732,10 +1732,10 @@ test_era(void)
 
     two = one;
     two.found.claim.era = 0;
-    test_answer(&two, "old", 10);
+    test_make(&two, "old", 10);
     unit_ok(!test_there("era") && test_fills() == 1,
             "a claim of an old era is none");
-    test_answer(&one, "new", 10);
+    test_make(&one, "new", 10);
     unit_ok(test_there("era"), "one of the new era is");
 
     /* the value that is pinned last has been replaced */
@@ -1778,7 +1778,7 @@ test_gzip(void)
 
     (void) workers_turn(test_a);
     unit_ok(ngx_sf_cache_gzip(test_a, one.found.value, &make) == NULL
-            && make == 1, "the first who asks makes the form");
+            && make == 1, "the first one that asks makes the form");
     (void) workers_turn(test_b);
     unit_ok(ngx_sf_cache_gzip(test_b, two.found.value, &make) == NULL
             && make == 0, "the others have none yet");
@@ -1793,7 +1793,7 @@ test_gzip(void)
                         5000, 5000);
     free(data);
     unit_ok(one.found.value->gzip && test_sh->bytes == bytes + form_size
-            && test_a->slot->npins == 1, "it lies beside the answer");
+            && test_a->slot->npins == 1, "it lies beside the response");
     test_is_sound("attached");
 
     form = one.found.value->gzip;
@@ -1812,17 +1812,17 @@ test_gzip(void)
     other = ngx_sf_cache_gzip(test_a, one.found.value, &make);
     unit_ok(other == form && make == 0 && test_a->slot->npins == 1
             && test_a->slot->pinned == form_size,
-            "a pin of the answer becomes one of the form");
+            "a pin of the response becomes one of the form");
     test_is_sound("exchanged");
 
-    /* the answer goes, the form is still read */
+    /* the response goes, the form is still read */
 
     test_notify("campaigns id=1");
     (void) test_fill(test_a, "gzip", "new", 20000);
     test_unpin(&two);
     unit_ok(test_sh->bytes == bytes + form_size
             && test_shows(form, "form", 5000),
-            "a form outlives its answer while it is pinned");
+            "a form outlives its response while it is pinned");
     test_is_sound("outlived");
 
     (void) workers_turn(test_a);
@@ -1860,7 +1860,7 @@ test_gzip_ends(void)
                         (u_char *) "form", 4, 100);
     test_is_sound("attached to what is replaced");
     test_unpin(&one);
-    unit_ok(test_sh->bytes == bytes, "a form goes with its answer");
+    unit_ok(test_sh->bytes == bytes, "a form goes with its response");
     test_is_sound("both gone");
 
     /* evicted together */
@@ -1887,7 +1887,7 @@ test_gzip_ends(void)
     workers_kill(test_b->slot->pid);
     test_b = workers_start(test_shm, workers_spawn());
     unit_ok(form && form->refs == 1 && test_there("gzip"),
-            "the form of a dead worker stays with its answer");
+            "the form of a dead worker stays with its response");
     test_is_sound("a worker is dead");
 
     /* no room for a form, no harm */

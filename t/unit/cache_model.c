@@ -5,13 +5,13 @@
 
 
 /*
- * Workers that ask, answer, give up, change rows, read on and are killed, in
+ * Workers that ask, respond, give up, change rows, read on and are killed, in
  * any order, and a model of what they may get.  What holds at every step:
  *
- *   - an answer that is found is one of its key, whole, and not older than
+ *   - a response that is found is one of its key, whole, and not older than
  *     the last change of its rows;
  *   - what is pinned keeps its bytes, whatever happens to the zone;
- *   - a fill is waited for only while somebody is at it who asked after the
+ *   - a fill is waited for only while a worker is at it that asked after the
  *     last change;
  *   - what has been taken over, or has raced with a change, is not kept;
  *   - all that is in the zone fits together (t/tools/sound.c).
@@ -32,14 +32,14 @@
 #define MODEL_WORKERS   4
 #define MODEL_HELD      100             /* pins of a worker, at most */
 #define MODEL_CLAIMS    24              /* of all, at most */
-#define MODEL_MAX       300000          /* bytes of an answer */
+#define MODEL_MAX       300000          /* bytes of a response */
 #define MODEL_TTL       20000           /* ms */
 #define MODEL_STALE     10000
 #define MODEL_LIMIT     8000
 #define MODEL_OWNERS    6
 
 
-/* what an answer begins with; the rest of its bytes follow from it */
+/* what a response begins with; the rest of its bytes follow from it */
 
 typedef struct {
     uint32_t          key;
@@ -65,12 +65,12 @@ typedef struct {
 } model_worker_t;
 
 
-/* somebody who makes an answer */
+/* a worker that makes a response */
 
 typedef struct {
     model_worker_t   *worker;
     uint32_t          key;
-    uint32_t          version;          /* of the rows that he reads */
+    uint32_t          version;          /* of the rows that it reads */
     ngx_msec_t        created;
     ngx_msec_t        deadline;
     ngx_uint_t        over;             /* another has taken the key */
@@ -134,7 +134,7 @@ model_key(uint32_t n)
 }
 
 
-/* bytes of an answer, in model_buf */
+/* bytes of a response, in model_buf */
 
 static void
 model_body(const model_head_t *head, size_t len)
@@ -195,7 +195,7 @@ model_unpin(model_worker_t *w, ngx_uint_t i)
     pin = &w->pins[i];
 
     model_require(model_intact(pin->value, &pin->head, pin->len),
-                  "an answer has changed while it was pinned");
+                  "a response has changed while it was pinned");
 
     ngx_sf_cache_unpin(w->zone, pin->value);
 
@@ -203,7 +203,7 @@ model_unpin(model_worker_t *w, ngx_uint_t i)
 }
 
 
-/* an answer has been found: it is held for a while */
+/* a response has been found: it is held for a while */
 
 static void
 model_hold(model_worker_t *w, ngx_sf_entry_t *value, uint32_t key,
@@ -221,11 +221,11 @@ model_hold(model_worker_t *w, ngx_sf_entry_t *value, uint32_t key,
     pin->len = value->len;
     ngx_memcpy(&pin->head, value->data, sizeof(model_head_t));
 
-    model_require(pin->head.key == key, "the answer of another key");
+    model_require(pin->head.key == key, "the response of another key");
     model_require(changed || pin->head.version == model_versions[key],
-                  "an answer that was read before a change");
+                  "a response that was read before a change");
     model_require(model_intact(value, &pin->head, pin->len),
-                  "an answer that is not whole");
+                  "a response that is not whole");
 }
 
 
@@ -318,7 +318,7 @@ model_fetch(model_worker_t *w)
         model_hold(w, found.value, key, 0);
         model_require(found.status != NGX_SF_CACHE_UPDATING
                       || model_at_it(model_maker(key)),
-                      "an old answer while nobody makes a new one");
+                      "an old response while nobody makes a new one");
         break;
 
     case NGX_AGAIN:
@@ -329,7 +329,7 @@ model_fetch(model_worker_t *w)
 
     default:
         model_require(!look || found.claim.node == NULL,
-                      "a claim of who only looks");
+                      "a claim of a look");
         model_claimed(w, key, &stamp, &found);
     }
 }
@@ -374,7 +374,7 @@ model_end(ngx_uint_t n)
     model_head_t       head;
     model_claim_t      c;
     ngx_sf_slot_t     *slot;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     c = model_claims[n];
     model_claims[n] = model_claims[--model_nclaims];
@@ -401,22 +401,22 @@ model_end(ngx_uint_t n)
     head.seed = model_random(1000000);
     head.form = 0;
 
-    answer.stamp = &c.stamp;
-    answer.created = c.created;
-    answer.deadline = 0;
-    answer.incoherent = 0;
-    answer.owner = c.owner;
-    answer.etag = NULL;
-    answer.data = model_buf;
-    answer.len = model_length();
+    response.stamp = &c.stamp;
+    response.created = c.created;
+    response.deadline = 0;
+    response.incoherent = 0;
+    response.owner = c.owner;
+    response.etag = NULL;
+    response.data = model_buf;
+    response.len = model_length();
 
-    model_body(&head, answer.len);
+    model_body(&head, response.len);
 
     slot = c.worker->zone->slot;
     fills = slot->stats.fills;
     lost = slot->stats.raced + slot->stats.refused + slot->stats.no_room;
 
-    ngx_sf_cache_store(c.worker->zone, &c.claim, &answer, MODEL_MAX * 3 / 4);
+    ngx_sf_cache_store(c.worker->zone, &c.claim, &response, MODEL_MAX * 3 / 4);
 
     kept = slot->stats.fills != fills;
     lost = slot->stats.raced + slot->stats.refused + slot->stats.no_room
@@ -428,12 +428,12 @@ model_end(ngx_uint_t n)
     model_require(c.claim.node == NULL, "a claim that does not end");
     model_require(!kept || (!c.over && c.era == model_sh->era
                             && c.version == model_versions[c.key]
-                            && answer.len <= MODEL_MAX * 3 / 4),
-                  "an answer is kept that must not be");
+                            && response.len <= MODEL_MAX * 3 / 4),
+                  "a response is kept that must not be");
     model_require(kept || lost || c.over || c.era != model_sh->era
                   || model_sh->doubt
                   || (ngx_msec_int_t) (model_fresh.now - c.deadline) >= 0,
-                  "an answer is lost without a reason");
+                  "a response is lost without a reason");
 }
 
 
@@ -504,7 +504,7 @@ model_gzip(model_worker_t *w)
                       && pin->head.version == head.version
                       && pin->head.seed == head.seed + 1
                       && model_intact(form, &pin->head, pin->len),
-                      "the form of another answer");
+                      "the form of another response");
         return;
     }
 
@@ -582,7 +582,7 @@ model_exit(model_worker_t *w)
 }
 
 
-/* those who are not there; one at least stays */
+/* those that are not there; one at least stays */
 
 static void
 model_staff(ngx_uint_t step)
@@ -740,7 +740,7 @@ model_finish(ngx_uint_t pages)
     ngx_sf_zone_t     *zone;
     ngx_sf_found_t     found;
     ngx_sf_stamp_t     stamp;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     while (model_nclaims) {
         model_end(0);
@@ -763,10 +763,10 @@ model_finish(ngx_uint_t pages)
     unit_ok(workers_sound(zone) == NULL && ngx_sf_zone_pinned(zone) == 0
             && ngx_queue_empty(&model_sh->fills), "all is given back");
 
-    ngx_memzero(&answer, sizeof(answer));
-    answer.stamp = &stamp;
-    answer.len = model_sh->arena_size;
-    answer.data = model_buf;
+    ngx_memzero(&response, sizeof(response));
+    response.stamp = &stamp;
+    response.len = model_sh->arena_size;
+    response.data = model_buf;
 
     key = model_key(MODEL_KEYS);
     model_fresh.stale = 0;
@@ -777,11 +777,11 @@ model_finish(ngx_uint_t pages)
 
     for (i = 1; model_sh->nodes && i < 1000; i++) {
         model_fresh.owner = i;
-        answer.owner = i;
+        response.owner = i;
 
         (void) ngx_sf_cache_claim(zone, &key, &model_fresh, &stamp, 1,
                                   &found);
-        ngx_sf_cache_store(zone, &found.claim, &answer, answer.len);
+        ngx_sf_cache_store(zone, &found.claim, &response, response.len);
     }
 
     unit_ok(model_sh->nodes == 0 && model_sh->bytes == 0

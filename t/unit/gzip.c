@@ -120,7 +120,7 @@ static const test_case_t  test_cases[] = {
     { "gzip;q=0, *;q=1", 0 },
     { "gzip;q=0.001, *;q=0", 1 },
 
-    /* against the answer as it is */
+    /* against the response as it is */
 
     { "identity, gzip", 1 },
     { "gzip, identity", 1 },

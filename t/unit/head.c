@@ -6,7 +6,7 @@
 
 /*
  * Heads: what the pool learns of the time that an endpoint takes, and when a
- * statement of it is held up.  A script is what the answers took, in ms; wanted
+ * statement of it is held up.  A script is what the results took, in ms; wanted
  * is the age, in ms, from which on the next one is to blame, and the one from
  * which on a spare connection stands in for it.
  */

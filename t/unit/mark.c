@@ -5,7 +5,7 @@
 
 
 /*
- * Marks of users who write past the module.
+ * Marks of users that write past the module.
  *
  *     unit-with: -It/tools t/tools/workers.c t/tools/sound.c
  */
@@ -82,7 +82,7 @@ test_one(void)
 
     test_begin();
 
-    unit_ok(test_time(7) == 0, "who has not written has no mark");
+    unit_ok(test_time(7) == 0, "a user that has not written has no mark");
 
     ngx_sf_mark_begin(test_zone, 7, TEST_NOW, &one);
     ngx_sf_mark_begin(test_zone, 7, TEST_NOW, &two);

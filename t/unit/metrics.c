@@ -493,10 +493,10 @@ test_window(time_t seconds, ngx_sf_sample_load_t *load)
 static void
 test_windows(void)
 {
-    uint64_t        n;
-    ngx_uint_t      good, i;
-    ngx_sf_sample_load_t   load;
-    ngx_sf_span_t   span;
+    uint64_t              n;
+    ngx_uint_t            good, i;
+    ngx_sf_span_t         span;
+    ngx_sf_sample_load_t  load;
 
     test_seconds(30, 100);
     unit_ok(test_window(60, &load) == 30, "a window longer than all there was");

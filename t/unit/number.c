@@ -5,7 +5,7 @@
 
 
 /*
- * Numbers against Python's own answers: t/unit/data/int.txt and float.txt
+ * Numbers against Python's own results: t/unit/data/int.txt and float.txt
  * come from python3.11 (t/unit/data/make.py), one case a line.
  */
 

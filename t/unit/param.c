@@ -5,7 +5,7 @@
 
 
 /*
- * Parameters against Python's own answers, t/unit/data/param.txt (made by
+ * Parameters against Python's own results, t/unit/data/param.txt (made by
  * param.py), and the bounds and errors that are the module's.
  *
  * What was read is shown as one text: the values that are set, each with its

@@ -5,7 +5,7 @@
 
 
 /*
- * Memos: which requests are kept, for how long, and who makes room for whom.
+ * Parsed requests: which are kept, for how long, and which make room.
  *
  *     unit-with: -It/tools t/tools/endpoints.c
  */
@@ -23,11 +23,11 @@
 #define TEST_DATES    "/api/sns/analytics"
 
 
-static endpoints_t         test_e;
-static ngx_sf_parsed_table_t     *test_memos;
-static ngx_sf_loc_conf_t   test_location;
-static ngx_sf_zone_t       test_zone;
-static ngx_sf_source_t    *test_source;
+static endpoints_t             test_e;
+static ngx_sf_parsed_table_t  *test_table;
+static ngx_sf_loc_conf_t       test_location;
+static ngx_sf_zone_t           test_zone;
+static ngx_sf_source_t        *test_source;
 
 
 static void
@@ -38,7 +38,7 @@ test_begin(void)
     test_source = &test_zone.sh->sources[0];
     test_location.zone = &test_zone;
     test_e.worker.sources = &test_source;
-    test_memos = ngx_sf_parsed_table_create((ngx_cycle_t *) ngx_cycle);
+    test_table = ngx_sf_parsed_table_create((ngx_cycle_t *) ngx_cycle);
 }
 
 
@@ -75,7 +75,7 @@ test_keep(const char *name, const char *uri, const char *query,
     }
 
     ctx.params.status = status;
-    ngx_sf_parsed_keep(test_memos, &ctx);
+    ngx_sf_parsed_keep(test_table, &ctx);
 
     ngx_destroy_pool(r.pool);
 }
@@ -92,7 +92,7 @@ test_kept(const char *uri, const char *query)
     args.data = (u_char *) query;
     args.len = strlen(query);
 
-    parsed = ngx_sf_parsed_find(test_memos, &test_location, &path, &args);
+    parsed = ngx_sf_parsed_find(test_table, &test_location, &path, &args);
 
     if (parsed == NULL) {
         return 0;
@@ -219,7 +219,7 @@ test_held(void)
     ngx_str_set(&args, "page=6");
 
     test_keep("review_campaigns", TEST_LIST, "page=6", 0);
-    parsed = ngx_sf_parsed_find(test_memos, &test_location, &path, &args);
+    parsed = ngx_sf_parsed_find(test_table, &test_location, &path, &args);
 
     if (!unit_ok(parsed != NULL, "it is held")) {
         return;
@@ -231,7 +231,7 @@ test_held(void)
     }
 
     unit_ok(!test_kept(TEST_LIST, "page=6"), "it has made room");
-    unit_is(&parsed->args, "page=6", "and is there for who holds it");
+    unit_is(&parsed->args, "page=6", "and is there for what holds it");
 
     ngx_sf_parsed_release(parsed);
 }
@@ -250,7 +250,7 @@ main(void)
     test_room();
     test_held();
 
-    ngx_sf_parsed_table_destroy(test_memos);
+    ngx_sf_parsed_table_destroy(test_table);
 
     return unit_done();
 }

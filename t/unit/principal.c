@@ -25,7 +25,7 @@
 
 static ngx_sf_zone_t        *test_zone;
 static ngx_sf_source_t      *test_sources[2];
-static ngx_sf_resource_t         test_item;
+static ngx_sf_resource_t     test_resource;
 static ngx_sf_loc_conf_t     test_location, test_other;
 static ngx_sf_main_conf_t    test_smcf;
 static ngx_sf_worker_t       test_worker;
@@ -45,8 +45,8 @@ test_begin(void)
         test_sources[i] = ngx_sf_zone_source(test_zone, identity);
     }
 
-    (void) ngx_sf_tags_compile(TEST_TAGS, &test_item.tags);
-    test_item.kind = NGX_SF_RESOURCE_PRINCIPAL;
+    (void) ngx_sf_tags_compile(TEST_TAGS, &test_resource.tags);
+    test_resource.kind = NGX_SF_RESOURCE_PRINCIPAL;
 
     test_smcf.lease = 2000;
     test_location.zone = test_zone;
@@ -61,13 +61,13 @@ test_begin(void)
 
 
 static ngx_sf_lookup_t
-test_order(ngx_sf_loc_conf_t *slcf, int64_t user)
+test_lookup(ngx_sf_loc_conf_t *slcf, int64_t user)
 {
     ngx_sf_lookup_t  lookup;
 
     ngx_memzero(&lookup, sizeof(ngx_sf_lookup_t));
 
-    lookup.resource = &test_item;
+    lookup.resource = &test_resource;
     lookup.slcf = slcf;
     lookup.user = user;
 
@@ -87,12 +87,12 @@ test_keep(int64_t user, ngx_msec_t age)
 
     for (i = 0; i < 2; i++) {
         test_sources[i]->confirmed = ngx_current_msec;
-        test_sources[i]->covered = test_item.tags.tables;
+        test_sources[i]->covered = test_resource.tags.tables;
     }
 
-    lookup = test_order(&test_location, user);
+    lookup = test_lookup(&test_location, user);
     ngx_sf_stamp_read(test_zone, test_sources[0] - test_zone->sh->sources,
-                      &test_item.tags, user, 0, &test_entry.stamp);
+                      &test_resource.tags, user, 0, &test_entry.stamp);
     test_entry.created = ngx_current_msec - age;
 
     ngx_memzero(&found, sizeof(ngx_sf_found_t));
@@ -112,7 +112,7 @@ test_found(ngx_sf_loc_conf_t *slcf, int64_t user, ngx_uint_t bypass)
     ngx_sf_lookup_t     lookup;
     ngx_sf_principal_t  principal;
 
-    lookup = test_order(slcf, user);
+    lookup = test_lookup(slcf, user);
     lookup.bypass = bypass;
 
     return ngx_sf_principal_find(&test_worker, &lookup, &principal) == NGX_OK
@@ -137,9 +137,11 @@ test_whose(void)
     test_keep(7, 0);
     unit_ok(test_there(7), "one that was found");
     unit_ok(!test_there(8), "and no other");
-    unit_ok(!test_found(&test_other, 7, 0), "nor he in another database");
-    unit_ok(!test_found(&test_location, 7, 1), "not for who has written");
-    unit_ok(test_there(7), "he is still known");
+    unit_ok(!test_found(&test_other, 7, 0),
+            "nor that user in another database");
+    unit_ok(!test_found(&test_location, 7, 1),
+            "not for a user that has written");
+    unit_ok(test_there(7), "it is still known");
 
     test_location.zone = NULL;
     unit_ok(!test_there(7), "without a zone nobody is");

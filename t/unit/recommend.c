@@ -7,7 +7,7 @@
 /*
  * Rules of the report's recommendations, one by one: each speaks above its
  * threshold and is silent at it, names its figure and the remedy; what is
- * well brings no advice at all.
+ * well brings no recommendation at all.
  */
 
 
@@ -99,7 +99,7 @@ static const test_server_t  test_servers[] = {
 
     { "it was down, once", { .unavailable = 1 }, { "1 statement:" } },
 
-    { "it was down, and old answers were shown",
+    { "it was down, and old responses were shown",
       { .unavailable = 9, .bridged = 1 },
       { "9 statements: error= of softfactory_cache_ttl shows what was",
         "another server" } },
@@ -122,7 +122,7 @@ static const test_server_t  test_servers[] = {
 
     { "a full queue, for one", { .busy = 1 }, { "1 statement and 0 " } },
 
-    { "one who asks for too much", { .quota = 15 },
+    { "a client that asks for too much", { .quota = 15 },
       { "15 statements of", "were refused", "softfactory_fair_key" } },
 
     { "just so", { .quota = 1 }, { "1 statement of", "was refused" } },

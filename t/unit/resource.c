@@ -33,7 +33,7 @@ typedef struct {
     const char  *endpoint;
     const char  *one;
     const char  *other;
-    ngx_uint_t   answer;        /* equal */
+    ngx_uint_t   response;      /* equal */
     ngx_uint_t   total;
 } test_pair_t;
 
@@ -120,7 +120,7 @@ static const test_pair_t  test_pairs[] = {
     { "sns_posts", "account_id=5", "account_id=6", 0, 0 },
     { "sns_posts", "account_id=5", "status=5", 0, 0 },
 
-    /* what is repeated in the answer counts as it came */
+    /* what is repeated in the response counts as it came */
 
     { "review_listings_search", "q=ab", "q=AB", 0, 0 },
     { "review_listings_search", "q=ab", "q=%20ab%20", 1, 1 },
@@ -205,16 +205,16 @@ typedef struct {
     ngx_uint_t       good;      /* the query was not refused */
     ngx_sf_params_t  params;
     ngx_sf_lookup_t  lookup;
-} test_order_t;
+} test_lookup_t;
 
 
 static void
-test_read(test_order_t *o, const ngx_sf_resource_t *resource, const char *query,
-    const char *digits, int64_t user)
+test_read(test_lookup_t *o, const ngx_sf_resource_t *resource,
+    const char *query, const char *digits, int64_t user)
 {
     ngx_str_t  id, args;
 
-    ngx_memzero(o, sizeof(test_order_t));
+    ngx_memzero(o, sizeof(test_lookup_t));
 
     o->lookup.resource = resource;
     o->lookup.slcf = &test_location;
@@ -239,7 +239,7 @@ static uint64_t  test_hash;             /* of the last key */
 
 
 static ngx_str_t
-test_key(const test_order_t *o, ngx_uint_t source)
+test_key(const test_lookup_t *o, ngx_uint_t source)
 {
     ngx_str_t     out;
     ngx_sf_key_t  key;
@@ -262,7 +262,7 @@ static ngx_str_t
 test_query(const ngx_sf_resource_t *resource, const char *query,
     const char *digits, int64_t user, ngx_uint_t source)
 {
-    test_order_t  o;
+    test_lookup_t  o;
 
     test_read(&o, resource, query, digits, user);
 
@@ -302,7 +302,7 @@ test_queries(void)
     for (p = test_pairs; p->endpoint; p++) {
         endpoint = endpoints_find(&test_e, p->endpoint);
 
-        test_one_pair(p, endpoint->response, p->answer, "answer");
+        test_one_pair(p, endpoint->response, p->response, "response");
 
         if (endpoint->total) {
             test_one_pair(p, endpoint->total, p->total, "total");
@@ -314,7 +314,7 @@ test_queries(void)
 /* what a request does, as text: the statement, its values, what is echoed */
 
 static ngx_str_t
-test_effect(const test_order_t *o)
+test_effect(const test_lookup_t *o)
 {
     u_char                   *p, *last;
     ngx_str_t                 out;
@@ -400,12 +400,12 @@ test_compose(char *query, const ngx_sf_endpoint_t *endpoint)
 /* keys are equal when, and only when, the effects are */
 
 static void
-test_item_effects(const ngx_sf_resource_t *resource, const char *kind)
+test_resource_effects(const ngx_sf_resource_t *resource, const char *kind)
 {
     char           query[512];
     ngx_str_t      keys[TEST_QUERIES], effects[TEST_QUERIES];
     ngx_uint_t     i, k, n, equal, wrong;
-    test_order_t   o;
+    test_lookup_t  o;
 
     if (resource == NULL) {
         return;
@@ -459,8 +459,8 @@ test_effects(void)
         endpoint = &test_e.smcf->endpoints[i];
 
         if (endpoint->row->sql) {
-            test_item_effects(endpoint->response, "answer");
-            test_item_effects(endpoint->total, "total");
+            test_resource_effects(endpoint->response, "response");
+            test_resource_effects(endpoint->total, "total");
         }
     }
 }
@@ -474,7 +474,7 @@ test_name(const ngx_sf_resource_t *resource)
     static char  name[128];
 
     static const char *const  kinds[] = {
-        "", " total", " answer", " ping"
+        "", " total", " response", " ping"
     };
 
     (void) sprintf(name, "%s%s",
@@ -486,11 +486,11 @@ test_name(const ngx_sf_resource_t *resource)
 }
 
 
-typedef void (*test_item_pt)(const ngx_sf_resource_t *resource);
+typedef void (*test_resource_pt)(const ngx_sf_resource_t *resource);
 
 
 static void
-test_each(test_item_pt call)
+test_each(test_resource_pt call)
 {
     ngx_uint_t          i;
     ngx_sf_endpoint_t  *endpoint;
@@ -519,14 +519,14 @@ test_digits(const ngx_sf_resource_t *resource)
 }
 
 
-/* whose the answer is, and where it comes from */
+/* whose the response is, and where it comes from */
 
 static void
 test_owner(const ngx_sf_resource_t *resource)
 {
-    ngx_str_t     key, other;
-    ngx_uint_t    source, wrong;
-    test_order_t  o;
+    ngx_str_t      key, other;
+    ngx_uint_t     source, wrong;
+    test_lookup_t  o;
 
     key = test_query(resource, "q=ab", "5", 7, 0);
 
@@ -567,7 +567,7 @@ test_remembered(const ngx_sf_resource_t *resource)
     uint64_t       hash;
     ngx_str_t      key, short_key;
     ngx_uint_t     i, wrong;
-    test_order_t   o;
+    test_lookup_t  o;
     ngx_sf_key_t   nobody;
 
     static const int64_t  users[] = {
@@ -607,7 +607,7 @@ test_room(const ngx_sf_resource_t *resource)
     ngx_str_t      key;
     ngx_uint_t     wrong;
     ngx_sf_key_t   small;
-    test_order_t   o;
+    test_lookup_t  o;
 
     test_read(&o, resource, "q=ab&category=abc&platform=a,b&page=2", "5", 7);
     key = test_key(&o, 0);

@@ -101,7 +101,7 @@ static const test_case_t  test_cases[] = {
       "not one ID for the {id}" },
     { ROW(.tags = "users.id=$id"), "a tag of an ID" },
 
-    /* what answers */
+    /* what is the response */
 
     { ROW(.shape = NULL), "not one of a shape" },
     { ROW(.body = "{}"), "not one of a shape" },
@@ -111,7 +111,7 @@ static const test_case_t  test_cases[] = {
     { ROW(.ttl = 0), "a statement without a ttl" },
     { ROW(.deadlines = 1), "deadlines without a total" },
 
-    /* who may ask */
+    /* access */
 
     { ROW(.product = "a", .access = NGX_SF_ANONYMOUS), "a product, but asks" },
     { ROW(.product = ""), "a product that is empty" },

@@ -525,7 +525,8 @@ test_columns(const ngx_sf_resource_t *resource)
 
 
 static void
-test_item(test_api_t *api, const ngx_sf_resource_t *resource, const char *kind)
+test_resource(test_api_t *api, const ngx_sf_resource_t *resource,
+    const char *kind)
 {
     if (resource == NULL) {
         return;
@@ -555,11 +556,11 @@ test_api(void)
     for (i = 0; i < test_e.smcf->nendpoints; i++) {
         endpoint = &test_e.smcf->endpoints[i];
 
-        test_item(&api, endpoint->response, "rows");
-        test_item(&api, endpoint->total, "total");
+        test_resource(&api, endpoint->response, "rows");
+        test_resource(&api, endpoint->total, "total");
     }
 
-    test_item(&api, test_e.smcf->principal, "");
+    test_resource(&api, test_e.smcf->principal, "");
 
     wrong = 0;
 

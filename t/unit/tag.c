@@ -484,7 +484,7 @@ test_users(void)
 
     unit_ok(n == 2, "a user's change moves two counters");
     unit_ok(!ngx_sf_stamp_current(test_zone, &stamps[777]),
-            "it drops what is his");
+            "it drops what is that user's");
 
     lost = 0;
     wrong = 0;

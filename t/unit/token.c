@@ -147,7 +147,7 @@ test_begin(void)
 }
 
 
-/* first verified, then found: the answers are the same */
+/* first verified, then found: the results are the same */
 
 static void
 test_twice(void)
@@ -236,7 +236,7 @@ test_short(void)
 }
 
 
-/* a token in use stays known, whoever comes, and so does the latest */
+/* a token in use stays known, whatever comes, and so does the latest */
 
 static void
 test_room(void)

@@ -11,9 +11,9 @@
  *
  *     +a     a submits a query
  *     !      the next one in the line is sent: its name, or a dash
- *     =a1    its answer is here
+ *     =a1    its result is here
  *     -a2    it is cancelled while it waits
- *     ~a1    its answer is that it is sent again
+ *     ~a1    its result is that it is sent again
  *     ?a     how many of a's wait, and how many are under way
  *
  * And how many turns one has, by the servers of a pool.
@@ -40,9 +40,9 @@ static const test_turns_t  test_turns[] = {
     { 1, "+a +a +b ! ! ! =a1 !", "a1 b1 - a2",
       "one at a time" },
     { 1, "+a +a +a ! =a1 +b +c ! ! !", "a1 a2 b1 c1",
-      "his next one is parked before them" },
+      "its next one is parked before them" },
     { 1, "+a +a +a ! +b +c =a1 ! ! ! =a2 !",
-      "a1 b1 c1 a2 a3", "and behind those who came meanwhile" },
+      "a1 b1 c1 a2 a3", "and behind those that came meanwhile" },
     { 1, "+a +a ! ! ?a ?b", "a1 - 1/1 0/0", "counts" },
 
     { 3, "+a +a +a +a +b ! ! ! ! ! =a2 ! ?a", "a1 a2 a3 b1 - a4 0/3",

@@ -5,8 +5,8 @@
 
 
 /*
- * Datagrams between workers, over real sockets: who is told of what when an
- * answer is there, is given up, or when its maker has died.
+ * Datagrams between workers, over real sockets: which worker is told when a
+ * response is there, is given up, or when its maker has died.
  *
  *     unit-with: -It/tools t/tools/workers.c
  */
@@ -347,7 +347,7 @@ test_strangers(void)
     ngx_sf_zone_leave(test_two.zone);
     test_start(&test_two);
     unit_ok(test_two.zone->slot->secret != data[1],
-            "who comes after it has another secret");
+            "the next one has another secret");
 
     test_end();
 }
@@ -390,13 +390,13 @@ static void
 test_cache(void)
 {
     test_fill_t        one, two, three;
-    ngx_sf_content_t   answer;
+    ngx_sf_content_t   response;
 
     test_begin();
-    ngx_memzero(&answer, sizeof(answer));
-    answer.stamp = &one.stamp;
-    answer.data = (u_char *) "x";
-    answer.len = 1;
+    ngx_memzero(&response, sizeof(response));
+    response.stamp = &one.stamp;
+    response.data = (u_char *) "x";
+    response.len = 1;
 
     /* stored */
 
@@ -405,10 +405,10 @@ test_cache(void)
             && test_ask(&two, &test_two, "key") == NGX_AGAIN, "two waits");
 
     (void) workers_turn(test_one.zone);
-    ngx_sf_cache_store(test_one.zone, &one.found.claim, &answer, 1);
+    ngx_sf_cache_store(test_one.zone, &one.found.claim, &response, 1);
     unit_ok(test_told(&test_two) == 1 && test_two.hashes[0] == two.key.hash
             && test_told(&test_one) == 0 && test_told(&test_three) == 0,
-            "and is told once, when the answer is there");
+            "and is told once, when the response is there");
 
     /* given up, refused */
 
@@ -422,7 +422,7 @@ test_cache(void)
     (void) test_ask(&one, &test_one, "refused");
     (void) test_ask(&three, &test_three, "refused");
     (void) workers_turn(test_one.zone);
-    ngx_sf_cache_store(test_one.zone, &one.found.claim, &answer, 0);
+    ngx_sf_cache_store(test_one.zone, &one.found.claim, &response, 0);
     unit_ok(test_told(&test_three) == 1, "or is too large");
 
     /* taken over: by the second, for the third */
@@ -434,13 +434,13 @@ test_cache(void)
 
     (void) workers_turn(test_one.zone);
     ngx_sf_cache_abandon(test_one.zone, &one.found.claim);
-    unit_ok(test_told(&test_three) == 0, "not by who has been taken over");
+    unit_ok(test_told(&test_three) == 0, "not by one that was taken over");
 
     (void) workers_turn(test_two.zone);
     ngx_sf_cache_abandon(test_two.zone, &two.found.claim);
     unit_ok(test_told(&test_three) == 1
             && test_three.hashes[0] == three.key.hash,
-            "but by who did that");
+            "but by the one that did that");
 
     test_end();
 }
@@ -466,7 +466,7 @@ test_deaths(void)
     test_start(&test_one);
     (void) test_told(&test_two);
     unit_ok(test_ask(&two, &test_two, "dead") == NGX_DECLINED
-            && two.found.claim.node, "who waited for a dead one need not");
+            && two.found.claim.node, "one that waited for a dead one need not");
 
     /* one that exits has one */
 
@@ -475,7 +475,7 @@ test_deaths(void)
     (void) workers_turn(test_three.zone);
     ngx_sf_zone_leave(test_three.zone);
     unit_ok(test_told(&test_two) == 1 && test_two.hashes[0] == two.key.hash,
-            "one that exits tells who waits for it");
+            "one that exits tells what waits for it");
     ngx_sf_wake_close(test_three.zone);
     test_three.zone = NULL;
 

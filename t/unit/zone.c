@@ -66,7 +66,7 @@ test_create(void)
         unit_ok(good, "a zone of %lu bytes", (unsigned long) size);
 
         unit_ok(sh->arena->pfree * ngx_pagesize > (size - 1300000) / 100 * 97,
-                "of which %lu are for answers",
+                "of which %lu are for responses",
                 (unsigned long) (sh->arena->pfree * ngx_pagesize));
 
         unit_ok(sh->nodes == 0 && sh->bytes == 0 && sh->busy == 0
@@ -353,7 +353,7 @@ test_lock(void)
     unit_ok(ngx_sf_zone_lock(zone)
             && zone->sh->busy == (ngx_atomic_uint_t) test_pid
             && !ngx_shmtx_trylock(&zone->shpool->mutex),
-            "who is inside says so");
+            "the worker inside says so");
 
     ngx_sf_zone_unlock(zone);
 
@@ -487,7 +487,7 @@ test_doubt(void)
 
     workers_kill(three->slot->pid);
     unit_ok(ngx_sf_zone_lock(one) && sh->era == 2,
-            "until who sends is dead, too");
+            "until the sender is dead, too");
     ngx_sf_zone_unlock(one);
 
     last = workers_start(shm, workers_spawn());
