@@ -596,7 +596,7 @@ like($res->{headers}{'retry-after'}, qr/^[1-9]\d*$/, 'for a while');
 [emerg]
 
 
-=== TEST 10: a bad parameter is told to those who may know
+=== TEST 10: a bad parameter is reported only after the access checks
 --- config eval: $::CONFIG
 --- check
 my $bad = '/api/review/listings/search?q=x';

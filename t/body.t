@@ -379,7 +379,7 @@ wait_until { kept() == 0 } 'all of it is given back';
 [emerg]
 
 
-=== TEST 7: an answer of PostgreSQL has an end: by a Unix socket
+=== TEST 7: a result of PostgreSQL has an end: by a Unix socket
 --- http_config eval: $::LIMITED{'a Unix socket'}
 --- check
 limited();
@@ -403,7 +403,7 @@ pipelined();
 pipelined();
 
 
-=== TEST 10: an answer of PostgreSQL has an end: by TCP
+=== TEST 10: a result of PostgreSQL has an end: by TCP
 --- http_config eval: $::LIMITED{TCP}
 --- check
 limited();

@@ -265,7 +265,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: every endpoint says where its answer is from
+=== TEST 1: every endpoint says where its response is from
 --- check
 wait_coherent();
 
@@ -480,7 +480,7 @@ $long = "/api/review/listings?category=$x&reward_type=$x&platform="
 is(x(by(1, $long)), '200 BYPASS', 'one that is too long') for 1, 2;
 
 
-=== TEST 3: who has the answer already is told so, without the database
+=== TEST 3: a client that has the response is told so, without the database
 --- check
 wait_coherent();
 
@@ -543,7 +543,7 @@ is(get('/api/sns/templates', headers => ['If-None-Match: ' . etag($res)])
 all_pins_back('nothing is pinned');
 
 
-=== TEST 4: one form of an answer is compressed, once, for who wants it
+=== TEST 4: one form of a response is compressed, once, for clients that want it
 --- check
 wait_coherent();
 
@@ -767,7 +767,7 @@ $lock->release;
 all_pins_back('nothing is pinned');
 
 
-=== TEST 7: large answers are sent from where they lie
+=== TEST 7: large responses are sent from where they lie
 --- http_config eval
 main::conf(dbname => $::DB, pool => $::POOL, zone => 'api 32m')
 . "softfactory_cache_max_entry 4m;\nsoftfactory_max_page_size 3000;\n"
@@ -900,7 +900,7 @@ psql("DELETE FROM review_listings WHERE category = 'large'",
      dbname => $::DB);
 
 
-=== TEST 8: where nothing is cached, and who may ask past the cache
+=== TEST 8: where nothing is cached, and which requests may bypass the cache
 --- config eval
 $::CONFIG . main::at('by', 'softfactory_cache_bypass $arg_past $http_x_past;')
 --- check
@@ -956,7 +956,7 @@ is(x(get("/by/api/sns/templates?past=1")), '200 HIT',
    'a constant has nothing to ask');
 
 
-=== TEST 9: an answer lives for its time
+=== TEST 9: a response lives for its time
 --- config eval
 $::CONFIG . <<'CONF' . main::at('long', 'softfactory_cache_ttl all 300s;');
 softfactory_cache_ttl all 1s;
@@ -1078,7 +1078,7 @@ is(x(get(path($_))), '200 HIT', "$_->{name} is kept now") for @dependent;
 [emerg]
 
 
-=== TEST 12: while one refreshes an answer others get the old one
+=== TEST 12: while one request refreshes a response others get the old one
 --- config eval
 $::CONFIG . "softfactory_cache_ttl all 1s stale=60s;\n"
 . main::at('strict', 'softfactory_cache_ttl all 1s stale=0;')
@@ -1159,7 +1159,7 @@ is(x($_->finish), '200 MISS', 'a new one') for @clients;
 change("UPDATE campaigns SET title = 'of 2' WHERE id = 2", dbname => $::DB);
 
 
-=== TEST 13: a busy pool is no reason for an error while there is an old answer
+=== TEST 13: a busy pool is no reason for an error while there is an old response
 --- http_config eval
 main::conf(dbname => $::DB, zone => 'api 8m', pool => 'connections=1 depth=1 '
            . 'heavy=1 queue=1 wait=400ms timeout=20s')
@@ -1211,7 +1211,7 @@ pass('then all is as it was');
 [emerg]
 
 
-=== TEST 14: answers outlive their database
+=== TEST 14: responses outlive their database
 --- http_config eval
 $::pg = main::pg_server('away');
 $::pg->psql('', file => "$ENV{SF_TEST_SQL}/schema.sql", user => 'app');
@@ -1369,7 +1369,7 @@ $::pg->stop('immediate');
 [emerg]
 
 
-=== TEST 15: errors are never kept, and who may not any more is told at once
+=== TEST 15: errors are never kept, and a user that may not any more is told at once
 --- check
 wait_coherent();
 
@@ -1602,7 +1602,7 @@ for my $sql ('TRUNCATE review_bookmarks',
 }
 
 
-=== TEST 17: a deadline ends an answer by itself
+=== TEST 17: a deadline ends a response by itself
 --- check
 wait_coherent();
 
@@ -1907,7 +1907,7 @@ change('UPDATE users SET is_active = true', dbname => $::OTHER,
        upstream => 'other');
 
 
-=== TEST 22: an operator drops what he names
+=== TEST 22: an operator drops what is named
 --- config eval
 $::CONFIG . <<'CONF';
 location = /guarded { softfactory_purge api; deny all; }
@@ -2088,7 +2088,7 @@ like($lines[4], qr/^\S+ BYPASS health $time $time$/, 'a document');
 like($lines[5], qr/^\S+ - - $none $none$/, 'no endpoint');
 
 
-=== TEST 25: inside another page an answer is plain
+=== TEST 25: inside another page a response is plain
 --- config eval
 $::CONFIG . <<'CONF'
 location = /page {

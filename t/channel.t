@@ -685,7 +685,7 @@ is(psql('TABLE softfactory.channel', dbname => $::COPY), $mine,
 unlike($mine, qr/${\ names()}/, 'another than elsewhere');
 
 
-=== TEST 10: who cannot connect, and who does not end what he has begun
+=== TEST 10: a role that cannot connect, and one that does not end what it has begun
 --- check
 my $by_all = sub {
     psql($_[0], dbname => 'postgres', user => 'postgres');

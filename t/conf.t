@@ -3083,7 +3083,7 @@ for (['plain', '/health', 'http'], ['localhost', '/health', 'server'],
 }
 
 
-=== TEST 2: proxy_pass to such an upstream by a variable is an error with advice
+=== TEST 2: proxy_pass to such an upstream by a variable is an error that says what to use
 --- config
 location /api/ { softfactory_pass primary; }
 location /wrong { set $up primary; proxy_pass http://$up; }

@@ -108,7 +108,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: one who asks for much leaves a connection to the others
+=== TEST 1: a client that asks for much leaves a connection to the others
 --- check
 statuses(searches(1, 1));
 
@@ -187,7 +187,7 @@ $_->release for values %lock;
 is(statuses(@first[0, 1, 3, 4]), '200 200 200 200', 'who comes then');
 
 
-=== TEST 3: whoever has left before his answer has had his turn
+=== TEST 3: a client that has left before its response has had its turn
 --- check
 my $lock = hold($::LOCK, dbname => $::DB);
 
@@ -286,7 +286,7 @@ $lock->release;
 is(statuses(@mine), '200 200 200', 'all are');
 
 
-=== TEST 7: who waits for a locked table goes on with what is not locked
+=== TEST 7: a client that waits for a locked table goes on with what is not locked
 --- check
 my $lock = hold($::LOCK, dbname => $::DB);
 my $sensor = of(2, "$::LISTINGS?category=a");
@@ -307,7 +307,7 @@ $lock->release;
 is(statuses($sensor, @barred), '200 200', 'until the lock goes');
 
 
-=== TEST 8: who joins another's flight does not wait for his turns
+=== TEST 8: a client that joins the flight of another does not wait for the other's turns
 --- http_config eval
 main::conf(dbname => $::DB, pool => $::POOL, zone => 'api 8m')
 --- check
@@ -327,7 +327,7 @@ $lock->release;
 is(statuses(@mine), '200', 'until it goes');
 
 
-=== TEST 9: nor is he refused for another
+=== TEST 9: nor is it refused for another
 --- http_config eval
 main::conf(dbname => $::DB, pool => $::POOL . ' connections=2 depth=1',
            zone => 'api 8m')

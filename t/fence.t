@@ -237,7 +237,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: the writer reads his write, on any worker, and others are served
+=== TEST 1: the writer reads its write, on any worker, and others are served
 --- check
 warm();
 

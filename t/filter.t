@@ -104,7 +104,7 @@ is(get($::LIST, headers => ["If-Match: $tag",
    ->{status}, 200, 'If-Match before If-Unmodified-Since');
 
 
-=== TEST 2: an answer that is not the one asked for is refused in JSON
+=== TEST 2: a response that is not the one asked for is refused in JSON
 --- check
 wait_coherent();
 

@@ -298,7 +298,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: many who ask one worker share one statement
+=== TEST 1: many clients of one worker share one statement
 --- check
 wait_coherent();
 
@@ -409,7 +409,7 @@ is(join(' ', grep { $_ ne '404 MISS' } map { told($_->finish) } @clients), '',
    'what is not there is not there for all');
 
 
-=== TEST 3: who waits for another worker is woken
+=== TEST 3: a request that waits for another worker is woken
 --- check
 wait_coherent();
 
@@ -524,7 +524,7 @@ is(told($_->finish), '200 MISS of 3', 'both are answered')
 wait_until { counts('pins', 'fills_under_way') eq '0 0' } 'nothing is left';
 
 
-=== TEST 5: who comes after a change never gets what was read before it
+=== TEST 5: a request after a change never gets what was read before it
 --- check
 wait_coherent();
 
@@ -683,7 +683,7 @@ is(told(ask_at($b, "$::CAMPAIGN/9")->finish), '200 MISS committed',
    'when it has come');
 
 
-=== TEST 7: a worker that is killed while it makes an answer blocks nobody
+=== TEST 7: a worker that is killed while it makes a response blocks no other
 --- check
 wait_coherent();
 
@@ -877,7 +877,7 @@ wait_until { counts('fills_under_way', 'pins') eq '0 0' } 'nothing is left';
 [emerg]
 
 
-=== TEST 9: who shuts down with a fill under way ends it first
+=== TEST 9: a worker that shuts down with a fill under way ends it first
 --- check
 wait_coherent();
 
@@ -898,7 +898,7 @@ wait_until { !running($master) } 'nginx is gone';
 pass('then nginx is gone');
 
 
-=== TEST 10: who has written reads what he wrote
+=== TEST 10: a user that has written reads what was written
 --- http_config eval
 my $http = $::HTTP;
 $http =~ s/(?=location = .pid)/<<'CONF'/e;

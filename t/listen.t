@@ -394,7 +394,7 @@ listener();
 heard('of 1', 'and later');
 
 
-=== TEST 4: who takes over waits until the other one has heard all before
+=== TEST 4: a worker that takes over waits until the other one has heard all before
 --- http_config eval
 $::SECOND = SoftFactory::Gate->new($::SOCKET);
 main::http(listen => 'gated', lines => "softfactory_listen_lease 60s;\n")
@@ -582,7 +582,7 @@ is(flushes(), $flushes + 1, 'the old one changes nothing');
 heard('of 1', 'changes are heard');
 
 
-=== TEST 9: a connection that is cut off bounds the age of every answer
+=== TEST 9: a connection that is cut off bounds the age of every response
 --- http_config eval: main::http(listen => 'gated', lines => "softfactory_listen_lease 1s;\n")
 --- check
 my $a = listener();
@@ -928,7 +928,7 @@ pass('no session is left');
 is(log_count(qr/open socket|exited with code [1-9]/), 0, 'nothing is left');
 
 
-=== TEST 16: who listens goes on while his last requests do
+=== TEST 16: the worker that listens goes on while its last requests do
 --- check
 my $pid = listener();
 my $lock = hold($::LOCK, dbname => $::DB);

@@ -124,7 +124,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: who does not read the table does not wait, who does keeps a sensor
+=== TEST 1: a request that does not read the table does not wait, one that does keeps a sensor
 --- http_config eval
 main::conf(dbname => $::DB, pool => "connections=2 $::POOL")
 --- config eval

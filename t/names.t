@@ -279,7 +279,7 @@ for my $secret (qw(users.password_hash users.totp_secret users.reset_token
 }
 
 
-=== TEST 4: who may create in the schema is told, once
+=== TEST 4: roles that may create in the schema are told, once
 --- check
 wait_coherent(upstream => $_) for qw(primary evil moved grants);
 

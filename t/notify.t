@@ -403,7 +403,7 @@ for my $t (described('tables')) {
 }
 
 
-=== TEST 3: whoever writes, and however
+=== TEST 3: no matter which role writes, and how
 --- check
 my $row = "(id, creator_id, title, product_name, deadline)";
 

@@ -247,7 +247,7 @@ for (['wrong-ca', 'certificate verify failed'],
 [emerg]
 
 
-=== TEST 2: a session is set to what the answers need
+=== TEST 2: a session is set to what the responses need
 --- http_config eval
 main::conf(dbname => $::A, pool => 'timeout=1234ms heavy_timeout=5678ms '
            . 'write_timeout=4321ms lock_timeout=321ms')

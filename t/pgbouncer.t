@@ -175,7 +175,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: in transaction mode each answer is that of the server itself
+=== TEST 1: in transaction mode each response is that of the server itself
 --- http_config eval
 "softfactory_zone api 16m;\n"
 . main::conf(dbname => $::DB) . main::pooled('transaction')

@@ -78,7 +78,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: ten reloads under load lose no answer and leave no backend
+=== TEST 1: ten reloads under load lose no response and leave no backend
 --- config eval: SoftFactory::api()
 --- check
 my $load = load(8, "$::CAMPAIGN/1", "$::CAMPAIGN?per_page=5",

@@ -226,7 +226,7 @@ like(zone_status()->{slow}[0]{params}, qr/\x01{200}/, 'the status has them');
 
 
 
-=== TEST 4: who it was, and what went wrong
+=== TEST 4: whose request it was, and what went wrong
 --- http_config eval
 main::conf(dbname => $::DB, zone => 'api 8m', pool => 'timeout=1s wait=5s')
 --- config eval

@@ -81,7 +81,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: every answer has the headers of its kind
+=== TEST 1: every response has the headers of its kind
 --- config eval
 SoftFactory::api(<<'CONF');
 location /nowhere/ {
@@ -272,7 +272,7 @@ for ('--http1.1', '--http2') {
 }
 
 
-=== TEST 4: other modules of nginx take an answer as any other
+=== TEST 4: other modules of nginx take a response as any other
 --- config eval
 SoftFactory::api(<<'CONF');
 gzip on;
@@ -491,7 +491,7 @@ is(request('OPTIONS', '/api/nothing')->{status}, 404,
    'OPTIONS of no endpoint');
 
 
-=== TEST 6: without CORS no answer speaks of it
+=== TEST 6: without CORS no response speaks of it
 --- config eval: SoftFactory::api()
 --- check
 my $res = get("$::CAMPAIGN/1", headers => ['Origin: https://a.example']);
@@ -502,7 +502,7 @@ unlike(request('OPTIONS', $::CAMPAIGN,
        qr/access-control|vary/i, 'also before the request');
 
 
-=== TEST 7: large answers arrive whole and their memory goes back
+=== TEST 7: large responses arrive whole and their memory goes back
 --- config eval
 SoftFactory::api('softfactory_max_page_size 20000;')
 --- check

@@ -205,7 +205,7 @@ is(same_head('/api/analytics/advanced?period=x', token => 'demo_token')
 
 
 
-=== TEST 4: OPTIONS tells the methods to anybody
+=== TEST 4: OPTIONS tells the methods to any client
 --- check
 for my $endpoint (endpoints()) {
     for my $token (undef, 'demo_token', 'nonsense') {
@@ -243,7 +243,7 @@ is(get('/api/dashboard/charts')->{status}, 200, 'and one after it');
 
 
 
-=== TEST 6: an answer says who may keep it
+=== TEST 6: a response says which caches may keep it
 --- check
 for my $endpoint (endpoints()) {
     my $public = $endpoint->{access} ne 'USER';

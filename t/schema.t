@@ -331,7 +331,7 @@ seen('a role that inherits nothing', 'everything',
 made('ALTER ROLE sf_stranger NOBYPASSRLS INHERIT');
 
 
-=== TEST 3: who may see what
+=== TEST 3: which role may see what
 --- no_error_log
 [crit]
 [alert]

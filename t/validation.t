@@ -118,7 +118,7 @@ run_tests();
 
 __DATA__
 
-=== TEST 1: who has no token, or a wrong one, is told so
+=== TEST 1: a request without a token, or with a wrong one, is told so
 --- check
 my $start = Time::HiRes::time();
 my $user = 0;
