@@ -20,7 +20,7 @@
 
 #include "../tools/workers.c"
 
-#include "ngx_sf_http.h"
+#include "ngx_sf_observe.h"
 
 #include <jansson.h>
 #include <regex.h>
