@@ -387,6 +387,14 @@ for my $n (1 .. 6) {
     $gone{$_} = 1 for worker_pids();
 }
 
+# the last of these reloads may still be on its way
+
+wait_until {
+    my @now = worker_pids();
+    sleep 1.5;
+    "@now" eq join ' ', worker_pids();
+} 'the workers are the same for a while';
+
 heard('settled', 'a change is heard');
 delete @gone{worker_pids()};
 gone(keys %gone);
