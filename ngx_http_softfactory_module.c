@@ -18,8 +18,10 @@
  * The order in which nginx calls what is below:
  *
  *     create_main_conf    how many endpoints there are
+ *     create_loc_conf     what is not set yet, at each level
  *     preconfiguration    rows, statements and routes are compiled
  *     (directives)        names are kept: ngx_sf_conf.c
+ *     init_main_conf      defaults of http{}
  *     merge_loc_conf      levels inherit
  *     postconfiguration   names are looked up, pools and zones are known
  *     init_module         one line of log
@@ -585,8 +587,9 @@ ngx_http_softfactory_product(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
 /*
  * All of http{} has been read and merged.  Locations come before the checks of
- * zones and connections, since they are what upstreams and zones are used by,
- * and metrics come last, as they are needed wherever there is a pool.
+ * zones and connections, since they are what upstreams and zones are used by;
+ * metrics come after these, as they are needed wherever there is a pool, and
+ * the list of workers last, as zones and metrics are what it serves.
  */
 
 static ngx_int_t

@@ -1,4 +1,4 @@
-# Who is asking, and may they: the checks of the contract, section 1, in their
+# Who is asking, and may they: the checks of the original, in their
 # order and with their exact bodies.
 #
 # Users of the scratch database: 1 has both products, 2 an active review and

@@ -22,8 +22,8 @@
  *
  * 128 bits of MD5 are many enough that no two definitions meet by accident, and
  * nobody but the operator chooses one.  Two endpoints that are the same in all
- * of that are refused: they would answer with each other's entries, and be
- * counted as one another.
+ * of that are refused: they would answer with each other's entries, and one of
+ * them is a mistake.
  *
  * The structures are walked by tables of their members.  Each member is a byte
  * that says what it is, and its bytes, a text behind its length; a list has a

@@ -79,7 +79,7 @@ static const char *const  ngx_sf_row_own_names[] = {
 /*
  * Row by row, and each against those before it; the first mistake is enough.
  * What is common to all of them is counted as well: products are bits of a
- * principal's mask, endpoints are places of the metrics.
+ * principal's mask, and there are no more endpoints than NGX_SF_ROWS.
  */
 
 ngx_int_t

@@ -767,8 +767,8 @@ ngx_sf_statement_bind_number(ngx_sf_binds_t *binds, ngx_sf_bind_e kind,
 
 /*
  * All values go as text, which the server reads by the types that it has found
- * for the parameters (PostgreSQL manual, 55.2.3).  They are copied into the
- * flight's pool.
+ * for the parameters (PostgreSQL manual, Frontend/Backend Protocol, Extended
+ * Query).  They are copied into the flight's pool.
  */
 
 const char **

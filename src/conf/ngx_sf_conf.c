@@ -740,8 +740,9 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /*
  * In this order: the upstreams, as a pool is made of what they say; the one for
- * the listener, which is a pool as well; the zone and the database in it, which
- * are looked up by the primary; the fallback, last.
+ * the listener, which is a pool as well; the fallback, last.  The zone and the
+ * database in it are looked up by the primary after that, see
+ * ngx_sf_cache_conf_finish().
  */
 
 ngx_int_t

@@ -13,7 +13,7 @@
  * A session finds nothing by search_path but what is PostgreSQL's own: a role
  * that may create an operator or a function in a schema on the path could have
  * its code run in the module's name, as a better match for its arguments
- * (PostgreSQL manual, 10.2 and 5.9.6).
+ * (PostgreSQL manual, Type Conversion, Operators; Schemas, Usage Patterns).
  *
  * Some keywords of libpq are refused, each for a reason of its own: they name
  * hosts, look things up in files or directories at every connect, or make

@@ -13,8 +13,7 @@
  * database; PRINCIPAL_TAKE reads what has come: role, e-mail and the active
  * flag come from the row, never from the token.  GATE compares the products
  * of the principal with that of the endpoint.  The responses and their order
- * are those of the original's require_auth and require_subscription
- * (contract, section 1).
+ * are those of the original's require_auth and require_subscription.
  */
 
 

@@ -42,12 +42,12 @@ ngx_int_t ngx_sf_flight_link(ngx_sf_flight_t *flight, const ngx_sf_key_t *key,
 ngx_int_t ngx_sf_flight_enter(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait);
 
 /*
- * The same in one that was found: what waits for another's turn goes by that
- * of who joins, if he has one.
+ * The same in one that was found: a query that waits for a turn waits for that
+ * of the joining principal from now on, if there is one.
  */
 ngx_int_t ngx_sf_flight_join(ngx_sf_flight_t *flight, ngx_sf_wait_t *wait);
 
-/* nothing more comes: who waits is told; the caller has a place in it */
+/* nothing more comes: all that wait are told; the caller has a place in it */
 void ngx_sf_flight_land(ngx_sf_flight_t *flight);
 
 /* a place of its own, and giving that up */
@@ -74,7 +74,7 @@ ngx_uint_t ngx_sf_flight_wanted(ngx_sf_pg_query_t *q);
 void ngx_sf_flight_end(ngx_sf_flight_t *flight);
 
 
-/* --- ngx_sf_flight_wait.c: who makes it, and who waits for it --- */
+/* --- ngx_sf_flight_wait.c: waiting for another worker --- */
 
 /* what is read after this is good while none of these counters moves */
 void ngx_sf_flight_stamp(ngx_sf_flight_t *flight);
@@ -107,7 +107,7 @@ void ngx_sf_flight_store(ngx_sf_flight_t *flight);
 /*
  * The slowest member holds the body, so it is shared with other flights that
  * have made the same.  When there is no room for it, it may be in the zone all
- * the same: who asks again is sent that.
+ * the same: a request that comes later is sent that.
  */
 void ngx_sf_flight_keep(ngx_sf_flight_t *flight);
 

@@ -6,11 +6,11 @@
 
 /*
  * What flights bring: where a response is kept that was made of rows, and what
- * those who have a place find there.
+ * the requests that have a place find there.
  *
- * A response goes into the zone, whose copy is for those who come later, and
- * stays with the flight for those who wait.  When it is large, the worker keeps
- * one copy of it for all flights that have made the same.
+ * A response goes into the zone, whose copy is for requests that come later,
+ * and stays with the flight for those that wait.  When it is large, the worker
+ * keeps one copy of it for all flights that have made the same.
  *
  * Nothing here knows in which state a flight is.
  */
@@ -71,7 +71,7 @@ ngx_sf_flight_keep(ngx_sf_flight_t *flight)
 }
 
 
-/* who waits, 0: several do */
+/* the principal that waits, 0: there are several */
 
 static uint32_t
 ngx_sf_flight_principal(const ngx_sf_flight_t *flight)

@@ -5,13 +5,13 @@
 
 
 /*
- * Where flights stand: their states, the table in which they are found, who has
- * a place in one, and when it ends.
+ * Where flights stand: their states, the table in which they are found, the
+ * places in one, and when it ends.
  *
- * A flight is there for those who have a place in it, and ends with the last
- * one.  It holds a place in itself while others rely on it who are not in it:
- * those who wait for its claim in other workers, or those who have asked for a
- * ping and gone away.
+ * A flight is there for the requests and flights that have a place in it, and
+ * ends with the last one.  It holds a place in itself while others rely on it
+ * that have none: flights of other workers that wait for its claim, or requests
+ * that have asked for a ping and gone away.
  */
 
 
@@ -350,8 +350,8 @@ ngx_sf_flight_wanted(ngx_sf_pg_query_t *q)
 
 
 /*
- * Whether somebody waits for a flight, which is ended otherwise; of a total
- * also those are asked that take it, unless their own statements run.
+ * Whether anything waits for a flight, which is ended otherwise; of a total
+ * also the flights are asked that take it, unless their own statements run.
  */
 
 static ngx_uint_t

@@ -5,15 +5,15 @@
 
 
 /*
- * Flights and the zone: who makes what may be cached, and who waits for it.
+ * Flights and the zone: which one makes what may be cached, and which wait.
  *
- * It is made by whoever gets the claim (ngx_sf_cache.c), once for all workers.
- * A flight that does not get it waits, and all who have a place in it: a
- * datagram comes when the claim has ended (ngx_sf_wake.c).  Then it looks
- * again, since the response may be there, or it may be its turn to make it.
- * Datagrams get lost, so it also looks now and then.  Nobody waits longer than
- * making the resource may take: after that something stale stands in for it,
- * or there is none.
+ * It is made by the flight that gets the claim (ngx_sf_cache.c), once for all
+ * workers.  A flight that does not get it waits, and with it all that have a
+ * place in it: a datagram comes when the claim has ended (ngx_sf_wake.c).  Then
+ * it looks again, since the response may be there, or it may be its turn to
+ * make it.  Datagrams get lost, so it also looks now and then.  Nobody waits
+ * longer than making the resource may take: after that something stale stands
+ * in for it, or there is none.
  *
  * This file says what the zone has; what a flight does about that is told in
  * ngx_sf_flight.c.

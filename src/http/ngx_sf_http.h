@@ -312,8 +312,9 @@ typedef enum {
                                    the query, which depends on it */
     NGX_SF_FLIGHT_QUERY,        /* the pool has the query, or had it while the
                                    total is pending */
-    NGX_SF_FLIGHT_LANDED        /* not linked, not held, without a claim;
-                                   nothing is pending, and nobody waits */
+    NGX_SF_FLIGHT_LANDED        /* not linked, not held; once those who waited
+                                   have been told nobody waits, nothing is
+                                   pending, and there is no claim */
 } ngx_sf_flight_state_e;
 
 struct ngx_sf_flight_s {

@@ -164,7 +164,8 @@ ngx_sf_pg_conn_connect_timer(ngx_sf_pg_conn_t *pgc, ngx_msec_t ms)
  * libpq gets the options of the lane, and where to connect in this attempt.
  * host is what is verified by TLS and looked up in a passfile, hostaddr is
  * where the connection goes: with it libpq resolves nothing (PostgreSQL manual,
- * 34.1.2).  The descriptor stays libpq's; nginx only watches it.
+ * libpq, Parameter Key Words).  The descriptor stays libpq's; nginx only
+ * watches it.
  */
 
 static ngx_int_t
@@ -238,7 +239,7 @@ ngx_sf_pg_conn_start(ngx_sf_pg_conn_t *pgc)
 }
 
 
-/* a failed connect makes the server back off */
+/* a failed connect counts against the server: ngx_sf_pg_server.c */
 
 static void
 ngx_sf_pg_conn_failed(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_close_e reason)
@@ -705,9 +706,10 @@ ngx_sf_pg_conn_settle(ngx_sf_pg_conn_t *pgc)
 /*
  * It is as new, and in the list of closed ones, before the queries of its FIFO
  * go back: their handlers run then, and may submit others.  A failure counts
- * against the server, which then backs off, when the connection has executed
- * nothing of what it was given, or when the server sends what nobody has asked
- * for; the reasons from LOST on are those of connections that had been made.
+ * against the server, which backs off after max_fails of them, when the
+ * connection has executed nothing of what it was given, or when the server
+ * sends what nobody has asked for; the reasons from LOST on are those of
+ * connections that had been made.
  */
 
 void

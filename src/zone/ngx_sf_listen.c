@@ -39,8 +39,7 @@
  *
  * A worker that was stopped may wake up when another has its place: whatever is
  * written in the name of the owner is written under the mutex, after a look at
- * the owner.
- * Counters may be moved by anyone at any time.
+ * the owner.  Counters may be moved by any worker at any time.
  *
  * This is the election; ngx_sf_listen_conn.c has what is said meanwhile, and
  * tells here when LISTEN is in force and when the connection is given up.
@@ -221,7 +220,7 @@ ngx_sf_listen_hold(ngx_sf_listen_t *l)
 }
 
 
-/* a look at who owns and who stands; the state may be another after it */
+/* a look at the owner and the candidate; the state may be another after it */
 
 static void
 ngx_sf_listen_elect(ngx_sf_listen_t *l)

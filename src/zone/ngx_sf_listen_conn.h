@@ -19,7 +19,7 @@
  *   ngx_sf_listen_lease.c     what is told to the zone
  *   ngx_sf_listen_channel.c   whether all is heard
  *   ngx_sf_listen_look.c      what the catalogue says
- *   ngx_sf_listen_creators.c  who may create in it
+ *   ngx_sf_listen_creators.c  which roles may create in it
  *   ngx_sf_listen_conn.c      the connection: what is said on it, and its state
  *   ngx_sf_listen.c           the election
  *

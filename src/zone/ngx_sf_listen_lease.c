@@ -9,8 +9,8 @@
  * find there, and what has been found out about the database.
  *
  * Only the owner tells it, so each time the mutex is held and the owner looked
- * at: who was stopped may wake up in another's place.  What is known of the
- * tables stands there before the lease is renewed.
+ * at: a worker that was stopped may wake up when another has its place.  What
+ * is known of the tables stands there before the lease is renewed.
  */
 
 
@@ -47,7 +47,7 @@ ngx_sf_listen_lease_confirm(ngx_sf_listen_t *l)
     source->open = l->open;
     ngx_sf_listen_lease_publish(l);
 
-    /* whoever sees the lease renewed sees the rest */
+    /* a worker that sees the lease renewed sees the rest */
 
     ngx_memory_barrier();
 

@@ -665,7 +665,7 @@ test_mixed(void)
 }
 
 
-/* contract, section 2.8 */
+/* the figures of /api/performance/roi */
 
 static void
 test_figures(void)

@@ -21,7 +21,7 @@ typedef struct {
 } test_float_t;
 
 
-/* contract, section 0.1 */
+/* numbers of the original's responses */
 
 static const test_float_t  test_floats[] = {
     { "12", "12.0", "12.0" },
