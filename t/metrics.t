@@ -596,6 +596,14 @@ is(main::metrics()->{softfactory_workers}, 5, 'five workers');
 cmp_ok(scalar @{history()}, '>=', $rows,
        'with the history');
 
+# nginx frees no memory that it goes on with
+
+for my $n (1, 2) {
+    @gone = hup();
+    wait_until { !grep { running($_) } @gone } 'the old ones are gone';
+    is_counted('12 3', "it is taken over, $n");
+}
+
 
 
 === TEST 9: a worker that is killed is buried in all zones, and counted on

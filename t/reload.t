@@ -298,3 +298,43 @@ $client->close;
 wait_until { !running($old) } 'the old worker is gone';
 pass('the worker is gone when nobody waits');
 nothing_left();
+
+
+=== TEST 8: a zone without places for new databases begins empty, and stays
+--- more_http eval
+join '', "softfactory_zone many 8m;\n",
+    map { main::conf(name => "u$_", dbname => $::DB,
+                     pool => 'connections=1 totals=1 heavy=1') } 1 .. 9
+--- config eval
+SoftFactory::api('location = /status { softfactory_status many; }',
+    map { <<"CONF" } 1 .. 9)
+location /u$_/ {
+    rewrite ^/u$_(/.*) \$1 break;
+    softfactory_pass u$_;
+    softfactory_cache many;
+}
+CONF
+--- check
+my $entries = sub { zone_status()->{cache}{entries} };
+my $again = sub {
+    my ($edit, $wanted, $what) = @_;
+    my @old = $edit ? reconfigure(sub { $edit->() }) : hup();
+
+    wait_until { !grep { running($_) } @old } 'the old workers are gone';
+    is(title(get("/u1$::CAMPAIGN/1")), "200 of $::DB", "$what: it answers");
+    cmp_ok($entries->(), $wanted ? '>' : '<=', 1, "$what: entries");
+};
+
+get("/u$_$::CAMPAIGN/1") for 1 .. 9;
+cmp_ok($entries->(), '>', 1, 'nine databases');
+
+# 16 have places, and those that are left keep theirs
+
+$again->(sub { s/\bu([1-9])\b(?=;| \{)/v$1/g }, 0, 'nine others');
+get("/u$_$::CAMPAIGN/1") for 1 .. 9;
+$again->(undef, 1, 'the same');
+$again->(undef, 1, 'the same again');
+$again->(sub { s/\bv([1-9])\b(?=;| \{)/w$1/g }, 0, 'nine others once more');
+get("/u$_$::CAMPAIGN/1") for 1 .. 9;
+$again->(undef, 1, 'these');
+nothing_left();

@@ -580,7 +580,7 @@ ngx_sf_cache_conf_word(ngx_sf_pg_conf_t *pgcf, const char *word)
 /*
  * nginx hands the memory of a running configuration to the zone of the same
  * name and size of the next one.  If that has a layout or databases that do not
- * fit, noreuse makes nginx give it new memory, so the cache begins empty.
+ * fit, it gets another size and so new memory, and the cache begins empty.
  */
 
 void
@@ -595,9 +595,9 @@ ngx_sf_cache_conf_reuse(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
     for (i = 0; i < smcf->zones.nelts; i++) {
         old = ngx_sf_conf_old_zone(cf, &zone[i]->name);
 
-        if (old && ngx_sf_cache_conf_differs(smcf, zone[i], old)) {
-            zone[i]->shm_zone->noreuse = 1;
-        }
+        ngx_sf_conf_size_zone(zone[i]->shm_zone, old,
+                              old && !ngx_sf_cache_conf_differs(smcf, zone[i],
+                                                                old));
     }
 }
 

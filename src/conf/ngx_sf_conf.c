@@ -1190,3 +1190,32 @@ ngx_sf_conf_old_zone(ngx_conf_t *cf, const ngx_str_t *name)
 
     return NULL;
 }
+
+
+/*
+ * nginx takes over the memory of a zone that has the name, the tag and the size
+ * of the one before.  Its flag noreuse is not good for keeping it from that: at
+ * the next reload the memory in use would be taken over, and freed as well,
+ * since whether it is freed goes by the flag of the zone that it was made for.
+ * A page more is another size; it stays until the memory is made new again.
+ */
+
+void
+ngx_sf_conf_size_zone(ngx_shm_zone_t *zone, const ngx_shm_zone_t *old,
+    ngx_uint_t fits)
+{
+    size_t  size;
+
+    size = zone->shm.size;
+
+    if (old == NULL) {
+        return;
+    }
+
+    if (fits && old->shm.size == size + ngx_pagesize) {
+        zone->shm.size = old->shm.size;
+
+    } else if (!fits && old->shm.size == size) {
+        zone->shm.size += ngx_pagesize;
+    }
+}

@@ -49,6 +49,13 @@ ngx_int_t ngx_sf_conf_workers(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
 /* shared memory of ours by that name in a running nginx, which reloads */
 ngx_shm_zone_t *ngx_sf_conf_old_zone(ngx_conf_t *cf, const ngx_str_t *name);
 
+/*
+ * Gives zone a size by which nginx takes over the memory of old, which may be
+ * NULL, if it fits, and else makes it new.
+ */
+void ngx_sf_conf_size_zone(ngx_shm_zone_t *zone, const ngx_shm_zone_t *old,
+    ngx_uint_t fits);
+
 
 /* --- ngx_sf_metrics_conf.c: directives of what is shown and counted --- */
 

@@ -191,6 +191,7 @@ ngx_sf_metrics_conf_add(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 {
     size_t                  size;
     ngx_uint_t              i, grow;
+    ngx_shm_zone_t         *old;
     ngx_sf_metrics_need_t   need;
 
     static ngx_str_t  name = ngx_string("softfactory_metrics");
@@ -208,8 +209,8 @@ ngx_sf_metrics_conf_add(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     ngx_sf_metrics_conf_need(cf, smcf, &need);
 
-    size = ngx_sf_metrics_plan(metrics, &need,
-                               ngx_sf_conf_old_zone(cf, &name), &grow);
+    old = ngx_sf_conf_old_zone(cf, &name);
+    size = ngx_sf_metrics_plan(metrics, &need, old, &grow);
 
     metrics->shm_zone = ngx_shared_memory_add(cf, &name, size,
                                               &ngx_http_softfactory_module);
@@ -219,7 +220,7 @@ ngx_sf_metrics_conf_add(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     metrics->shm_zone->init = ngx_sf_metrics_init;
     metrics->shm_zone->data = metrics;
-    metrics->shm_zone->noreuse = grow;
+    ngx_sf_conf_size_zone(metrics->shm_zone, old, !grow);
 
     return NGX_OK;
 }

@@ -426,7 +426,7 @@ struct ngx_sf_zone_s {
 
 /*
  * init callback of the shared memory: reload, existing segment, fresh one.
- * noreuse must have been set before for a segment that is not ours.
+ * One that does not fit must not come here: see ngx_sf_zone_differs().
  */
 ngx_int_t ngx_sf_zone_init(ngx_shm_zone_t *shm_zone, void *data);
 
