@@ -39,8 +39,8 @@ ngx_int_t ngx_sf_document_write(ngx_pool_t *pool, json_t *doc,
 
 /* --- ngx_sf_slow.c --- */
 
-/* for the log and the status; the caller frees it */
-json_t *ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow);
+/* for the log and the status; endpoint is its name.  The caller frees it */
+json_t *ngx_sf_slow_json(const ngx_sf_slow_t *slow, const char *endpoint);
 
 
 #endif /* _NGX_SF_DOCUMENT_H_INCLUDED_ */

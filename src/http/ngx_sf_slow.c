@@ -25,7 +25,7 @@ static void ngx_sf_slow_fill(ngx_sf_ctx_t *ctx, uint64_t total,
 static void ngx_sf_slow_params(ngx_sf_ctx_t *ctx, u_char *buf, size_t size);
 static void ngx_sf_slow_text(u_char *to, size_t size, const ngx_str_t *text);
 static ngx_uint_t ngx_sf_slow_limited(ngx_sf_ctx_t *ctx, ngx_log_t *log);
-static void ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow,
+static void ngx_sf_slow_log(ngx_sf_ctx_t *ctx, ngx_sf_slow_t *slow,
     ngx_log_t *log);
 
 
@@ -49,7 +49,7 @@ ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total)
     ngx_memory_barrier();
     slow->serial = metrics->nslow;
 
-    metrics->slot->counts.endpoints[slow->endpoint].slow++;
+    metrics->endpoints[ngx_sf_route_index(ctx)].counts->slow++;
 
     /* without the handler that adds the request line, and so what is in it */
 
@@ -57,7 +57,7 @@ ngx_sf_slow_request(ngx_sf_ctx_t *ctx, uint64_t total)
     log.handler = NULL;
 
     if (!ngx_sf_slow_limited(ctx, &log)) {
-        ngx_sf_slow_log(ctx->worker->smcf, slow, &log);
+        ngx_sf_slow_log(ctx, slow, &log);
     }
 }
 
@@ -203,14 +203,17 @@ ngx_sf_slow_limited(ngx_sf_ctx_t *ctx, ngx_log_t *log)
 }
 
 
+/* by its own name: another endpoint may have got its place, or it has none */
+
 static void
-ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow, ngx_log_t *log)
+ngx_sf_slow_log(ngx_sf_ctx_t *ctx, ngx_sf_slow_t *slow, ngx_log_t *log)
 {
     char     line[NGX_SF_SLOW_LINE];
     size_t   len;
     json_t  *doc;
 
-    doc = ngx_sf_slow_json(smcf, slow);
+    doc = ngx_sf_slow_json(slow, ngx_sf_route_name(ctx->worker->smcf,
+                                                   ngx_sf_route_index(ctx)));
     len = json_dumpb(doc, line, sizeof(line), NGX_SF_DOCUMENT_FLAGS);
 
     if (len > sizeof(line)) {
@@ -236,7 +239,7 @@ ngx_sf_slow_log(ngx_sf_main_conf_t *smcf, ngx_sf_slow_t *slow, ngx_log_t *log)
  */
 
 json_t *
-ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow)
+ngx_sf_slow_json(const ngx_sf_slow_t *slow, const char *endpoint)
 {
     json_t           *doc;
     const ngx_str_t  *cache;
@@ -246,8 +249,7 @@ ngx_sf_slow_json(ngx_sf_main_conf_t *smcf, const ngx_sf_slow_t *slow)
     doc = json_pack("{s:f, s:s, s:s, s:I, s:s%, s:f, s:f, s:f, s:f, s:f,"
                     " s:s, s:s}",
                     "time", slow->sec + slow->msec / 1000.0,
-                    "endpoint",
-                    smcf->metrics->sh->endpoints[slow->endpoint].name,
+                    "endpoint", endpoint,
                     "params", slow->params,
                     "status", (json_int_t) slow->status,
                     "cache", cache->len ? (char *) cache->data : "",

@@ -373,20 +373,21 @@ static void
 ngx_sf_family_endpoint_histogram(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char      *counts;
-    ngx_uint_t   i, skip;
+    ngx_uint_t     i, skip;
+    const u_char  *counts;
 
     skip = family->offset == ngx_sf_in_endpoint(query)
            ? ngx_sf_metrics_unknown(ex->metrics)
            : ngx_sf_metrics_principal(ex->metrics);
 
     for (i = 0; i < ex->smcf->nendpoints + 2; i++) {
-        counts = (u_char *) ngx_sf_metrics_of(ex->metrics, &ex->sum, i);
+        counts = (const u_char *) ngx_sf_metrics_of(ex->metrics, &ex->sum, i);
 
         if (i != skip) {
             ngx_sf_prometheus_histogram(ex, family, "endpoint",
                            ngx_sf_route_name(ex->smcf, i),
-                           (ngx_sf_histogram_t *) (counts + family->offset));
+                           (const ngx_sf_histogram_t *) (counts
+                                                         + family->offset));
         }
     }
 }
@@ -396,15 +397,16 @@ static void
 ngx_sf_family_endpoint_counter(ngx_sf_prometheus_t *ex,
     const ngx_sf_family_t *family)
 {
-    u_char      *counts;
-    ngx_uint_t   i;
+    ngx_uint_t     i;
+    const u_char  *counts;
 
     for (i = 0; i <= ex->smcf->nendpoints; i++) {
-        counts = (u_char *) ngx_sf_metrics_of(ex->metrics, &ex->sum, i);
+        counts = (const u_char *) ngx_sf_metrics_of(ex->metrics, &ex->sum, i);
 
         ngx_sf_prometheus_line(ex, "%s{endpoint=\"%s\"} %uL\n", family->name,
                                ngx_sf_route_name(ex->smcf, i),
-                               *(uint64_t *) (counts + family->offset));
+                               *(const uint64_t *) (counts
+                                                    + family->offset));
     }
 }
 

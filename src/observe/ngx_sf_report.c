@@ -64,8 +64,8 @@ static ngx_int_t ngx_sf_report_window(ngx_http_request_t *r,
 static ngx_int_t ngx_sf_report_take(ngx_sf_report_t *report,
     ngx_pool_t *pool, time_t seconds);
 static void ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i);
-static void ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i,
-    const ngx_sf_span_t *now);
+static void ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t place,
+    ngx_sf_span_t *span);
 static void ngx_sf_report_totals(ngx_sf_report_t *report);
 static void ngx_sf_report_fallback(ngx_sf_report_t *report);
 static json_t *ngx_sf_report_document(ngx_sf_report_t *report);
@@ -220,14 +220,19 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 
     row = &report->rows[i];
     figures = &row->figures;
-    place = report->metrics->endpoints[i].place;
+    place = ngx_sf_metrics_place(report->metrics, i);
+
+    figures->name = ngx_sf_route_name(report->smcf, i);
+    figures->path = ngx_sf_report_path(report, i);
+
+    if (place == NGX_SF_METRICS_NOWHERE) {
+        return;
+    }
 
     ngx_sf_sample_place(report->metrics, &report->sum,
                         report->metrics->sh->tick, place, &now);
     ngx_sf_sample_then(report->metrics, report->since, place, &now, &then);
 
-    figures->name = ngx_sf_route_name(report->smcf, i);
-    figures->path = ngx_sf_report_path(report, i);
     figures->requests = ngx_sf_metrics_since(now.requests, then.requests);
     figures->errors = ngx_sf_metrics_since(now.errors, then.errors);
     figures->queries = ngx_sf_metrics_since(now.queries, then.queries);
@@ -245,7 +250,8 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
     row->query_sum = ngx_sf_metrics_since(now.query_sum, then.query_sum)
                      / 1000.0;
 
-    ngx_sf_report_span(report, i, &now.span);
+    row->span = now.span;
+    ngx_sf_report_span(report, place, &row->span);
 
     if (figures->requests) {
         figures->avg = ngx_sf_metrics_since(now.sum, then.sum) / 1000.0
@@ -266,21 +272,14 @@ ngx_sf_report_row(ngx_sf_report_t *report, ngx_uint_t i)
 /* the shortest and the longest request, by the intervals of the window */
 
 static void
-ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t i,
-    const ngx_sf_span_t *now)
+ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t place,
+    ngx_sf_span_t *span)
 {
-    ngx_uint_t      place;
-    ngx_sf_span_t  *span;
-
-    span = &report->rows[i].span;
-    place = report->metrics->endpoints[i].place;
-
     if (report->since == &report->metrics->sh->start) {
         ngx_sf_metrics_span(report->metrics, place, 0, span);
         return;
     }
 
-    *span = *now;
     ngx_sf_sample_span(report->metrics, report->since, place, span);
 }
 

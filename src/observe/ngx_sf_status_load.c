@@ -37,7 +37,7 @@ static json_t *ngx_sf_status_load_requests(ngx_sf_status_load_view_t *view);
 static json_t *ngx_sf_status_load_application(ngx_sf_status_load_view_t *view);
 static json_t *ngx_sf_status_load_endpoints(ngx_sf_status_load_view_t *view);
 static json_t *ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view,
-    ngx_uint_t i);
+    ngx_uint_t i, ngx_uint_t place);
 static json_t *ngx_sf_status_load_upstreams(ngx_sf_status_load_view_t *view);
 static json_t *ngx_sf_status_load_servers(ngx_sf_status_load_view_t *view,
     ngx_uint_t i);
@@ -257,16 +257,19 @@ ngx_sf_status_load_endpoints(ngx_sf_status_load_view_t *view)
 {
     json_t      *list;
     uint64_t     errors;
-    ngx_uint_t   i;
+    ngx_uint_t   i, place;
 
     list = json_array();
 
     for (i = 0; i <= view->metrics->nendpoints; i++) {
-        if (ngx_sf_metrics_requests(ngx_sf_metrics_of(view->metrics,
-                                                      &view->sum, i),
-                                    &errors))
+        place = ngx_sf_metrics_place(view->metrics, i);
+
+        if (place != NGX_SF_METRICS_NOWHERE
+            && ngx_sf_metrics_requests(&view->sum.endpoints[place], &errors))
         {
-            json_array_append_new(list, ngx_sf_status_load_endpoint(view, i));
+            json_array_append_new(list,
+                                  ngx_sf_status_load_endpoint(view, i,
+                                                              place));
         }
     }
 
@@ -275,14 +278,14 @@ ngx_sf_status_load_endpoints(ngx_sf_status_load_view_t *view)
 
 
 static json_t *
-ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view, ngx_uint_t i)
+ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view, ngx_uint_t i,
+    ngx_uint_t place)
 {
     json_t                    *buckets, *cache;
-    ngx_uint_t                 k, place;
+    ngx_uint_t                 k;
     ngx_sf_past_endpoint_t     now, then;
     ngx_sf_endpoint_counts_t  *counts;
 
-    place = view->metrics->endpoints[i].place;
     counts = &view->sum.endpoints[place];
 
     ngx_sf_sample_place(view->metrics, &view->sum, view->metrics->sh->tick,
@@ -430,10 +433,11 @@ ngx_sf_status_load_errors(ngx_sf_status_load_view_t *view)
 static json_t *
 ngx_sf_status_load_slow(ngx_sf_status_load_view_t *view)
 {
-    json_t                 *list;
-    ngx_uint_t              i, k, serial;
-    ngx_sf_slow_t           copy;
-    ngx_sf_metrics_slot_t  *slot;
+    json_t                           *list;
+    ngx_uint_t                        i, k, serial;
+    ngx_sf_slow_t                     copy, *slow;
+    ngx_sf_metrics_slot_t            *slot;
+    const ngx_sf_metrics_endpoint_t  *place;
 
     for (i = 0; i < view->metrics->sh->room.slots; i++) {
         slot = &view->metrics->sh->slots[i];
@@ -456,8 +460,12 @@ ngx_sf_status_load_slow(ngx_sf_status_load_view_t *view)
     list = json_array();
 
     for (i = 0; i < view->nslow; i++) {
-        json_array_append_new(list, ngx_sf_slow_json(view->smcf,
-                                                     &view->slow[i]));
+        slow = &view->slow[i];
+        place = &view->metrics->sh->endpoints[slow->endpoint];
+
+        json_array_append_new(list,
+                              ngx_sf_slow_json(slow,
+                                               (const char *) place->name));
     }
 
     return list;

@@ -47,7 +47,7 @@ static ngx_sf_metrics_slot_t *ngx_sf_metrics_alone(
 static ngx_uint_t ngx_sf_metrics_settle(ngx_sf_metrics_t *metrics);
 static ngx_uint_t ngx_sf_metrics_endpoint(const ngx_sf_metrics_sh_t *sh,
     const ngx_str_t *name);
-static ngx_uint_t ngx_sf_metrics_vacant(ngx_sf_metrics_sh_t *sh);
+static ngx_uint_t ngx_sf_metrics_vacant(ngx_sf_metrics_t *metrics);
 static ngx_uint_t ngx_sf_metrics_inhabited(const ngx_sf_metrics_sh_t *sh,
     ngx_uint_t place);
 static void ngx_sf_metrics_evict(ngx_sf_metrics_sh_t *sh, ngx_uint_t place);
@@ -634,7 +634,7 @@ ngx_sf_metrics_settle(ngx_sf_metrics_t *metrics)
     for (i = 0; i < n + 2; i++) {
 
         if (i < n && own[i].place == NGX_SF_METRICS_UNKNOWN) {
-            found = ngx_sf_metrics_vacant(sh);
+            found = ngx_sf_metrics_vacant(metrics);
             lacking += found == NGX_SF_METRICS_UNKNOWN;
             own[i].place = found;
 
@@ -685,9 +685,12 @@ ngx_sf_metrics_endpoint(const ngx_sf_metrics_sh_t *sh, const ngx_str_t *name)
 /* a place that is free; or else the one that has been left for the longest */
 
 static ngx_uint_t
-ngx_sf_metrics_vacant(ngx_sf_metrics_sh_t *sh)
+ngx_sf_metrics_vacant(ngx_sf_metrics_t *metrics)
 {
-    ngx_uint_t  i, found;
+    ngx_uint_t            i, found;
+    ngx_sf_metrics_sh_t  *sh;
+
+    sh = metrics->sh;
 
     for (i = NGX_SF_METRICS_NAMED; i < sh->room.endpoints; i++) {
         if (sh->endpoints[i].name[0] == '\0') {
@@ -697,9 +700,12 @@ ngx_sf_metrics_vacant(ngx_sf_metrics_sh_t *sh)
 
     found = NGX_SF_METRICS_UNKNOWN;
 
+    /* this worker may have no slot by which others see what it uses */
+
     for (i = NGX_SF_METRICS_NAMED; i < sh->room.endpoints; i++) {
         if ((found == NGX_SF_METRICS_UNKNOWN
              || sh->endpoints[i].seen < sh->endpoints[found].seen)
+            && !metrics->slot->uses[i]
             && !ngx_sf_metrics_inhabited(sh, i))
         {
             found = i;
@@ -1164,6 +1170,39 @@ ngx_sf_metrics_forget(ngx_sf_metrics_sh_t *sh, ngx_sf_metrics_name_t *name)
             ngx_memzero(&sh->servers[i], sizeof(ngx_sf_metrics_name_t));
         }
     }
+}
+
+
+/* an index behind those of the endpoints has a place for ever */
+
+ngx_uint_t
+ngx_sf_metrics_place(const ngx_sf_metrics_t *metrics, ngx_uint_t i)
+{
+    const ngx_sf_metrics_own_t  *own;
+
+    own = &metrics->endpoints[i];
+
+    if ((i < metrics->nendpoints && own->place == NGX_SF_METRICS_UNKNOWN)
+        || metrics->sh->endpoints[own->place].life != own->life)
+    {
+        return NGX_SF_METRICS_NOWHERE;
+    }
+
+    return own->place;
+}
+
+
+const ngx_sf_endpoint_counts_t *
+ngx_sf_metrics_of(const ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
+    ngx_uint_t i)
+{
+    ngx_uint_t  place;
+
+    static const ngx_sf_endpoint_counts_t  nothing;
+
+    place = ngx_sf_metrics_place(metrics, i);
+
+    return place == NGX_SF_METRICS_NOWHERE ? &nothing : &sum->endpoints[place];
 }
 
 

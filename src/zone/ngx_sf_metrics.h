@@ -86,6 +86,9 @@ typedef enum {
     NGX_SF_METRICS_NAMED
 } ngx_sf_metrics_place_e;
 
+/* that of an endpoint which has none, or whose place is another's by now */
+#define NGX_SF_METRICS_NOWHERE  ((ngx_uint_t) -1)
+
 
 /* --- what is added up: words only, so that all of it is one loop --- */
 
@@ -351,10 +354,6 @@ struct ngx_sf_metrics_s {
 #define ngx_sf_metrics_unknown(metrics)    ((metrics)->nendpoints)
 #define ngx_sf_metrics_principal(metrics)  ((metrics)->nendpoints + 1)
 
-/* what has been counted of an endpoint, by index */
-#define ngx_sf_metrics_of(metrics, sum, i)                                    \
-    (&(sum)->endpoints[(metrics)->endpoints[i].place])
-
 /* names of what is counted, by index; status 0 is any other */
 extern const char *const  ngx_sf_metrics_methods[NGX_SF_METRICS_METHODS];
 extern const ngx_uint_t   ngx_sf_metrics_statuses[NGX_SF_METRICS_STATUSES];
@@ -415,6 +414,19 @@ ngx_int_t ngx_sf_metrics_upstream(ngx_sf_metrics_t *metrics,
     const ngx_str_t *name);
 ngx_int_t ngx_sf_metrics_server(ngx_sf_metrics_t *metrics,
     ngx_uint_t upstream, const ngx_str_t *name);
+
+/*
+ * The place to show something under an endpoint's name, by index.  Where there
+ * is NOWHERE, what it counts is shown as that of unknown paths, or of former
+ * endpoints, and must not be shown once more.
+ */
+ngx_uint_t ngx_sf_metrics_place(const ngx_sf_metrics_t *metrics,
+    ngx_uint_t i);
+
+/* what a sum has of it, which is 0 from NOWHERE */
+const ngx_sf_endpoint_counts_t *ngx_sf_metrics_of(
+    const ngx_sf_metrics_t *metrics, const ngx_sf_counts_t *sum,
+    ngx_uint_t i);
 
 /* of all workers, by place, without spans; NGX_ERROR: memory is short */
 ngx_int_t ngx_sf_metrics_sum(ngx_sf_metrics_t *metrics, ngx_pool_t *pool,

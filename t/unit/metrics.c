@@ -837,6 +837,67 @@ test_return(void)
 }
 
 
+static ngx_int_t
+test_alone_enter(ngx_sf_metrics_t *alone, ngx_sf_metrics_t *one,
+    ngx_shm_zone_t *zone, const char *const *names)
+{
+    ngx_int_t       rc;
+    ngx_shm_zone_t  next;
+
+    test_conf(alone, names);
+
+    next = *zone;
+    next.data = alone;
+    (void) ngx_sf_metrics_init(&next, one);
+
+    unit_log.log_level = NGX_LOG_ERR;
+    rc = test_enter(alone, getpid() + 1);
+    unit_log.log_level = NGX_LOG_NOTICE;
+
+    return rc;
+}
+
+
+/*
+ * Its endpoints have three places that nobody uses: one of these is that of
+ * its last endpoint already, and the third one has none.  What that one counts
+ * is shown once, as that of unknown paths.
+ */
+
+static void
+test_lacking(ngx_sf_metrics_t *one, ngx_shm_zone_t *zone)
+{
+    ngx_uint_t        i, unknown;
+    ngx_sf_metrics_t  alone;
+
+    static const char *const  names[] = { "c", "d", "e", NULL };
+    static const char *const  others[] = { "f", "g", "h", "e", NULL };
+
+    unit_ok(test_alone_enter(&alone, one, zone, names) == NGX_OK,
+            "one that takes all places");
+    test_leave(&alone, ngx_pid);
+
+    unit_ok(test_alone_enter(&alone, one, zone, others) == NGX_OK,
+            "one that lacks one");
+    unknown = ngx_sf_metrics_unknown(&alone);
+
+    for (i = 0; i <= unknown; i++) {
+        test_ask(&alone, i, i + 1);
+    }
+
+    ngx_sf_metrics_tell(&alone);
+
+    unit_ok(test_requests(&alone, 0) == 1 && test_requests(&alone, 1) == 2
+            && test_requests(&alone, 3) == 4, "no two share a place");
+    unit_ok(test_requests(&alone, 2) == 0
+            && ngx_sf_metrics_place(&alone, 2) == NGX_SF_METRICS_NOWHERE
+            && test_requests(&alone, unknown) == 3 + 5,
+            "what has none counts as unknown, and once");
+
+    test_leave(&alone, ngx_pid);
+}
+
+
 /* a worker more than there are slots, which is warned of */
 
 static void
@@ -873,12 +934,19 @@ test_alone(void)
 
     test_ask(&alone, 0, 1);
     test_ask(&alone, 1, 1);
+    unit_ok(test_requests(&alone, 1) == 5, "and seen by itself");
     one.sh->endpoints[one.endpoints[1].place].life++;
+    one.endpoints[1].life++;
+    unit_ok(test_requests(&alone, 1) == 0
+            && ngx_sf_metrics_place(&alone, 1) == NGX_SF_METRICS_NOWHERE,
+            "until another has got the place");
     test_leave(&alone, ngx_pid);
 
     unit_ok(test_requests(&one, 0) == 1, "its last words are heard");
     unit_ok(test_requests(&one, 1) == 5 && test_total(&one) == 7,
             "but not as those of who has got the place");
+
+    test_lacking(&one, &zone);
 
     ngx_pid = getpid();
 
