@@ -524,6 +524,10 @@ is($after->{softfactory_workers}, 2, 'two workers');
 
 === TEST 8: what was counted stands by the name of its endpoint
 --- http_config eval: $::HTTP . "# names\n"
+--- config eval
+main::api(main::operators('api'),
+          'location = /metrics { softfactory_metrics; }',
+          'location = /report { softfactory_report; }')
 --- check
 my @labels = ('review_campaign', 'review_campaigns');
 my @paths = ('/api/review/campaigns/4', '/api/review/campaigns');
@@ -554,6 +558,12 @@ sub renamed {
     return reconfigure { s/^.*# names$/$names # names/m };
 }
 
+sub reported {
+    my $body = get('/report', token => undef)->{body};
+
+    return JSON::PP::decode_json($body)->{summary}{total_requests};
+}
+
 sub history {
     my $body = get('/status?history=1', token => undef)->{body};
 
@@ -574,6 +584,7 @@ renamed('softfactory_test_name review_campaign was_another; '
         . 'softfactory_test_name review_campaigns review_campaign;');
 is_counted('0 10', 'each by its name');
 is(zone_status()->{requests}{total}, $total, 'all that there was');
+is(reported(), $total, 'in the report, too');
 get($paths[1]) for 1 .. 2;
 get($paths[0]);
 is_counted('1 12', 'on both goes on');

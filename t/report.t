@@ -121,6 +121,8 @@ cmp_ok($one->{max_ms}, '>=', $one->{$_}, "the longest no less than $_")
 cmp_ok($one->{p99_ms}, '>=', $one->{p50_ms}, 'percentiles are in order');
 is($report->{endpoint_metrics}{unknown}{requests}, 1, 'a path that is none');
 is($report->{summary}{total_requests}, 4, 'all requests');
+is($report->{summary}{total_requests}, zone_status()->{requests}{total},
+   'as the status has them');
 is($report->{summary}{slow_endpoint_count}, 0, 'none is slow');
 is(scalar @{$report->{slow_endpoints}}, 0, 'and none is listed');
 is($report->{cache}{hits}, 2, 'hits');

@@ -284,24 +284,34 @@ ngx_sf_report_span(ngx_sf_report_t *report, ngx_uint_t place,
 }
 
 
+/*
+ * Of all places, so that no endpoint that has gone is missing in them: the sum
+ * of the rows is less then.  The statements of principals are added.
+ */
+
 static void
 ngx_sf_report_totals(ngx_sf_report_t *report)
 {
-    uint64_t              queue[NGX_SF_HISTOGRAM_BUCKETS];
-    ngx_uint_t            i, k;
-    ngx_sf_report_row_t  *row;
+    uint64_t                       queue[NGX_SF_HISTOGRAM_BUCKETS];
+    ngx_uint_t                     k;
+    ngx_sf_report_row_t           *principal;
+    const ngx_sf_past_endpoint_t  *now, *then;
 
-    for (i = 0; i < report->metrics->nendpoints + 2; i++) {
-        row = &report->rows[i];
+    now = &report->now.total;
+    then = &report->since->total;
+    principal = &report->rows[ngx_sf_metrics_principal(report->metrics)];
 
-        report->requests += row->figures.requests;
-        report->errors += row->figures.errors;
-        report->queries += row->figures.queries;
-        report->query_sum += row->query_sum;
+    report->requests = ngx_sf_metrics_since(now->requests, then->requests);
+    report->errors = ngx_sf_metrics_since(now->errors, then->errors);
+    report->queries = ngx_sf_metrics_since(now->queries, then->queries)
+                      + principal->figures.queries;
+    report->query_sum = ngx_sf_metrics_since(now->query_sum, then->query_sum)
+                        / 1000.0
+                        + principal->query_sum;
 
-        for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
-            report->cache[k] += row->cache[k];
-        }
+    for (k = 0; k < NGX_SF_CACHE_STATUSES; k++) {
+        report->cache[k] = ngx_sf_metrics_since(now->cache[k],
+                                                then->cache[k]);
     }
 
     for (k = 0; k < NGX_SF_HISTOGRAM_BUCKETS; k++) {
