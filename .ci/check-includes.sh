@@ -4,8 +4,9 @@
 # the inner to the outer (ROOMS in lib.sh): a file names no function of an outer
 # one and includes no header of it.  What each may know of nginx and of the
 # libraries stands in room().  libpq is called where its results are owned.  The
-# files of the pool call only those before them, and those of the other folders
-# stand in some such order: no two know each other, directly or by others.
+# files of the pool, of a flight and of the listener know only those before them
+# (ORDERS), and all others stand in some such order: no two know each other,
+# directly or by others (circles.py).
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -132,20 +133,15 @@ libpq() {
 }
 
 
-# the files of the pool, each knows those before it only
+# files of which each knows those before it only: how their paths begin, and
+# what follows, "." for nothing.  Their headers, and src/README.md, say the same
 
-POOL='result turn lane head text server inflow pipeline scram conn notify pool'
-
-ordered() {
-    local name file above=
-
-    for name in $(tac -s ' ' <<< "$POOL "); do
-        file=src/pg/ngx_sf_pg_$name.c
-
-        [ -z "$above" ] || may_not_name "$file" "(?:$above)\s*\("
-        above+=${above:+|}$(defined "$file")
-    done
-}
+ORDERS=(
+    'src/pg/ngx_sf_pg result turn lane head text server inflow pipeline scram
+     conn notify pool'
+    'src/http/ngx_sf_flight state wait result .'
+    'src/zone/ngx_sf_listen lease channel look creators conn .'
+)
 
 
 # defined FILE: the functions that it gives to others, as a regex
@@ -157,19 +153,21 @@ defined() {
 }
 
 
-# circles: files that know each other; the module, which is above all, apart
+# known: who knows whom; the module, which is above all, is not among them
 
-circles() {
+known() {
     local file
+
+    "$TOP/.ci/circles.py" --test 2>&1 || true
 
     for file in src/*/*.[ch]; do
         printf '@ %s\n' "$file"
         code "$file"
-    done | "$TOP/.ci/circles.py"
+    done | "$TOP/.ci/circles.py" "${ORDERS[@]}"
 }
 
 
-# every file stands in one of the folders, and every file of the pool in POOL
+# every file stands in one of the folders
 
 placed() {
     local file
@@ -179,12 +177,6 @@ placed() {
         *" $file "*) ;;
         *) echo "$file:1: is in none of the folders ${ROOMS[*]}" ;;
         esac
-    done
-
-    for file in src/pg/*.c; do
-        file=${file#src/pg/ngx_sf_pg_}
-        [[ " $POOL " == *" ${file%.c} "* ]] ||
-            echo "src/pg/ngx_sf_pg_$file:1: has no place in POOL"
     done
 }
 
@@ -223,8 +215,7 @@ findings=$(
     placed
     named
     listed
-    ordered
-    circles
+    known
     rings
     for file in "$NAME.c" src/*/*.c; do
         libpq "$file"
