@@ -558,7 +558,7 @@ ngx_sf_metrics_claim(ngx_sf_metrics_t *metrics)
     sh = metrics->sh;
     n = metrics->workers->n;
 
-    if (n >= sh->room.slots || !ngx_sf_workers_free(sh->slots[n].pid)) {
+    if (n >= sh->room.slots || !ngx_sf_workers_absent(sh->slots[n].pid)) {
         return NULL;
     }
 

@@ -393,7 +393,7 @@ void ngx_sf_workers_leave(ngx_sf_workers_t *workers);
 void ngx_sf_workers_bury(ngx_sf_workers_t *workers);
 
 /* whether what has that pid, 0 or not ours yet, belongs to nobody any more */
-ngx_uint_t ngx_sf_workers_free(ngx_pid_t pid);
+ngx_uint_t ngx_sf_workers_absent(ngx_pid_t pid);
 
 
 /* --- ngx_sf_zone.c: the zone, its workers, its databases --- */

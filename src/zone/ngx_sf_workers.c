@@ -134,7 +134,7 @@ ngx_sf_workers_bury(ngx_sf_workers_t *workers)
 /* another worker that has our pid has died before us */
 
 ngx_uint_t
-ngx_sf_workers_free(ngx_pid_t pid)
+ngx_sf_workers_absent(ngx_pid_t pid)
 {
     return pid == 0 || pid == ngx_pid || !ngx_sf_alive(pid);
 }
@@ -147,7 +147,7 @@ ngx_sf_workers_dead(const ngx_sf_workers_t *workers, ngx_uint_t n)
 
     pid = workers->sh->pids[n];
 
-    return pid && n != workers->n && ngx_sf_workers_free(pid);
+    return pid && n != workers->n && ngx_sf_workers_absent(pid);
 }
 
 

@@ -323,7 +323,7 @@ ngx_sf_zone_enter(ngx_sf_zone_t *zone, ngx_uint_t n)
 
     /* who has died may be left there, if the others do not use this zone */
 
-    if (!ngx_sf_workers_free(slot->pid)
+    if (!ngx_sf_workers_absent(slot->pid)
         || ngx_sf_zone_bury(zone, n, slot->pid) != NGX_OK)
     {
         return NGX_ERROR;
