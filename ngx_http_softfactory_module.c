@@ -1145,7 +1145,7 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
 }
 
 
-/* a worker that finds no room in a zone does without the cache */
+/* a worker that cannot enter a zone does without its entries */
 
 static ngx_int_t
 ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker)
@@ -1159,9 +1159,6 @@ ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker)
 
     for (i = 0; i < smcf->zones.nelts; i++) {
         if (ngx_sf_zone_enter(zone[i], smcf->workers->n) != NGX_OK) {
-            ngx_log_error(NGX_LOG_ALERT, worker->cycle->log, 0,
-                          "softfactory_zone \"%V\" has no room for another "
-                          "worker", &zone[i]->name);
             continue;
         }
 

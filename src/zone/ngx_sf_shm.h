@@ -438,8 +438,11 @@ ngx_uint_t ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone,
     const u_char *identities, ngx_uint_t n);
 
 /*
- * Takes the slot of the worker with that number.  NGX_ERROR when there is
- * none: the worker does without the cache.
+ * Takes the slot of the worker with that number.  If not, the log says why, and
+ * the worker does without the cache.  NGX_DECLINED: it has no number;
+ * NGX_BUSY: the slot is that of a process which is there; NGX_AGAIN: that of
+ * one that has died, and cannot be emptied while others send from a zone which
+ * is in doubt.
  */
 ngx_int_t ngx_sf_zone_enter(ngx_sf_zone_t *zone, ngx_uint_t n);
 void ngx_sf_zone_leave(ngx_sf_zone_t *zone);

@@ -311,22 +311,36 @@ ngx_sf_zone_renew(ngx_sf_zone_t *zone)
 ngx_int_t
 ngx_sf_zone_enter(ngx_sf_zone_t *zone, ngx_uint_t n)
 {
+    ngx_pid_t       pid;
     ngx_sf_slot_t  *slot;
 
     zone->slot = NULL;
 
     if (n == NGX_SF_SLOTS) {
-        return NGX_ERROR;
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "softfactory_zone \"%V\" has no room for another "
+                      "worker", &zone->name);
+        return NGX_DECLINED;
     }
 
     slot = &zone->sh->slots[n];
+    pid = slot->pid;
 
     /* who has died may be left there, if the others do not use this zone */
 
-    if (!ngx_sf_workers_absent(slot->pid)
-        || ngx_sf_zone_bury(zone, n, slot->pid) != NGX_OK)
-    {
-        return NGX_ERROR;
+    if (!ngx_sf_workers_absent(pid)) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "softfactory_zone \"%V\": process %P has the slot of "
+                      "this worker", &zone->name, pid);
+        return NGX_BUSY;
+    }
+
+    if (ngx_sf_zone_bury(zone, n, pid) != NGX_OK) {
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "softfactory_zone \"%V\": process %P died, and its slot "
+                      "cannot be used while others send from this zone",
+                      &zone->name, pid);
+        return NGX_AGAIN;
     }
 
     ngx_shmtx_lock(&zone->shpool->mutex);

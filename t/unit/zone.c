@@ -277,6 +277,15 @@ test_slots(void)
 
     unit_ok(workers_start(shm, test_pid) == NULL,
             "all of %d slots are taken", NGX_SF_SLOTS);
+    unit_ok(workers_logged(NGX_LOG_ALERT) == 1
+            && strstr(workers_last(), "has no room for another worker"),
+            "which is told: %s", workers_last());
+
+    sh->slots[0].pid = live;
+    unit_ok(ngx_sf_zone_enter(one, 0) == NGX_BUSY && one->slot == NULL
+            && workers_logged(NGX_LOG_ALERT) == 1
+            && strstr(workers_last(), "has the slot of this worker"),
+            "so is one that another has still: %s", workers_last());
 
     list->pids[NGX_SF_SLOTS - 1] = dead;
     two = workers_start(shm, test_pid);
@@ -434,7 +443,7 @@ static void
 test_doubt(void)
 {
     ngx_pid_t          dead;
-    ngx_sf_zone_t     *one, *two, *three, *late, *last;
+    ngx_sf_zone_t      other, *one, *two, *three, *late, *last;
     ngx_shm_zone_t    *shm;
     ngx_sf_zone_sh_t  *sh;
 
@@ -463,6 +472,12 @@ test_doubt(void)
     unit_ok(late && late->slot != two->slot
             && two->slot->pid != 0 && sh->era == 0,
             "a worker that starts now has a slot, and buries nobody");
+
+    other = *one;
+    unit_ok(ngx_sf_zone_enter(&other, two->nslot) == NGX_AGAIN
+            && other.slot == NULL && workers_logged(NGX_LOG_ALERT) == 1
+            && strstr(workers_last(), "while others send"),
+            "but not that of the dead one: %s", workers_last());
 
     (void) workers_turn(late);
     ngx_sf_zone_leave(late);
