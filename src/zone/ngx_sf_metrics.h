@@ -36,7 +36,8 @@
  *
  *     places of endpoints  E  a power of two above the number of them and 3
  *     slots                S  a power of two, 4 for each of worker_processes,
- *                             from 16 to 256; 256 if it stands behind http{}
+ *                             from 16 to 256; 256 if that is missing, or
+ *                             stands behind http{}
  *     upstreams            U  a power of two, 2 for each of them, from 4
  *     servers              N  the same, from 16
  *
@@ -46,8 +47,12 @@
  * and 1 % for the slab pool.  A reload that needs more room gets new memory,
  * with all that the old one had, see ngx_sf_metrics_plan(); it never shrinks.
  *
- * Fields marked (m) are read and written under the mutex, those marked (o)
- * are written by their owner only.
+ * Fields marked (m) are written under the mutex, those marked (o) by their
+ * owner only.  All are read without it where a figure may be one of a moment
+ * before or after: the mutex is for adding up, so that nothing is counted
+ * twice or not at all while a worker leaves, and for finding places.  A name
+ * that is read while a place is given to another is that of one of the two, or
+ * a part of it, with its NUL.
  */
 
 #define NGX_SF_METRICS_SLOTS_MIN      16
