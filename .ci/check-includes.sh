@@ -4,9 +4,9 @@
 # the inner to the outer (ROOMS in lib.sh): a file names no function of an outer
 # one and includes no header of it.  What each may know of nginx and of the
 # libraries stands in room().  libpq is called where its results are owned.  The
-# files of the pool, of a flight and of the listener know only those before them
-# (ORDERS), and all others stand in some such order: no two know each other,
-# directly or by others (circles.py).
+# files of the pool, of a flight, of the listener and of the metrics know only
+# those before them (ORDERS), and all others stand in some such order: no two
+# know each other, directly or by others (circles.py).
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -78,7 +78,8 @@ headers() {
 
     for dir in "$@"; do
         ls "src/$dir"
-    done | sed -nE '/_(value|conn|flight)\.h$/d; s/\.h$/\\.h/p' | paste -sd '|'
+    done | sed -nE '/_(value|conn|flight|room)\.h$/d; s/\.h$/\\.h/p' |
+        paste -sd '|'
 }
 
 
@@ -141,6 +142,7 @@ ORDERS=(
      conn notify pool'
     'src/http/ngx_sf_flight state wait result .'
     'src/zone/ngx_sf_listen lease channel look creators conn .'
+    'src/zone/ngx_sf_metrics . room'
 )
 
 

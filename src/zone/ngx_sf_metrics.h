@@ -367,28 +367,6 @@ extern const char *const  ngx_sf_metrics_lanes[NGX_SF_PG_LANES];
 extern const char *const  ngx_sf_metrics_outcomes[NGX_SF_PG_OUTCOMES];
 extern const char *const  ngx_sf_metrics_cache[NGX_SF_CACHE_STATUSES];
 
-/* what a configuration has; endpoints stand in metrics->names */
-
-typedef struct {
-    ngx_uint_t                  workers;  /* 0: not known yet */
-    ngx_uint_t                  upstreams;
-    ngx_uint_t                  servers;
-} ngx_sf_metrics_need_t;
-
-/*
- * Sets metrics->room; returns the bytes of shared memory.  old is that of a
- * running nginx, or NULL.  Where it has room enough it is taken over, and
- * metrics->room is its own.  If not, *grow is set: the new one begins with
- * what the old one has then.  What the workers of the running nginx count from
- * there on, in the requests that they still have, is seen by them alone.
- */
-size_t ngx_sf_metrics_plan(ngx_sf_metrics_t *metrics,
-    const ngx_sf_metrics_need_t *need, const ngx_shm_zone_t *old,
-    ngx_uint_t *grow);
-
-/* init callback; shm_zone->data is the ngx_sf_metrics_t */
-ngx_int_t ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data);
-
 /*
  * Takes the slot of this worker, and finds the places of endpoints.  Where
  * there is no slot it counts in memory of its own, which is handed over once a
@@ -464,6 +442,31 @@ uint64_t ngx_sf_metrics_requests(const ngx_sf_endpoint_counts_t *counts,
     uint64_t *errors);
 uint64_t ngx_sf_metrics_fallbacks(const ngx_sf_fallback_counts_t *counts,
     uint64_t *errors);
+
+
+/* --- ngx_sf_metrics_room.c: its memory, and what a reload takes over --- */
+
+/* what a configuration has; endpoints stand in metrics->names */
+
+typedef struct {
+    ngx_uint_t                  workers;  /* 0: not known yet */
+    ngx_uint_t                  upstreams;
+    ngx_uint_t                  servers;
+} ngx_sf_metrics_need_t;
+
+/*
+ * Sets metrics->room; returns the bytes of shared memory.  old is that of a
+ * running nginx, or NULL.  Where it has room enough it is taken over, and
+ * metrics->room is its own.  If not, *grow is set: the new one begins with
+ * what the old one has then.  What the workers of the running nginx count from
+ * there on, in the requests that they still have, is seen by them alone.
+ */
+size_t ngx_sf_metrics_plan(ngx_sf_metrics_t *metrics,
+    const ngx_sf_metrics_need_t *need, const ngx_shm_zone_t *old,
+    ngx_uint_t *grow);
+
+/* init callback; shm_zone->data is the ngx_sf_metrics_t */
+ngx_int_t ngx_sf_metrics_init(ngx_shm_zone_t *shm_zone, void *data);
 
 
 /* --- ngx_sf_sample.c: what is looked at once a second --- */
