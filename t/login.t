@@ -49,6 +49,11 @@ psql($_, user => 'postgres', dbname => 'postgres')
     for "DROP ROLE IF EXISTS sf_login",
         "CREATE ROLE sf_login LOGIN PASSWORD '" . verifier('x', $ROUNDS) . "'";
 
+# one that may read waits for a lock, and is not refused before
+
+psql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO sf_login',
+     user => 'postgres', dbname => $DB);
+
 
 sub sessions {
     return backends("usename = 'sf_login' AND state = 'idle' AND "
@@ -59,7 +64,8 @@ our $LIVE = 'location /live { softfactory_live; }';
 
 run_tests();
 
-psql('DROP ROLE sf_login', user => 'postgres', dbname => 'postgres');
+psql($_, user => 'postgres', dbname => $DB)
+    for 'DROP OWNED BY sf_login', 'DROP ROLE sf_login';
 
 __DATA__
 
