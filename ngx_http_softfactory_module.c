@@ -1310,7 +1310,7 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
 
     ngx_sf_gauges_publish(worker);
 
-    ngx_sf_tokens_destroy(worker->tokens);
+    ngx_sf_tokens_clear(worker->tokens);
     ngx_sf_parsed_table_destroy(worker->parsed_table);
 
     zone = smcf->zones.elts;

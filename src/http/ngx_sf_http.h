@@ -68,7 +68,9 @@ const char *ngx_sf_route_name(const ngx_sf_main_conf_t *smcf,
 /* --- ngx_sf_token.c: bearer tokens that this worker has verified --- */
 
 ngx_sf_tokens_t *ngx_sf_tokens_create(ngx_cycle_t *cycle);
-void ngx_sf_tokens_destroy(ngx_sf_tokens_t *tokens);
+
+/* forgets all of them; there is nothing else to free */
+void ngx_sf_tokens_clear(ngx_sf_tokens_t *tokens);
 
 /*
  * Claims of a token by the keys and rules of a location; verified once, then

@@ -14,8 +14,10 @@
  * share keys may have rules of their own, so the claims are checked on every
  * hit.  Refused tokens are not kept: an attacker has an endless supply.
  *
- * The table is bounded: a token may stand in one of two places, and the entry
- * used longer ago makes room.
+ * The table is bounded twice.  A token may stand in one of two places, and the
+ * entry used longer ago makes room.  And all of them may have so many bytes:
+ * beyond that a hand goes round the places and takes what was not used since it
+ * was there last.
  */
 
 
@@ -23,7 +25,8 @@
 
 
 #define NGX_SF_TOKENS_SIZE     16384      /* entries, a power of two */
-#define NGX_SF_TOKENS_MAX_LEN  1024       /* longer ones are always verified */
+#define NGX_SF_TOKENS_BYTES    (16 * 1024 * 1024)
+#define NGX_SF_TOKENS_MAX_LEN  4096       /* longer ones are always verified */
 #define NGX_SF_TOKENS_MIX      0x9e3779b97f4a7c15ULL
 
 
@@ -31,6 +34,7 @@ typedef struct {
     uint32_t                    hash;
     uint32_t                    len;
     int64_t                     used;     /* seconds */
+    int64_t                     seen;     /* used, when the hand was there */
     const ngx_array_t          *keys;
     ngx_sf_jwt_claims_t         claims;
     u_char                      token[1]; /* len bytes */
@@ -39,6 +43,8 @@ typedef struct {
 
 struct ngx_sf_tokens_s {
     ngx_log_t                  *log;
+    size_t                      bytes;    /* of all entries */
+    ngx_uint_t                  hand;
     ngx_sf_token_entry_t       *entries[NGX_SF_TOKENS_SIZE];
 };
 
@@ -49,6 +55,8 @@ static ngx_sf_token_entry_t *ngx_sf_token_find(ngx_sf_tokens_t *tokens,
 static void ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
     uint32_t hash, const ngx_array_t *keys, int64_t now,
     const ngx_sf_jwt_claims_t *claims);
+static void ngx_sf_token_room(ngx_sf_tokens_t *tokens, size_t size);
+static void ngx_sf_token_drop(ngx_sf_tokens_t *tokens, ngx_uint_t place);
 
 
 ngx_sf_tokens_t *
@@ -68,15 +76,12 @@ ngx_sf_tokens_create(ngx_cycle_t *cycle)
 
 
 void
-ngx_sf_tokens_destroy(ngx_sf_tokens_t *tokens)
+ngx_sf_tokens_clear(ngx_sf_tokens_t *tokens)
 {
     ngx_uint_t  i;
 
     for (i = 0; i < NGX_SF_TOKENS_SIZE; i++) {
-        if (tokens->entries[i]) {
-            ngx_free(tokens->entries[i]);
-            tokens->entries[i] = NULL;
-        }
+        ngx_sf_token_drop(tokens, i);
     }
 }
 
@@ -164,10 +169,15 @@ ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
     uint32_t hash, const ngx_array_t *keys, int64_t now,
     const ngx_sf_jwt_claims_t *claims)
 {
+    size_t                 size;
     ngx_uint_t             place;
     ngx_sf_token_entry_t  *entry, *a, *b;
 
-    entry = ngx_alloc(sizeof(ngx_sf_token_entry_t) + token->len, tokens->log);
+    size = sizeof(ngx_sf_token_entry_t) + token->len;
+
+    ngx_sf_token_room(tokens, size);
+
+    entry = ngx_alloc(size, tokens->log);
     if (entry == NULL) {
         return;
     }
@@ -175,6 +185,7 @@ ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
     entry->hash = hash;
     entry->len = token->len;
     entry->used = now;
+    entry->seen = now;
     entry->keys = keys;
     entry->claims = *claims;
     ngx_memcpy(entry->token, token->data, token->len);
@@ -185,12 +196,47 @@ ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
 
     if (a && (b == NULL || b->used < a->used)) {
         place ^= 1;
-        a = b;
     }
 
-    if (a) {
-        ngx_free(a);
-    }
+    ngx_sf_token_drop(tokens, place);
 
     tokens->entries[place] = entry;
+    tokens->bytes += size;
+}
+
+
+/* the second round takes what the first has let pass, so there is an end */
+
+static void
+ngx_sf_token_room(ngx_sf_tokens_t *tokens, size_t size)
+{
+    ngx_sf_token_entry_t  *entry;
+
+    while (tokens->bytes + size > NGX_SF_TOKENS_BYTES) {
+        entry = tokens->entries[tokens->hand];
+
+        if (entry && entry->used != entry->seen) {
+            entry->seen = entry->used;
+
+        } else {
+            ngx_sf_token_drop(tokens, tokens->hand);
+        }
+
+        tokens->hand = (tokens->hand + 1) & (NGX_SF_TOKENS_SIZE - 1);
+    }
+}
+
+
+static void
+ngx_sf_token_drop(ngx_sf_tokens_t *tokens, ngx_uint_t place)
+{
+    ngx_sf_token_entry_t  *entry;
+
+    entry = tokens->entries[place];
+
+    if (entry) {
+        tokens->entries[place] = NULL;
+        tokens->bytes -= sizeof(ngx_sf_token_entry_t) + entry->len;
+        ngx_free(entry);
+    }
 }

@@ -23,7 +23,9 @@
 #define TEST_SECRET    "test-platform-secret-key"
 #define TEST_HEADER    "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
 #define TEST_MANY      40000        /* more than there are places */
-#define TEST_MAX_LEN   1024         /* of a token that is kept */
+#define TEST_MAX_LEN   4096         /* of a token that is kept */
+#define TEST_BYTES     (16 * 1024 * 1024)   /* of all of them */
+#define TEST_LARGE     6000         /* of 4 KB, more than these */
 
 
 static ngx_sf_tokens_t   *test_tokens;
@@ -50,7 +52,7 @@ test_base64url(u_char *p, const u_char *data, size_t len)
 static ngx_str_t
 test_token(const char *payload)
 {
-    u_char     buf[8192], mac[EVP_MAX_MD_SIZE], *p;
+    u_char     buf[16384], mac[EVP_MAX_MD_SIZE], *p;
     unsigned   len;
 
     p = test_base64url(buf, (const u_char *) TEST_HEADER,
@@ -71,7 +73,7 @@ test_token(const char *payload)
 static ngx_str_t
 test_user(ngx_uint_t user, size_t padding)
 {
-    char  payload[4096];
+    char  payload[8192];
 
     ngx_memzero(payload, sizeof(payload));
     ngx_sprintf((u_char *) payload,
@@ -283,7 +285,7 @@ test_length(void)
     kept = 0;
     wrong = 0;
 
-    for (n = 600; n < 800; n++) {
+    for (n = 2900; n < 3100; n++) {
         token = test_user(10, n);
 
         wrong += !test_good(&token, 10, TEST_NOW);
@@ -298,6 +300,56 @@ test_length(void)
 }
 
 
+/* more bytes than there may be: the oldest go, one in use stays */
+
+static void
+test_bytes(void)
+{
+    ngx_str_t    token, stays;
+    ngx_uint_t   i, known, stayed;
+
+    known = 0;
+    stayed = 0;
+
+    ngx_sf_tokens_clear(test_tokens);
+
+    stays = test_user(9, 2900);
+    (void) test_good(&stays, 9, TEST_NOW);
+
+    for (i = 0; i < TEST_LARGE; i++) {
+        token = test_user(100 + i, 2900);
+
+        (void) test_good(&token, 100 + i, TEST_NOW + 2 * i);
+        (void) test_good(&token, 100 + i, TEST_NOW + 2 * i);
+        known += test_known;
+
+        (void) test_good(&stays, 9, TEST_NOW + 2 * i + 1);
+        stayed += test_known;
+    }
+
+    unit_ok(known == TEST_LARGE, "a long one is known, too: %u",
+            (unsigned) known);
+    unit_ok(stayed == TEST_LARGE, "one in use stays known: %u",
+            (unsigned) stayed);
+
+    known = 0;
+
+    for (i = 0; i < TEST_LARGE; i++) {
+        token = test_user(100 + i, 2900);
+        (void) test_good(&token, 100 + i, TEST_NOW + 2 * TEST_LARGE);
+        known += test_known;
+    }
+
+    unit_ok(known < TEST_BYTES / token.len, "not all of them: %u",
+            (unsigned) known);
+
+    ngx_sf_tokens_clear(test_tokens);
+
+    unit_ok(test_good(&stays, 9, TEST_NOW) && !test_known,
+            "a table that was cleared knows none");
+}
+
+
 int
 main(void)
 {
@@ -308,8 +360,9 @@ main(void)
     test_short();
     test_room();
     test_length();
+    test_bytes();
 
-    ngx_sf_tokens_destroy(test_tokens);
+    ngx_sf_tokens_clear(test_tokens);
 
     return unit_done();
 }
