@@ -790,9 +790,8 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    slcf->keys = NGX_CONF_UNSET_PTR;
-    slcf->jwt.leeway = NGX_CONF_UNSET;
-    slcf->jwt.exp = NGX_CONF_UNSET;
+    ngx_sf_jwt_conf_init(slcf);
+
     slcf->tokens = NGX_CONF_UNSET_PTR;
     slcf->enabled = NGX_CONF_UNSET_PTR;
     slcf->cors = NGX_CONF_UNSET_PTR;
@@ -848,9 +847,8 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_msec_value(conf->slow, prev->slow, 500);
     ngx_conf_merge_value(conf->slow_rate, prev->slow_rate, 10);
 
-    ngx_conf_merge_ptr_value(conf->keys, prev->keys, NULL);
-    ngx_conf_merge_sec_value(conf->jwt.leeway, prev->jwt.leeway, 5);
-    ngx_conf_merge_value(conf->jwt.exp, prev->jwt.exp, 0);
+    ngx_sf_jwt_conf_merge(prev, conf);
+
     ngx_conf_merge_ptr_value(conf->tokens, prev->tokens, NULL);
     ngx_conf_merge_ptr_value(conf->cors, prev->cors, NULL);
     ngx_conf_merge_value(conf->anonymous, prev->anonymous, 1);

@@ -5,41 +5,30 @@
 
 
 /*
- * Access tokens: compact JWS (RFC 7515), HMAC-SHA256 and nothing else, with
- * the claims read the way PyJWT and the Python API behind it read them.  All
- * bytes here are hostile until the signature has been found right, and the
- * order is chosen accordingly: the three segments, the header, the signature,
- * and only then the payload.  Of the header alg has a say; crit names what
- * must be understood, and nothing is (RFC 7515, 4.1.11); a kid is a string
- * (4.1.4) that nothing is looked up by.
+ * Access tokens: compact JWS (RFC 7515), with the claims read the way PyJWT and
+ * the Python API behind it read them.  All bytes here are hostile until the
+ * signature has been found right, and that comes last, since it may cost more
+ * than all else of a request: by then the three segments are there, the header
+ * names an algorithm and a key that are one, and the claims are those of a
+ * token that would be good now, and here.  What is read before is two texts of
+ * JSON, each shorter than a request's header, and nothing is done by it.
+ *
+ * Which key it is, is not for a token to say (RFC 8725, 3.1): alg must be that
+ * of the key, which has one only.  A kid names one key of the files; without
+ * one there must be just one key of that algorithm.  Secrets of the
+ * configuration have no names, and each of them is tried, as they are cheap.
+ * crit names what must be understood, and nothing is (RFC 7515, 4.1.11).
+ *
  * ngx_sf_token.c calls this and keeps what it returns; nothing here knows a
  * request, a header line or a user's row.
- *
- * The signature is compared as text: the one right encoding of the one right
- * code.  Decoding what was sent would let several spellings of a token pass
- * (spare bits of the last character, padding), and a token is revoked by its
- * spelling.
- *
- * A key is a keyed EVP_MAC context that is reset for each token, so that the
- * two hashes of the key are made once.  It is not re-entrant, like the rest
- * of a worker.
  */
 
 
 #include <jansson.h>
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
 
 #include "ngx_sf_jwt.h"
 #include "ngx_sf_number.h"
 
-
-/* SHA-256, and the same in base64url without padding */
-
-#define NGX_SF_JWT_MAC_LEN     32
-#define NGX_SF_JWT_MAC64_LEN   43
 
 /* doubles from here on, and those below its negative, are no int64 */
 
@@ -54,140 +43,63 @@
 #define NGX_SF_JWT_JSON        JSON_ALLOW_NUL
 
 
-struct ngx_sf_jwt_key_s {
-    EVP_MAC_CTX    *ctx;
-};
-
-
-typedef struct {
-    ngx_str_t       header;
-    ngx_str_t       payload;
-    ngx_str_t       mac;
-    ngx_str_t       input;      /* header and payload, what is signed */
-} ngx_sf_jwt_parts_t;
-
-
-static void ngx_sf_jwt_key_cleanup(void *data);
-static ngx_int_t ngx_sf_jwt_split(const ngx_str_t *token,
-    ngx_sf_jwt_parts_t *parts);
-static const char *ngx_sf_jwt_check_header(ngx_pool_t *temp,
-    ngx_str_t *header);
-static ngx_int_t ngx_sf_jwt_check_mac(ngx_sf_jwt_parts_t *parts,
-    ngx_sf_jwt_key_t *key);
+static ngx_int_t ngx_sf_jwt_split(const ngx_str_t *token, ngx_str_t *header,
+    ngx_str_t *payload, ngx_sf_jwt_t *jwt);
+static const char *ngx_sf_jwt_read_header(const json_t *header,
+    const ngx_sf_jwt_trust_t *trust, ngx_sf_jwt_t *jwt);
+static const char *ngx_sf_jwt_choose(const ngx_sf_jwt_trust_t *trust,
+    ngx_sf_jwt_alg_e alg, const json_t *kid, ngx_sf_jwt_t *jwt);
+static ngx_uint_t ngx_sf_jwt_find(const ngx_sf_jwt_trust_t *trust,
+    ngx_sf_jwt_alg_e alg, const json_t *kid, const ngx_sf_jwt_key_t **found);
+static ngx_uint_t ngx_sf_jwt_trusted(const ngx_sf_jwt_trust_t *trust,
+    const ngx_sf_jwt_set_t *set);
 static json_t *ngx_sf_jwt_decode(ngx_pool_t *temp, ngx_str_t *segment);
 static ngx_uint_t ngx_sf_jwt_is_string(const json_t *value, const char *text);
+static ngx_uint_t ngx_sf_jwt_is(const json_t *value, const ngx_str_t *text);
 static const char *ngx_sf_jwt_read_claims(const json_t *payload,
-    ngx_sf_jwt_claims_t *claims);
+    const ngx_sf_jwt_trust_t *trust, ngx_sf_jwt_claims_t *claims);
+static const char *ngx_sf_jwt_read_audience(const json_t *aud,
+    const ngx_array_t *audiences);
+static ngx_uint_t ngx_sf_jwt_among(const json_t *value,
+    const ngx_array_t *texts);
 static const char *ngx_sf_jwt_read_times(const json_t *payload,
     ngx_sf_jwt_claims_t *claims);
-static const char *ngx_sf_jwt_read_user(const json_t *payload,
+static const char *ngx_sf_jwt_read_user(const json_t *user,
     ngx_sf_jwt_claims_t *claims);
 static ngx_int_t ngx_sf_jwt_read_id(const json_t *value, int64_t *id);
 static ngx_int_t ngx_sf_jwt_read_int(const json_t *value, int64_t *n);
 static int64_t ngx_sf_jwt_truncate(double value);
 
 
-ngx_sf_jwt_key_t *
-ngx_sf_jwt_key_create(ngx_pool_t *pool, const ngx_str_t *secret)
-{
-    int                  rc;
-    EVP_MAC             *mac;
-    OSSL_PARAM           params[2];
-    ngx_sf_jwt_key_t    *key;
-    ngx_pool_cleanup_t  *cln;
-
-    cln = ngx_pool_cleanup_add(pool, sizeof(ngx_sf_jwt_key_t));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    key = cln->data;
-    key->ctx = NULL;
-
-    cln->handler = ngx_sf_jwt_key_cleanup;
-
-    mac = EVP_MAC_fetch(NULL, OSSL_MAC_NAME_HMAC, NULL);
-    if (mac == NULL) {
-        return NULL;
-    }
-
-    /* the context holds a reference of its own */
-
-    key->ctx = EVP_MAC_CTX_new(mac);
-    EVP_MAC_free(mac);
-
-    if (key->ctx == NULL) {
-        return NULL;
-    }
-
-    params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST,
-                                                 (char *) "SHA256", 0);
-    params[1] = OSSL_PARAM_construct_end();
-
-    /* a NULL key would mean the key set before, even if none was */
-
-    rc = EVP_MAC_init(key->ctx, secret->len ? secret->data : (u_char *) "",
-                      secret->len, params);
-
-    return rc == 1 ? key : NULL;
-}
-
-
-static void
-ngx_sf_jwt_key_cleanup(void *data)
-{
-    ngx_sf_jwt_key_t  *key = data;
-
-    EVP_MAC_CTX_free(key->ctx);
-}
-
-
-/*
- * The order of the checks is the order of their cost and of what they expose:
- * nothing of the payload is decoded before a key has signed it.  A HMAC that
- * fails is an error of the library, not of the token, and ends the search for a
- * key.
- */
-
 const char *
-ngx_sf_jwt_verify(ngx_pool_t *temp, const ngx_str_t *token,
-    ngx_sf_jwt_key_t **keys, ngx_uint_t nkeys,
-    const ngx_sf_jwt_rules_t *rules, int64_t now,
-    ngx_sf_jwt_claims_t *claims)
+ngx_sf_jwt_read(ngx_pool_t *temp, const ngx_str_t *token,
+    const ngx_sf_jwt_rules_t *rules, int64_t now, ngx_sf_jwt_t *jwt)
 {
-    json_t              *payload;
-    ngx_int_t            rc;
-    ngx_uint_t           i;
-    const char          *reason;
-    ngx_sf_jwt_parts_t   parts;
+    json_t      *header, *payload;
+    ngx_str_t    first, second;
+    const char  *reason;
 
-    if (ngx_sf_jwt_split(token, &parts) != NGX_OK) {
+    if (ngx_sf_jwt_split(token, &first, &second, jwt) != NGX_OK) {
         return "not three segments";
     }
 
-    reason = ngx_sf_jwt_check_header(temp, &parts.header);
+    header = ngx_sf_jwt_decode(temp, &first);
+
+    reason = json_is_object(header)
+             ? ngx_sf_jwt_read_header(header, rules->trust, jwt)
+             : "header is no JSON object";
+
+    json_decref(header);
+
     if (reason != NULL) {
         return reason;
     }
 
-    rc = NGX_DECLINED;
+    payload = ngx_sf_jwt_decode(temp, &second);
 
-    for (i = 0; i < nkeys && rc == NGX_DECLINED; i++) {
-        rc = ngx_sf_jwt_check_mac(&parts, keys[i]);
-    }
-
-    if (rc != NGX_OK) {
-        return rc == NGX_DECLINED ? "wrong signature" : "HMAC failed";
-    }
-
-    payload = ngx_sf_jwt_decode(temp, &parts.payload);
-
-    if (!json_is_object(payload)) {
-        json_decref(payload);
-        return "payload is no JSON object";
-    }
-
-    reason = ngx_sf_jwt_read_claims(payload, claims);
+    reason = json_is_object(payload)
+             ? ngx_sf_jwt_read_claims(payload, rules->trust, &jwt->claims)
+             : "payload is no JSON object";
 
     json_decref(payload);
 
@@ -195,7 +107,45 @@ ngx_sf_jwt_verify(ngx_pool_t *temp, const ngx_str_t *token,
         return reason;
     }
 
-    return ngx_sf_jwt_check(claims, rules, now);
+    /* a key that others have, too, is one that signs for a time only */
+
+    if (ngx_sf_jwt_costly(jwt) && jwt->claims.endless) {
+        return "no exp";
+    }
+
+    return ngx_sf_jwt_check(&jwt->claims, rules, now);
+}
+
+
+/* a failure of the library is none of the token, and ends the search */
+
+const char *
+ngx_sf_jwt_verify(const ngx_sf_jwt_t *jwt, const ngx_sf_jwt_trust_t *trust)
+{
+    ngx_int_t           rc;
+    ngx_uint_t          i;
+    ngx_sf_jwt_key_t  **secret;
+
+    rc = NGX_DECLINED;
+
+    if (jwt->key) {
+        rc = ngx_sf_jwt_key_check(jwt->key, &jwt->input, &jwt->signature);
+    }
+
+    if (jwt->secrets) {
+        secret = trust->secrets->elts;
+
+        for (i = 0; i < trust->secrets->nelts && rc == NGX_DECLINED; i++) {
+            rc = ngx_sf_jwt_key_check(secret[i], &jwt->input,
+                                      &jwt->signature);
+        }
+    }
+
+    if (rc == NGX_OK) {
+        return NULL;
+    }
+
+    return rc == NGX_DECLINED ? "wrong signature" : "OpenSSL failed";
 }
 
 
@@ -227,7 +177,8 @@ ngx_sf_jwt_check(const ngx_sf_jwt_claims_t *claims,
 /* Exactly two dots, nothing else is looked at: a segment may be empty here. */
 
 static ngx_int_t
-ngx_sf_jwt_split(const ngx_str_t *token, ngx_sf_jwt_parts_t *parts)
+ngx_sf_jwt_split(const ngx_str_t *token, ngx_str_t *header,
+    ngx_str_t *payload, ngx_sf_jwt_t *jwt)
 {
     u_char  *last, *dot1, *dot2;
 
@@ -243,93 +194,142 @@ ngx_sf_jwt_split(const ngx_str_t *token, ngx_sf_jwt_parts_t *parts)
         return NGX_DECLINED;
     }
 
-    parts->header.data = token->data;
-    parts->header.len = dot1 - token->data;
+    header->data = token->data;
+    header->len = dot1 - token->data;
 
-    parts->payload.data = dot1 + 1;
-    parts->payload.len = dot2 - (dot1 + 1);
+    payload->data = dot1 + 1;
+    payload->len = dot2 - (dot1 + 1);
 
-    parts->mac.data = dot2 + 1;
-    parts->mac.len = last - (dot2 + 1);
+    jwt->signature.data = dot2 + 1;
+    jwt->signature.len = last - (dot2 + 1);
 
-    parts->input.data = token->data;
-    parts->input.len = dot2 - token->data;
+    jwt->input.data = token->data;
+    jwt->input.len = dot2 - token->data;
 
     return NGX_OK;
 }
 
 
-/*
- * A key is of one algorithm, so alg is compared with a constant.  A list of
- * those that are allowed, or "none", is how verifiers are tricked (RFC 8725,
- * 3.1).
- */
-
 static const char *
-ngx_sf_jwt_check_header(ngx_pool_t *temp, ngx_str_t *header)
+ngx_sf_jwt_read_header(const json_t *header, const ngx_sf_jwt_trust_t *trust,
+    ngx_sf_jwt_t *jwt)
 {
-    json_t      *root, *kid;
-    const char  *reason;
+    json_t            *alg, *kid;
+    ngx_sf_jwt_alg_e   known;
 
-    root = ngx_sf_jwt_decode(temp, header);
+    alg = json_object_get(header, "alg");
+    kid = json_object_get(header, "kid");
 
-    if (!json_is_object(root)) {
-        json_decref(root);
-        return "header is no JSON object";
+    known = json_is_string(alg)
+            ? ngx_sf_jwt_alg((u_char *) json_string_value(alg),
+                             json_string_length(alg))
+            : NGX_SF_JWT_NO_ALG;
+
+    if (known == NGX_SF_JWT_NO_ALG) {
+        return "algorithm is none of " NGX_SF_JWT_ALGS;
     }
 
-    reason = NULL;
-    kid = json_object_get(root, "kid");
-
-    if (!ngx_sf_jwt_is_string(json_object_get(root, "alg"), "HS256")) {
-        reason = "algorithm is not HS256";
-
-    } else if (json_object_get(root, "crit")) {
-        reason = "asks for extensions by crit";
-
-    } else if (kid && !json_is_string(kid)) {
-        reason = "kid is no string";
+    if (json_object_get(header, "crit")) {
+        return "asks for extensions by crit";
     }
 
-    json_decref(root);
+    if (kid && !json_is_string(kid)) {
+        return "kid is no string";
+    }
 
-    return reason;
+    return ngx_sf_jwt_choose(trust, known, kid, jwt);
 }
 
 
 /*
- * The length of a right signature is known, so another one is refused before
- * anything is hashed.  The comparison takes the same time wherever the texts
- * differ.
+ * A kid that names a key leaves no choice.  One that names none of a file may
+ * be of an issuer that signs by a secret of ours.
  */
 
-static ngx_int_t
-ngx_sf_jwt_check_mac(ngx_sf_jwt_parts_t *parts, ngx_sf_jwt_key_t *key)
+static const char *
+ngx_sf_jwt_choose(const ngx_sf_jwt_trust_t *trust, ngx_sf_jwt_alg_e alg,
+    const json_t *kid, ngx_sf_jwt_t *jwt)
 {
-    size_t     len;
-    u_char     code[NGX_SF_JWT_MAC_LEN], text[NGX_SF_JWT_MAC64_LEN + 1];
-    ngx_str_t  src, dst;
+    ngx_uint_t  n;
 
-    if (parts->mac.len != NGX_SF_JWT_MAC64_LEN) {
-        return NGX_DECLINED;
+    jwt->key = NULL;
+    n = ngx_sf_jwt_find(trust, alg, kid, &jwt->key);
+
+    jwt->secrets = trust->secrets && alg == NGX_SF_JWT_HS256
+                   && (kid == NULL || n == 0);
+
+    if (n == 1 && jwt->key->alg != alg) {
+        return "its key is of another algorithm";
     }
 
-    if (EVP_MAC_init(key->ctx, NULL, 0, NULL) != 1
-        || EVP_MAC_update(key->ctx, parts->input.data, parts->input.len) != 1
-        || EVP_MAC_final(key->ctx, code, &len, NGX_SF_JWT_MAC_LEN) != 1)
-    {
-        return NGX_ERROR;
+    if (n > 1) {
+        jwt->key = NULL;
     }
 
-    src.data = code;
-    src.len = len;
+    if (jwt->key || jwt->secrets) {
+        return NULL;
+    }
 
-    dst.data = text;
+    if (n > 1) {
+        return kid ? "several keys have its kid"
+                   : "several keys have its algorithm, and it has no kid";
+    }
 
-    ngx_encode_base64url(&dst, &src);
+    return kid ? "no key has its kid" : "no key has its algorithm";
+}
 
-    return CRYPTO_memcmp(text, parts->mac.data, NGX_SF_JWT_MAC64_LEN) == 0
-           ? NGX_OK : NGX_DECLINED;
+
+/* how many keys it may mean, and the last of them */
+
+static ngx_uint_t
+ngx_sf_jwt_find(const ngx_sf_jwt_trust_t *trust, ngx_sf_jwt_alg_e alg,
+    const json_t *kid, const ngx_sf_jwt_key_t **found)
+{
+    ngx_uint_t          i, k, n;
+    ngx_sf_jwt_set_t  **set;
+    ngx_sf_jwt_key_t  **key;
+
+    if (trust->sets == NULL) {
+        return 0;
+    }
+
+    n = 0;
+    set = trust->sets->elts;
+
+    for (i = 0; i < trust->sets->nelts; i++) {
+
+        if (!ngx_sf_jwt_trusted(trust, set[i])) {
+            continue;
+        }
+
+        key = set[i]->keys->elts;
+
+        for (k = 0; k < set[i]->keys->nelts; k++) {
+
+            if (kid ? key[k]->kid.data && ngx_sf_jwt_is(kid, &key[k]->kid)
+                    : key[k]->alg == alg)
+            {
+                *found = key[k];
+                n++;
+            }
+        }
+    }
+
+    return n;
+}
+
+
+/*
+ * An issuer that publishes its keys signs for others as well, so a token by
+ * one of them must say who made it and for whom.  The configuration of a
+ * location that lacks this is refused; $softfactory_user is known elsewhere.
+ */
+
+static ngx_uint_t
+ngx_sf_jwt_trusted(const ngx_sf_jwt_trust_t *trust,
+    const ngx_sf_jwt_set_t *set)
+{
+    return !set->jwks || (trust->issuer.len && trust->audiences);
 }
 
 
@@ -385,26 +385,47 @@ ngx_sf_jwt_is_string(const json_t *value, const char *text)
 }
 
 
+static ngx_uint_t
+ngx_sf_jwt_is(const json_t *value, const ngx_str_t *text)
+{
+    return json_is_string(value)
+           && json_string_length(value) == text->len
+           && ngx_memcmp(json_string_value(value), text->data, text->len)
+              == 0;
+}
+
+
 /*
- * Refresh tokens are signed with the same key: "type" is what tells them from
- * access tokens.  A token for an audience is for somebody else, as we have no
- * name that it could contain (RFC 7519, 4.1.3).
+ * Refresh tokens of the application are signed with the same key: "type" is
+ * what tells them from access tokens.  Other issuers have no such claim; what
+ * they tell by is the audience.
  */
 
 static const char *
-ngx_sf_jwt_read_claims(const json_t *payload, ngx_sf_jwt_claims_t *claims)
+ngx_sf_jwt_read_claims(const json_t *payload, const ngx_sf_jwt_trust_t *trust,
+    ngx_sf_jwt_claims_t *claims)
 {
-    json_t      *aud;
+    json_t      *type;
     const char  *reason;
 
-    if (!ngx_sf_jwt_is_string(json_object_get(payload, "type"), "access")) {
+    type = json_object_get(payload, "type");
+
+    if (!(type == NULL && trust->audiences)
+        && !ngx_sf_jwt_is_string(type, "access"))
+    {
         return "no access token";
     }
 
-    aud = json_object_get(payload, "aud");
+    if (trust->issuer.len
+        && !ngx_sf_jwt_is(json_object_get(payload, "iss"), &trust->issuer))
+    {
+        return "made by another issuer";
+    }
 
-    if (aud != NULL && !json_is_null(aud)) {
-        return "made for an audience";
+    reason = ngx_sf_jwt_read_audience(json_object_get(payload, "aud"),
+                                      trust->audiences);
+    if (reason != NULL) {
+        return reason;
     }
 
     reason = ngx_sf_jwt_read_times(payload, claims);
@@ -412,7 +433,58 @@ ngx_sf_jwt_read_claims(const json_t *payload, ngx_sf_jwt_claims_t *claims)
         return reason;
     }
 
-    return ngx_sf_jwt_read_user(payload, claims);
+    return ngx_sf_jwt_read_user(json_object_get(payload,
+                                                (char *) trust->user.data),
+                                claims);
+}
+
+
+/*
+ * A token for an audience is for somebody else where we have no name that it
+ * could contain (RFC 7519, 4.1.3).
+ */
+
+static const char *
+ngx_sf_jwt_read_audience(const json_t *aud, const ngx_array_t *audiences)
+{
+    size_t      i;
+    ngx_uint_t  ours;
+
+    if (audiences == NULL) {
+        return aud == NULL || json_is_null(aud) ? NULL
+                                                : "made for an audience";
+    }
+
+    ours = ngx_sf_jwt_among(aud, audiences);
+
+    for (i = 0; i < json_array_size(aud); i++) {
+
+        if (!json_is_string(json_array_get(aud, i))) {
+            return "aud is not of strings";
+        }
+
+        ours |= ngx_sf_jwt_among(json_array_get(aud, i), audiences);
+    }
+
+    return ours ? NULL : "made for another audience";
+}
+
+
+static ngx_uint_t
+ngx_sf_jwt_among(const json_t *value, const ngx_array_t *texts)
+{
+    ngx_str_t   *text;
+    ngx_uint_t   i;
+
+    text = texts->elts;
+
+    for (i = 0; i < texts->nelts; i++) {
+        if (ngx_sf_jwt_is(value, &text[i])) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -465,12 +537,9 @@ ngx_sf_jwt_read_times(const json_t *payload, ngx_sf_jwt_claims_t *claims)
  */
 
 static const char *
-ngx_sf_jwt_read_user(const json_t *payload, ngx_sf_jwt_claims_t *claims)
+ngx_sf_jwt_read_user(const json_t *user, ngx_sf_jwt_claims_t *claims)
 {
-    int64_t   id;
-    json_t   *user;
-
-    user = json_object_get(payload, "user_id");
+    int64_t  id;
 
     claims->user = NGX_SF_JWT_USER_NONE;
     claims->user_id = 0;
@@ -480,7 +549,7 @@ ngx_sf_jwt_read_user(const json_t *payload, ngx_sf_jwt_claims_t *claims)
     }
 
     if (ngx_sf_jwt_read_id(user, &id) != NGX_OK) {
-        return "user_id is no number";
+        return "user is no number";
     }
 
     if (id > 0) {

@@ -340,15 +340,15 @@ ngx_sf_conf_jwt_secret(ngx_conf_t *cf, ngx_command_t *cmd,
         return NGX_CONF_ERROR;
     }
 
-    if (slcf->keys == NGX_CONF_UNSET_PTR) {
-        slcf->keys = ngx_array_create(cf->pool, 1,
-                                      sizeof(ngx_sf_jwt_key_t *));
-        if (slcf->keys == NULL) {
+    if (slcf->own.secrets == NGX_CONF_UNSET_PTR) {
+        slcf->own.secrets = ngx_array_create(cf->pool, 1,
+                                             sizeof(ngx_sf_jwt_key_t *));
+        if (slcf->own.secrets == NULL) {
             return NGX_CONF_ERROR;
         }
     }
 
-    key = ngx_array_push(slcf->keys);
+    key = ngx_array_push(slcf->own.secrets);
     if (key == NULL) {
         return NGX_CONF_ERROR;
     }

@@ -57,6 +57,13 @@ void ngx_sf_conf_size_zone(ngx_shm_zone_t *zone, const ngx_shm_zone_t *old,
     ngx_uint_t fits);
 
 
+/* --- ngx_sf_jwt_conf.c: directives of tokens --- */
+
+/* what is not set yet, and what is inherited from the previous level */
+void ngx_sf_jwt_conf_init(ngx_sf_loc_conf_t *slcf);
+void ngx_sf_jwt_conf_merge(ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
+
+
 /* --- ngx_sf_metrics_conf.c: directives of what is shown and counted --- */
 
 char *ngx_sf_metrics_conf_slow(ngx_conf_t *cf, ngx_command_t *cmd,

@@ -74,8 +74,7 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
     ctx->refused = 1;
 
     reason = ngx_sf_token_claims(ctx->worker->tokens, r->pool, &token,
-                                 ctx->slcf->keys, &ctx->slcf->jwt,
-                                 ngx_time(), &claims);
+                                 &ctx->slcf->jwt, ngx_time(), &claims);
     if (reason) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "softfactory token refused: %s", reason);
@@ -171,7 +170,7 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
         return NGX_OK;
     }
 
-    if (ngx_sf_token_claims(smcf->worker->tokens, r->pool, &token, slcf->keys,
+    if (ngx_sf_token_claims(smcf->worker->tokens, r->pool, &token,
                             &slcf->jwt, ngx_time(), &claims)
         != NULL
         || claims.user == NGX_SF_JWT_USER_NONE)

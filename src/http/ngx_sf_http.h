@@ -73,13 +73,12 @@ ngx_sf_tokens_t *ngx_sf_tokens_create(ngx_cycle_t *cycle);
 void ngx_sf_tokens_clear(ngx_sf_tokens_t *tokens);
 
 /*
- * Claims of a token by the keys and rules of a location; verified once, then
- * looked up by the whole token and the identity of the keys, with the rules
+ * Claims of a token by the rules of a location; verified once, then looked up
+ * by the whole token and the identity of what is trusted, with the rules
  * applied anew.  NULL, or the reason of the refusal.
  */
 const char *ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
-    const ngx_str_t *token, const ngx_array_t *keys,
-    const ngx_sf_jwt_rules_t *rules, int64_t now,
+    const ngx_str_t *token, const ngx_sf_jwt_rules_t *rules, int64_t now,
     ngx_sf_jwt_claims_t *claims);
 
 
@@ -694,7 +693,7 @@ struct ngx_sf_loc_conf_s {
     ngx_str_t                   replicas;
     ngx_sf_pg_conf_t           *primary_pg;
     ngx_sf_pg_conf_t           *replicas_pg;
-    ngx_array_t                *keys;     /* of ngx_sf_jwt_key_t * */
+    ngx_sf_jwt_trust_t          own;      /* of this level */
     ngx_sf_jwt_rules_t          jwt;
     ngx_array_t                *tokens;   /* of ngx_sf_fixed_token_t */
     u_char                     *enabled;  /* by endpoint index */

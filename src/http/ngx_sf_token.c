@@ -7,12 +7,12 @@
 /*
  * Tokens: a worker's table of bearer tokens that it has verified.
  *
- * A token is good by the keys of a location, so an entry is found by the
- * whole token, compared byte by byte, and by the identity of the array of
- * keys; new keys mean a new configuration and so a new worker with an empty
- * table.  Signature and claims cannot change; time passes, and locations that
- * share keys may have rules of their own, so the claims are checked on every
- * hit.  Refused tokens are not kept: an attacker has an endless supply.
+ * A token is good by what a location trusts, so an entry is found by the whole
+ * token, compared byte by byte, and by the identity of that; new keys mean a
+ * new configuration and so a new worker with an empty table.  Signature and
+ * claims cannot change; time passes, and locations that trust the same may have
+ * rules of their own, so the claims are checked on every hit.  Refused tokens
+ * are not kept: an attacker has an endless supply.
  *
  * The table is bounded twice.  A token may stand in one of two places, and the
  * entry used longer ago makes room.  And all of them may have so many bytes:
@@ -35,7 +35,7 @@ typedef struct {
     uint32_t                    len;
     int64_t                     used;     /* seconds */
     int64_t                     seen;     /* used, when the hand was there */
-    const ngx_array_t          *keys;
+    const ngx_sf_jwt_trust_t   *trust;
     ngx_sf_jwt_claims_t         claims;
     u_char                      token[1]; /* len bytes */
 } ngx_sf_token_entry_t;
@@ -51,9 +51,9 @@ struct ngx_sf_tokens_s {
 
 static uint32_t ngx_sf_token_hash(const ngx_str_t *token);
 static ngx_sf_token_entry_t *ngx_sf_token_find(ngx_sf_tokens_t *tokens,
-    const ngx_str_t *token, uint32_t hash, const ngx_array_t *keys);
+    const ngx_str_t *token, uint32_t hash, const ngx_sf_jwt_trust_t *trust);
 static void ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
-    uint32_t hash, const ngx_array_t *keys, int64_t now,
+    uint32_t hash, const ngx_sf_jwt_trust_t *trust, int64_t now,
     const ngx_sf_jwt_claims_t *claims);
 static void ngx_sf_token_room(ngx_sf_tokens_t *tokens, size_t size);
 static void ngx_sf_token_drop(ngx_sf_tokens_t *tokens, ngx_uint_t place);
@@ -88,19 +88,16 @@ ngx_sf_tokens_clear(ngx_sf_tokens_t *tokens)
 
 const char *
 ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
-    const ngx_str_t *token, const ngx_array_t *keys,
-    const ngx_sf_jwt_rules_t *rules, int64_t now, ngx_sf_jwt_claims_t *claims)
+    const ngx_str_t *token, const ngx_sf_jwt_rules_t *rules, int64_t now,
+    ngx_sf_jwt_claims_t *claims)
 {
     uint32_t               hash;
     const char            *reason;
+    ngx_sf_jwt_t           jwt;
     ngx_sf_token_entry_t  *entry;
 
-    if (keys == NULL || keys->nelts == 0) {
-        return "no key is configured";
-    }
-
     hash = ngx_sf_token_hash(token);
-    entry = ngx_sf_token_find(tokens, token, hash, keys);
+    entry = ngx_sf_token_find(tokens, token, hash, rules->trust);
 
     if (entry) {
         entry->used = now;
@@ -109,14 +106,23 @@ ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
         return ngx_sf_jwt_check(claims, rules, now);
     }
 
-    reason = ngx_sf_jwt_verify(temp, token, keys->elts, keys->nelts, rules,
-                               now, claims);
+    reason = ngx_sf_jwt_read(temp, token, rules, now, &jwt);
 
-    if (reason == NULL && token->len <= NGX_SF_TOKENS_MAX_LEN) {
-        ngx_sf_token_keep(tokens, token, hash, keys, now, claims);
+    if (reason == NULL) {
+        reason = ngx_sf_jwt_verify(&jwt, rules->trust);
     }
 
-    return reason;
+    if (reason) {
+        return reason;
+    }
+
+    *claims = jwt.claims;
+
+    if (token->len <= NGX_SF_TOKENS_MAX_LEN) {
+        ngx_sf_token_keep(tokens, token, hash, rules->trust, now, claims);
+    }
+
+    return NULL;
 }
 
 
@@ -142,7 +148,7 @@ ngx_sf_token_hash(const ngx_str_t *token)
 
 static ngx_sf_token_entry_t *
 ngx_sf_token_find(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
-    uint32_t hash, const ngx_array_t *keys)
+    uint32_t hash, const ngx_sf_jwt_trust_t *trust)
 {
     ngx_uint_t             i, place;
     ngx_sf_token_entry_t  *entry;
@@ -152,7 +158,7 @@ ngx_sf_token_find(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
     for (i = 0; i < 2; i++) {
         entry = tokens->entries[place ^ i];
 
-        if (entry && entry->hash == hash && entry->keys == keys
+        if (entry && entry->hash == hash && entry->trust == trust
             && entry->len == token->len
             && ngx_memcmp(entry->token, token->data, token->len) == 0)
         {
@@ -166,7 +172,7 @@ ngx_sf_token_find(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
 
 static void
 ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
-    uint32_t hash, const ngx_array_t *keys, int64_t now,
+    uint32_t hash, const ngx_sf_jwt_trust_t *trust, int64_t now,
     const ngx_sf_jwt_claims_t *claims)
 {
     size_t                 size;
@@ -186,7 +192,7 @@ ngx_sf_token_keep(ngx_sf_tokens_t *tokens, const ngx_str_t *token,
     entry->len = token->len;
     entry->used = now;
     entry->seen = now;
-    entry->keys = keys;
+    entry->trust = trust;
     entry->claims = *claims;
     ngx_memcpy(entry->token, token->data, token->len);
 

@@ -6,7 +6,8 @@
 
 /*
  * Tokens are made here, with OpenSSL's one-shot HMAC() and a base64url of the
- * test's own, so that a mistake in the code cannot cancel itself out.
+ * test's own, so that a mistake in the code cannot cancel itself out.  What is
+ * signed by other keys than a secret is in jwt_key.c.
  */
 
 
@@ -41,7 +42,7 @@ typedef struct {
 
 static const char  test_no_object[] = "payload is no JSON object";
 static const char  test_no_type[] = "no access token";
-static const char  test_no_user[] = "user_id is no number";
+static const char  test_no_user[] = "user is no number";
 static const char  test_no_exp[] = "exp is no number";
 static const char  test_no_nbf[] = "nbf is no number";
 static const char  test_no_iat[] = "iat is no number";
@@ -243,11 +244,50 @@ test_token(const char *header, const char *payload)
 }
 
 
+/* both steps, as of a request: rules without a trust have these secrets */
+
+static const char *
+test_whole(ngx_str_t *token, ngx_sf_jwt_key_t **keys, ngx_uint_t nkeys,
+    const ngx_sf_jwt_rules_t *rules, int64_t now, ngx_sf_jwt_claims_t *claims)
+{
+    const char          *reason;
+    ngx_array_t          secrets;
+    ngx_sf_jwt_t         jwt;
+    ngx_sf_jwt_rules_t   all;
+    ngx_sf_jwt_trust_t   trust;
+
+    all = *rules;
+
+    if (all.trust == NULL) {
+        ngx_memzero(&secrets, sizeof(ngx_array_t));
+        secrets.elts = keys;
+        secrets.nelts = nkeys;
+
+        ngx_memzero(&trust, sizeof(ngx_sf_jwt_trust_t));
+        trust.secrets = nkeys ? &secrets : NULL;
+        ngx_str_set(&trust.user, "user_id");
+
+        all.trust = &trust;
+    }
+
+    ngx_memset(&jwt, 0xa5, sizeof(ngx_sf_jwt_t));
+
+    reason = ngx_sf_jwt_read(unit_pool, token, &all, now, &jwt);
+
+    if (reason == NULL) {
+        reason = ngx_sf_jwt_verify(&jwt, all.trust);
+    }
+
+    *claims = jwt.claims;
+
+    return reason;
+}
+
+
 static const char *
 test_verify(ngx_str_t *token, ngx_sf_jwt_claims_t *claims)
 {
-    return ngx_sf_jwt_verify(unit_pool, token, &test_key, 1, &test_rules,
-                             TEST_NOW, claims);
+    return test_whole(token, &test_key, 1, &test_rules, TEST_NOW, claims);
 }
 
 
@@ -323,11 +363,15 @@ test_headers(void)
     };
     static const char    *bad[] = {
         "{\"alg\":\"none\"}", "{\"alg\":\"None\"}", "{\"alg\":\"hs256\"}",
-        "{\"alg\":\"HS512\"}", "{\"alg\":\"HS384\"}", "{\"alg\":\"RS256\"}",
+        "{\"alg\":\"HS512\"}", "{\"alg\":\"HS384\"}", "{\"alg\":\"PS256\"}",
         "{\"alg\":\"HS256 \"}", "{\"alg\":\"HS256\\u0000\"}",
         "{\"alg\":\"HS2\"}", "{\"alg\":\"\"}", "{\"alg\":null}",
         "{\"alg\":[\"HS256\"]}", "{\"alg\":256}", "{\"ALG\":\"HS256\"}",
         "{}", "{\"typ\":\"JWT\"}", NULL
+    };
+    static const char    *others[] = {
+        "{\"alg\":\"RS256\"}", "{\"alg\":\"ES256\"}", "{\"alg\":\"EdDSA\"}",
+        NULL
     };
     static const char    *crit[] = {
         "{\"alg\":\"HS256\",\"crit\":[\"exp\"]}",
@@ -353,7 +397,13 @@ test_headers(void)
 
     for (i = 0; bad[i]; i++) {
         token = test_token(bad[i], TEST_CLAIMS(""));
-        test_reason(&token, "algorithm is not HS256", bad[i]);
+        test_reason(&token, "algorithm is none of RS256, ES256, EdDSA, HS256",
+                    bad[i]);
+    }
+
+    for (i = 0; others[i]; i++) {
+        token = test_token(others[i], TEST_CLAIMS(""));
+        test_reason(&token, "no key has its algorithm", others[i]);
     }
 
     for (i = 0; crit[i]; i++) {
@@ -548,17 +598,15 @@ test_keys(void)
     for (i = 0; i < 3; i++) {
         keys[0] = keys[1] = keys[2] = test_other_key;
         keys[i] = test_key;
-        unit_ok(ngx_sf_jwt_verify(unit_pool, &token, keys, 3, &test_rules,
-                                  TEST_NOW, &claims)
+        unit_ok(test_whole(&token, keys, 3, &test_rules, TEST_NOW, &claims)
                 == NULL, "the right key is number %lu", (unsigned long) i);
     }
 
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_other_key, 1,
-                              &test_rules, TEST_NOW, &claims)
+    unit_ok(test_whole(&token, &test_other_key, 1, &test_rules, TEST_NOW,
+                       &claims)
             != NULL, "only another key");
 
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, NULL, 0, &test_rules,
-                              TEST_NOW, &claims)
+    unit_ok(test_whole(&token, NULL, 0, &test_rules, TEST_NOW, &claims)
             != NULL, "no key");
 
     for (i = 0; i < 100; i++) {
@@ -577,15 +625,13 @@ test_keys(void)
                       "0123456789012345678901234567890123456789"
                       "0123456789012345678901234567890123456789",
                       TEST_HEADER, TEST_CLAIMS(""));
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, keys, 1, &test_rules,
-                              TEST_NOW, &claims)
+    unit_ok(test_whole(&token, keys, 1, &test_rules, TEST_NOW, &claims)
             == NULL, "a key of 80 bytes");
 
     empty = test_create_key("");
     token = test_sign(EVP_sha256(), "", TEST_HEADER, TEST_CLAIMS(""));
     unit_ok(empty != NULL
-            && ngx_sf_jwt_verify(unit_pool, &token, &empty, 1, &test_rules,
-                                 TEST_NOW, &claims)
+            && test_whole(&token, &empty, 1, &test_rules, TEST_NOW, &claims)
                == NULL, "an empty key is a key");
 }
 
@@ -616,8 +662,7 @@ test_rfc(void)
     key = ngx_sf_jwt_key_create(unit_pool, &secret);
     token = unit_str((char *) text.data, text.len);
 
-    reason = ngx_sf_jwt_verify(unit_pool, &token, &key, 1, &test_rules,
-                               TEST_NOW, &claims);
+    reason = test_whole(&token, &key, 1, &test_rules, TEST_NOW, &claims);
 
     unit_ok(reason && strcmp(reason, test_no_type) == 0, "RFC 7515 A.1: %s",
             reason ? reason : "good");
@@ -670,13 +715,11 @@ test_require_exp(void)
     unit_ok(test_verify(&token, &claims) == NULL, "it need not end");
     unit_ok(ngx_sf_jwt_check(&claims, &rules, TEST_NOW) != NULL,
             "where it must, the same claims are no good");
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_key, 1, &rules,
-                              TEST_NOW, &claims)
+    unit_ok(test_whole(&token, &test_key, 1, &rules, TEST_NOW, &claims)
             != NULL, "nor is the token");
 
     token = test_token(TEST_HEADER, TEST_CLAIMS(",\"exp\":1e300"));
-    unit_ok(ngx_sf_jwt_verify(unit_pool, &token, &test_key, 1, &rules,
-                              TEST_NOW, &claims)
+    unit_ok(test_whole(&token, &test_key, 1, &rules, TEST_NOW, &claims)
             == NULL, "an end far away is one");
 }
 

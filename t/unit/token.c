@@ -32,7 +32,8 @@ static ngx_sf_tokens_t   *test_tokens;
 static ngx_uint_t         test_known;       /* the last one was not verified */
 static ngx_sf_jwt_key_t  *test_key, *test_other_key;
 static ngx_sf_jwt_rules_t  test_rules;      /* no leeway, an end if any */
-static ngx_array_t       *test_keys, *test_same_keys, *test_other_keys;
+static ngx_sf_jwt_trust_t  *test_keys, *test_same_keys, *test_other_keys;
+static ngx_sf_jwt_trust_t  *test_none;
 
 
 static u_char *
@@ -86,37 +87,47 @@ test_user(ngx_uint_t user, size_t padding)
 }
 
 
-static ngx_array_t *
-test_array(ngx_sf_jwt_key_t *key)
+static ngx_sf_jwt_trust_t *
+test_trust(ngx_sf_jwt_key_t *key)
 {
-    ngx_array_t        *keys;
-    ngx_sf_jwt_key_t  **place;
+    ngx_sf_jwt_key_t    **place;
+    ngx_sf_jwt_trust_t   *trust;
 
-    keys = ngx_array_create(unit_pool, 1, sizeof(ngx_sf_jwt_key_t *));
-    place = ngx_array_push(keys);
-    *place = key;
+    trust = ngx_pcalloc(unit_pool, sizeof(ngx_sf_jwt_trust_t));
+    ngx_str_set(&trust->user, "user_id");
 
-    return keys;
+    if (key) {
+        trust->secrets = ngx_array_create(unit_pool, 1,
+                                          sizeof(ngx_sf_jwt_key_t *));
+        place = ngx_array_push(trust->secrets);
+        *place = key;
+    }
+
+    return trust;
 }
 
 
 static const char *
-test_ask(const ngx_str_t *token, const ngx_array_t *keys, int64_t now,
+test_ask(const ngx_str_t *token, const ngx_sf_jwt_trust_t *trust, int64_t now,
     int64_t *user)
 {
     u_char               *free;
     ngx_pool_t           *temp;
     const char           *reason;
+    ngx_sf_jwt_rules_t    rules;
     ngx_sf_jwt_claims_t   claims;
 
     ngx_memzero(&claims, sizeof(ngx_sf_jwt_claims_t));
     temp = ngx_create_pool(4096, &unit_log);
 
+    rules = test_rules;
+    rules.trust = trust;
+
     /* what is verified is decoded in memory of this pool */
 
     free = temp->d.last;
-    reason = ngx_sf_token_claims(test_tokens, temp, token, keys, &test_rules,
-                                 now, &claims);
+    reason = ngx_sf_token_claims(test_tokens, temp, token, &rules, now,
+                                 &claims);
     test_known = temp->d.last == free && temp->large == NULL;
     *user = claims.user_id;
     ngx_destroy_pool(temp);
@@ -142,9 +153,10 @@ test_begin(void)
 
     test_key = ngx_sf_jwt_key_create(unit_pool, &secret);
     test_other_key = ngx_sf_jwt_key_create(unit_pool, &other);
-    test_keys = test_array(test_key);
-    test_same_keys = test_array(test_key);
-    test_other_keys = test_array(test_other_key);
+    test_keys = test_trust(test_key);
+    test_same_keys = test_trust(test_key);
+    test_other_keys = test_trust(test_other_key);
+    test_none = test_trust(NULL);
     test_tokens = ngx_sf_tokens_create((ngx_cycle_t *) ngx_cycle);
 }
 
@@ -174,7 +186,7 @@ test_twice(void)
                 "by the same key in another location, round %u",
                 (unsigned) round);
 
-        reason = test_ask(&token, NULL, TEST_NOW, &user);
+        reason = test_ask(&token, test_none, TEST_NOW, &user);
         unit_ok(reason != NULL, "not without a key, round %u",
                 (unsigned) round);
 
