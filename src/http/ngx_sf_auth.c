@@ -74,7 +74,8 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
     ctx->refused = 1;
 
     reason = ngx_sf_token_claims(ctx->worker->tokens, r->pool, &token,
-                                 &ctx->slcf->jwt, ngx_time(), &claims);
+                                 &ctx->slcf->jwt, ngx_time(),
+                                 r->connection->sockaddr, &claims);
     if (reason) {
         ngx_log_debug1(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                        "softfactory token refused: %s", reason);
@@ -171,7 +172,8 @@ ngx_sf_auth_user(ngx_http_request_t *r, ngx_sf_loc_conf_t *slcf,
     }
 
     if (ngx_sf_token_claims(smcf->worker->tokens, r->pool, &token,
-                            &slcf->jwt, ngx_time(), &claims)
+                            &slcf->jwt, ngx_time(), r->connection->sockaddr,
+                            &claims)
         != NULL
         || claims.user == NGX_SF_JWT_USER_NONE)
     {
@@ -221,45 +223,16 @@ ngx_sf_auth_charge(const ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 }
 
 
-/* IPv6 addresses below one prefix of 64 bits are one client's to choose */
+/* no user has the number of an address */
 
 static uint64_t
 ngx_sf_auth_who(const ngx_sf_ctx_t *ctx)
 {
-    uint32_t              address;
-    uint64_t              who;
-    struct sockaddr      *sa;
-    struct sockaddr_in   *sin;
-#if (NGX_HAVE_INET6)
-    struct sockaddr_in6  *sin6;
-#endif
+    uint64_t  who;
 
     who = ctx->principal ? ctx->principal->id : ctx->user;
-    address = 0;
-    sa = ctx->request->connection->sockaddr;
 
-    if (who == 0 && sa->sa_family == AF_INET) {
-        sin = (struct sockaddr_in *) sa;
-        address = sin->sin_addr.s_addr;
-    }
-
-#if (NGX_HAVE_INET6)
-    if (who == 0 && sa->sa_family == AF_INET6) {
-        sin6 = (struct sockaddr_in6 *) sa;
-
-        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-            ngx_memcpy(&address, &sin6->sin6_addr.s6_addr[12],
-                       sizeof(address));
-
-        } else {
-            ngx_memcpy(&who, &sin6->sin6_addr, sizeof(who));
-        }
-    }
-#endif
-
-    /* no user has a number like that */
-
-    return who ? who : (uint64_t) 1 << 63 | address;
+    return who ? who : ngx_sf_address(ctx->request->connection->sockaddr);
 }
 
 

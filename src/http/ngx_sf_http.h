@@ -34,6 +34,7 @@ typedef struct ngx_sf_worker_s      ngx_sf_worker_t;
 typedef struct ngx_sf_lookup_s      ngx_sf_lookup_t;
 typedef struct ngx_sf_flight_s      ngx_sf_flight_t;
 typedef struct ngx_sf_tokens_s      ngx_sf_tokens_t;
+typedef struct ngx_sf_buckets_s     ngx_sf_buckets_t;
 typedef struct ngx_sf_parsed_table_s  ngx_sf_parsed_table_t;
 typedef struct ngx_sf_principals_s  ngx_sf_principals_t;
 typedef struct ngx_sf_places_s      ngx_sf_places_t;
@@ -65,6 +66,20 @@ const char *ngx_sf_route_name(const ngx_sf_main_conf_t *smcf,
     ngx_uint_t endpoint);
 
 
+/* --- ngx_sf_address.c: clients by address, and how often each may fail --- */
+
+/* a number for the address, by which all IPv6 addresses of a /64 are one */
+uint64_t ngx_sf_address(const struct sockaddr *sa);
+
+ngx_sf_buckets_t *ngx_sf_buckets_create(ngx_cycle_t *cycle);
+
+/* NGX_BUSY: it has failed too often; times are ngx_current_msec */
+ngx_int_t ngx_sf_address_may_fail(ngx_sf_buckets_t *buckets,
+    uint64_t address, ngx_msec_t now);
+void ngx_sf_address_failed(ngx_sf_buckets_t *buckets, uint64_t address,
+    ngx_msec_t now);
+
+
 /* --- ngx_sf_token.c: bearer tokens that this worker has verified --- */
 
 ngx_sf_tokens_t *ngx_sf_tokens_create(ngx_cycle_t *cycle);
@@ -75,11 +90,12 @@ void ngx_sf_tokens_clear(ngx_sf_tokens_t *tokens);
 /*
  * Claims of a token by the rules of a location; verified once, then looked up
  * by the whole token and the identity of what is trusted, with the rules
- * applied anew.  NULL, or the reason of the refusal.
+ * applied anew.  sa is the client's address.  NULL, or the reason of the
+ * refusal.
  */
 const char *ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     const ngx_str_t *token, const ngx_sf_jwt_rules_t *rules, int64_t now,
-    ngx_sf_jwt_claims_t *claims);
+    const struct sockaddr *sa, ngx_sf_jwt_claims_t *claims);
 
 
 /* --- ngx_sf_auth.c: the user of a request, and what it may --- */

@@ -12,7 +12,8 @@
  * new configuration and so a new worker with an empty table.  Signature and
  * claims cannot change; time passes, and locations that trust the same may have
  * rules of their own, so the claims are checked on every hit.  Refused tokens
- * are not kept: an attacker has an endless supply.
+ * are not kept: an attacker has an endless supply.  What an expensive signature
+ * costs is bounded in another way, by the client's address (ngx_sf_address.c).
  *
  * The table is bounded twice.  A token may stand in one of two places, and the
  * entry used longer ago makes room.  And all of them may have so many bytes:
@@ -43,12 +44,16 @@ typedef struct {
 
 struct ngx_sf_tokens_s {
     ngx_log_t                  *log;
+    ngx_sf_buckets_t           *buckets;
     size_t                      bytes;    /* of all entries */
     ngx_uint_t                  hand;
     ngx_sf_token_entry_t       *entries[NGX_SF_TOKENS_SIZE];
 };
 
 
+static const char *ngx_sf_token_verify(ngx_sf_tokens_t *tokens,
+    const ngx_sf_jwt_t *jwt, const ngx_sf_jwt_trust_t *trust,
+    const struct sockaddr *sa);
 static uint32_t ngx_sf_token_hash(const ngx_str_t *token);
 static ngx_sf_token_entry_t *ngx_sf_token_find(ngx_sf_tokens_t *tokens,
     const ngx_str_t *token, uint32_t hash, const ngx_sf_jwt_trust_t *trust);
@@ -70,8 +75,9 @@ ngx_sf_tokens_create(ngx_cycle_t *cycle)
     }
 
     tokens->log = cycle->log;
+    tokens->buckets = ngx_sf_buckets_create(cycle);
 
-    return tokens;
+    return tokens->buckets ? tokens : NULL;
 }
 
 
@@ -89,7 +95,7 @@ ngx_sf_tokens_clear(ngx_sf_tokens_t *tokens)
 const char *
 ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     const ngx_str_t *token, const ngx_sf_jwt_rules_t *rules, int64_t now,
-    ngx_sf_jwt_claims_t *claims)
+    const struct sockaddr *sa, ngx_sf_jwt_claims_t *claims)
 {
     uint32_t               hash;
     const char            *reason;
@@ -109,7 +115,7 @@ ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     reason = ngx_sf_jwt_read(temp, token, rules, now, &jwt);
 
     if (reason == NULL) {
-        reason = ngx_sf_jwt_verify(&jwt, rules->trust);
+        reason = ngx_sf_token_verify(tokens, &jwt, rules->trust, sa);
     }
 
     if (reason) {
@@ -123,6 +129,35 @@ ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     }
 
     return NULL;
+}
+
+
+static const char *
+ngx_sf_token_verify(ngx_sf_tokens_t *tokens, const ngx_sf_jwt_t *jwt,
+    const ngx_sf_jwt_trust_t *trust, const struct sockaddr *sa)
+{
+    uint64_t     address;
+    const char  *reason;
+
+    if (!ngx_sf_jwt_costly(jwt)) {
+        return ngx_sf_jwt_verify(jwt, trust);
+    }
+
+    address = ngx_sf_address(sa);
+
+    if (ngx_sf_address_may_fail(tokens->buckets, address, ngx_current_msec)
+        != NGX_OK)
+    {
+        return "too many wrong signatures from its address";
+    }
+
+    reason = ngx_sf_jwt_verify(jwt, trust);
+
+    if (reason) {
+        ngx_sf_address_failed(tokens->buckets, address, ngx_current_msec);
+    }
+
+    return reason;
 }
 
 

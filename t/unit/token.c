@@ -26,6 +26,7 @@
 #define TEST_MAX_LEN   4096         /* of a token that is kept */
 #define TEST_BYTES     (16 * 1024 * 1024)   /* of all of them */
 #define TEST_LARGE     6000         /* of 4 KB, more than these */
+#define TEST_BURST     16           /* failures of an address at once */
 
 
 static ngx_sf_tokens_t   *test_tokens;
@@ -34,6 +35,7 @@ static ngx_sf_jwt_key_t  *test_key, *test_other_key;
 static ngx_sf_jwt_rules_t  test_rules;      /* no leeway, an end if any */
 static ngx_sf_jwt_trust_t  *test_keys, *test_same_keys, *test_other_keys;
 static ngx_sf_jwt_trust_t  *test_none;
+static struct sockaddr_in   test_address;
 
 
 static u_char *
@@ -127,7 +129,7 @@ test_ask(const ngx_str_t *token, const ngx_sf_jwt_trust_t *trust, int64_t now,
 
     free = temp->d.last;
     reason = ngx_sf_token_claims(test_tokens, temp, token, &rules, now,
-                                 &claims);
+                                 (struct sockaddr *) &test_address, &claims);
     test_known = temp->d.last == free && temp->large == NULL;
     *user = claims.user_id;
     ngx_destroy_pool(temp);
@@ -157,6 +159,7 @@ test_begin(void)
     test_same_keys = test_trust(test_key);
     test_other_keys = test_trust(test_other_key);
     test_none = test_trust(NULL);
+    test_address.sin_family = AF_INET;
     test_tokens = ngx_sf_tokens_create((ngx_cycle_t *) ngx_cycle);
 }
 
@@ -312,6 +315,152 @@ test_length(void)
 }
 
 
+static ngx_uint_t
+test_failures(ngx_sf_buckets_t *buckets, uint64_t address, ngx_msec_t now)
+{
+    ngx_uint_t  n;
+
+    for (n = 0; n < 100; n++) {
+        if (ngx_sf_address_may_fail(buckets, address, now) != NGX_OK) {
+            break;
+        }
+
+        ngx_sf_address_failed(buckets, address, now);
+    }
+
+    return n;
+}
+
+
+static void
+test_buckets(void)
+{
+    uint64_t              a, b, i;
+    ngx_uint_t            n;
+    ngx_msec_t            now;
+    struct sockaddr_in    in;
+    struct sockaddr_in6   in6, near, far;
+    ngx_sf_buckets_t     *buckets;
+
+    ngx_memzero(&in, sizeof(in));
+    ngx_memzero(&in6, sizeof(in6));
+
+    in.sin_family = AF_INET;
+    in.sin_addr.s_addr = inet_addr("192.0.2.1");
+    in6.sin6_family = AF_INET6;
+    in6.sin6_addr.s6_addr[10] = in6.sin6_addr.s6_addr[11] = 0xff;
+    ngx_memcpy(&in6.sin6_addr.s6_addr[12], &in.sin_addr.s_addr, 4);
+
+    a = ngx_sf_address((struct sockaddr *) &in);
+    unit_ok(a == ngx_sf_address((struct sockaddr *) &in6),
+            "IPv4 is the same in IPv6");
+
+    in6.sin6_addr.s6_addr[0] = 0x20;
+    near = in6;
+    near.sin6_addr.s6_addr[15] ^= 1;
+    far = in6;
+    far.sin6_addr.s6_addr[7] ^= 1;
+    b = ngx_sf_address((struct sockaddr *) &in6);
+    unit_ok(b == ngx_sf_address((struct sockaddr *) &near)
+            && b != ngx_sf_address((struct sockaddr *) &far),
+            "a prefix of 64 bits is one address");
+
+    buckets = ngx_sf_buckets_create((ngx_cycle_t *) ngx_cycle);
+    now = (ngx_msec_t) -5000;       /* before an overflow */
+
+    unit_ok(test_failures(buckets, a, now) == TEST_BURST, "so many at once");
+    unit_ok(test_failures(buckets, a, now + 999) == 0, "no more at once");
+    unit_ok(test_failures(buckets, a, now + 1000) == 1, "one each second");
+    unit_ok(test_failures(buckets, b, now) == TEST_BURST, "each has its own");
+    unit_ok(test_failures(buckets, a, now + 11000) == 10, "ten in ten");
+    unit_ok(test_failures(buckets, a, now + 1000000) == TEST_BURST,
+            "never more at once");
+
+    /* a table that is too small forgets, and never takes one for another */
+
+    n = 0;
+
+    for (i = 1000; i < 101000; i++) {
+        n += test_failures(buckets, i, now) == TEST_BURST;
+    }
+
+    unit_ok(n == 100000, "no address pays for another: %u", (unsigned) n);
+}
+
+
+/* wrong signatures of a key, until they are not looked at any more */
+
+static void
+test_forgery(void)
+{
+    u_char               *p;
+    int64_t               user;
+    ngx_str_t             text, token, wrong;
+    ngx_uint_t            i, n;
+    const char           *reason;
+    ngx_sf_jwt_set_t      set, **place;
+    ngx_sf_jwt_terms_t    terms = { NGX_SF_JWT_NO_ALG, ngx_null_string };
+    ngx_sf_jwt_trust_t   *trust;
+
+    static u_char  why[NGX_SF_JWT_SET_WHY];
+    static char    keys[] =
+        "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"alg\":\"EdDSA\","
+        "\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}]}";
+    static char    claims[] = "{\"iss\":\"i\",\"aud\":\"a\",\"user_id\":1,"
+                              "\"exp\":1000000}";
+
+    ngx_memzero(&set, sizeof(ngx_sf_jwt_set_t));
+    text = unit_str(keys, strlen(keys));
+
+    unit_ok(ngx_sf_jwt_set_read(&set, &text, &terms, &unit_log, why)
+            == NGX_OK, "a set of keys");
+
+    trust = test_trust(test_key);
+    trust->sets = ngx_array_create(unit_pool, 1, sizeof(ngx_sf_jwt_set_t *));
+    place = ngx_array_push(trust->sets);
+    *place = &set;
+    ngx_str_set(&trust->issuer, "i");
+    trust->audiences = ngx_array_create(unit_pool, 1, sizeof(ngx_str_t));
+    *(ngx_str_t *) ngx_array_push(trust->audiences) = unit_str("a", 1);
+
+    wrong.data = ngx_pnalloc(unit_pool, 512);
+    p = test_base64url(wrong.data, (u_char *) "{\"alg\":\"EdDSA\"}", 15);
+    *p++ = '.';
+    p = test_base64url(p, (u_char *) claims, strlen(claims));
+    *p++ = '.';
+    ngx_memset(p, 'A', 86);
+    wrong.len = p + 86 - wrong.data;
+
+    token = test_token(claims);
+    unit_ok(test_ask(&token, trust, TEST_NOW, &user) == NULL,
+            "one that is good by a secret");
+
+    ngx_current_msec = 1000;
+    n = 0;
+
+    for (i = 0; i < 2 * TEST_BURST; i++) {
+        reason = test_ask(&wrong, trust, TEST_NOW, &user);
+        n += reason && strcmp(reason, "wrong signature") == 0;
+    }
+
+    unit_ok(n == TEST_BURST, "so many are verified: %u", (unsigned) n);
+    unit_ok(test_ask(&token, trust, TEST_NOW, &user) == NULL && test_known,
+            "what is known is not asked about");
+
+    token = test_token("{\"iss\":\"i\",\"aud\":\"a\",\"user_id\":2}");
+    unit_ok(test_ask(&token, trust, TEST_NOW, &user) == NULL && user == 2,
+            "nor is what a secret has signed");
+
+    test_address.sin_addr.s_addr = inet_addr("192.0.2.7");
+    reason = test_ask(&wrong, trust, TEST_NOW, &user);
+    unit_ok(reason && strcmp(reason, "wrong signature") == 0,
+            "another address has its own");
+
+    ngx_sf_tokens_clear(test_tokens);
+    ngx_sf_jwt_set_clear(&set);
+}
+
+
 /* more bytes than there may be: the oldest go, one in use stays */
 
 static void
@@ -373,6 +522,8 @@ main(void)
     test_room();
     test_length();
     test_bytes();
+    test_buckets();
+    test_forgery();
 
     ngx_sf_tokens_clear(test_tokens);
 
