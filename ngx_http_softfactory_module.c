@@ -13,7 +13,8 @@
  * start, with a line that says what is allowed.
  *
  * Configuration is never written after it has been made, except for
- * smcf->worker, which a worker sets once in its own copy.
+ * smcf->worker, which a worker sets once in its own copy, and files of keys,
+ * which it reads again there (ngx_sf_keys.c).
  *
  * The order in which nginx calls what is below:
  *
@@ -188,6 +189,34 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
     { ngx_string("softfactory_jwt_secret"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_sf_conf_jwt_secret,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_jwt_key"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE123,
+      ngx_sf_jwt_conf_key,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_jwt_issuer"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_sf_jwt_conf_issuer,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_jwt_audience"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_sf_jwt_conf_audience,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_jwt_user"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_sf_jwt_conf_user,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -667,6 +696,9 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&smcf->operators, cf->pool, 1,
                           sizeof(ngx_sf_loc_conf_t *))
            != NGX_OK
+        || ngx_array_init(&smcf->key_files, cf->pool, 1,
+                          sizeof(ngx_sf_key_file_t *))
+           != NGX_OK
         || ngx_array_init(&smcf->links, cf->pool, 4, sizeof(ngx_sf_link_t))
            != NGX_OK)
     {
@@ -1137,6 +1169,8 @@ ngx_http_softfactory_init_process(ngx_cycle_t *cycle)
         return NGX_ERROR;
     }
 
+    ngx_sf_keys_start(worker);
+
     smcf->worker = worker;
 
     return NGX_OK;
@@ -1295,6 +1329,7 @@ ngx_http_softfactory_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_sf_gauges_stop(worker);
+    ngx_sf_keys_stop(worker);
 
     /* their queries are taken from pools that are still there */
 

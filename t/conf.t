@@ -184,6 +184,19 @@ openssl(split ' ', "genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 "
         . "-out $dir/stray.key");
 openssl(split ' ', "pkey -in $dir/tls.key -aes256 -passout pass:word "
         . "-out $dir/locked.key");
+
+# public keys of tokens, and a set of them
+
+openssl(split ' ', "genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:$_ "
+        . "-out $dir/rsa$_.key") for 1024, 2048;
+openssl(split ' ', "pkey -in $dir/$_->[0].key -pubout -out $dir/$_->[1].pem")
+    for ['tls', 'ec'], ['stray', 'ec2'], ['rsa1024', 'short'],
+        ['rsa2048', 'rsa'];
+
+our $ED = '"kty":"OKP","crv":"Ed25519",'
+          . '"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"';
+write_file("$dir/keys.json", qq({"keys":[{$main::ED,"alg":"EdDSA","kid":"a"}]}));
+
 write_file("$dir/bundle.crt", join "\n", 'authorities',
            map { SoftFactory::Live::read_file($_) } "$dir/tls.crt",
                $ENV{SF_TEST_PG_CA});
@@ -1066,6 +1079,291 @@ POSIX::mkfifo("$dir/fifo", 0600) or die "fifo: $!";
 softfactory_jwt_secret file:DIR/fifo; # here
 --- refused
 fifo" is not a file that can be read
+
+
+=== a file of keys must be there
+--- location
+softfactory_jwt_key DIR/none.pem alg=RS256; # here
+--- refused
+none.pem" cannot be read (2: No such file or directory)
+
+
+=== a folder is no file of keys
+--- location
+softfactory_jwt_key DIR alg=RS256; # here
+--- refused
+is not a file that can be read (21: Is a directory)
+
+
+=== a FIFO of keys is not waited for
+--- setup
+require POSIX;
+POSIX::mkfifo("$dir/keys.fifo", 0600) or die "fifo: $!";
+--- location
+softfactory_jwt_key DIR/keys.fifo alg=RS256; # here
+--- refused
+keys.fifo" is not a file that can be read
+
+
+=== a file of keys has a length
+--- setup
+write_file("$dir/long.json", ' ' x 65537);
+--- location
+softfactory_jwt_key DIR/long.json; # here
+--- refused
+long.json" is longer than 64 KB
+
+
+=== a file of keys is named as it is
+--- location
+softfactory_jwt_key file:DIR/keys.json; # here
+--- refused
+keys.json" must be the name of a file, as it is
+
+
+=== a file of keys has a name
+--- location
+softfactory_jwt_key ""; # here
+--- refused
+"softfactory_jwt_key" directive has an empty name of a file
+
+
+=== an unknown algorithm is refused with those there are
+--- location
+softfactory_jwt_key DIR/rsa.pem alg=RS512; # here
+--- refused
+unknown algorithm in "alg=RS512", there are: RS256, ES256, EdDSA, HS256
+
+
+=== algorithms have their own letters
+--- location
+softfactory_jwt_key DIR/rsa.pem alg=rs256; # here
+--- refused
+unknown algorithm in "alg=rs256"
+
+
+=== an unknown parameter of a key is refused with those there are
+--- location
+softfactory_jwt_key DIR/rsa.pem key=a; # here
+--- refused
+unknown parameter "key=a", there are alg=name and kid=name
+
+
+=== a name of a key is not empty
+--- location
+softfactory_jwt_key DIR/rsa.pem alg=RS256 kid=; # here
+--- refused
+unknown parameter "kid="
+
+
+=== PEM needs an algorithm
+--- location
+softfactory_jwt_key DIR/rsa.pem; # here
+--- refused
+rsa.pem" is PEM, which has no algorithm: add alg=RS256, alg=ES256 or alg=EdDSA
+
+
+=== a public key is no secret
+--- location
+softfactory_jwt_key DIR/rsa.pem alg=HS256; # here
+--- refused
+rsa.pem" is PEM, which holds no key of HS256
+softfactory_jwt_secret
+
+
+=== a key must be of the type of its algorithm
+--- location
+softfactory_jwt_key DIR/ec.pem alg=RS256; # here
+--- refused
+ec.pem" is no RSA key, which RS256 needs
+
+
+=== and the other way round
+--- location
+softfactory_jwt_key DIR/rsa.pem alg=ES256; # here
+--- refused
+rsa.pem" is no key of an elliptic curve, which ES256 needs
+
+
+=== an RSA key may be too short
+--- location
+softfactory_jwt_key DIR/short.pem alg=RS256; # here
+--- refused
+short.pem" is an RSA key of less than 2048 bits
+
+
+=== a private key is not for nginx
+--- location
+softfactory_jwt_key DIR/rsa2048.key alg=RS256; # here
+--- refused
+rsa2048.key" is a private key: give the public one, as "openssl pkey -pubout" makes it
+
+
+=== a certificate is no key
+--- location
+softfactory_jwt_key DIR/tls.crt alg=ES256; # here
+--- refused
+tls.crt" is a certificate: give its public key, as "openssl x509 -pubkey -noout" prints it
+
+
+=== a file of PEM has one key
+--- setup
+write_file("$dir/both.pem", join '', map {
+    SoftFactory::Live::read_file("$dir/$_.pem") } 'ec', 'ec2');
+--- location
+softfactory_jwt_key DIR/both.pem alg=ES256; # here
+--- refused
+both.pem" has more than one key
+
+
+=== what is neither PEM nor JSON is refused
+--- setup
+write_file("$dir/text", "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A\n");
+--- location
+softfactory_jwt_key DIR/text alg=RS256; # here
+--- refused
+text" is neither PEM nor a JWK set in JSON
+
+
+=== one JWK is no set
+--- setup
+write_file("$dir/one.json", "{$main::ED}");
+--- location
+softfactory_jwt_key DIR/one.json; # here
+--- refused
+one.json" is no JWK set: it has no array "keys"
+
+
+=== a set that has no key to use is refused with the reason of the first
+--- setup
+write_file("$dir/enc.json", qq({"keys":[{$main::ED,"alg":"EdDSA","use":"enc"}]}));
+--- location
+softfactory_jwt_key DIR/enc.json; # here
+--- refused
+enc.json" has no key to use: key number 1 is not for signatures: its "use" is not "sig"
+
+
+=== a set without algorithms needs one
+--- setup
+write_file("$dir/plain.json", qq({"keys":[{$main::ED}]}));
+--- location
+softfactory_jwt_key DIR/plain.json; # here
+--- refused
+plain.json" has no key to use: key number 1 has no "alg": alg= says it for such keys
+
+
+=== a private key spoils a set
+--- setup
+write_file("$dir/private.json", qq({"keys":[{$main::ED,"d":"x","alg":"EdDSA"}]}));
+--- location
+softfactory_jwt_key DIR/private.json; # here
+--- refused
+private.json" has a bad key: key number 1 is a private key: give the public one
+
+
+=== so does a name that is there twice
+--- setup
+my $key = qq({$main::ED,"alg":"EdDSA","kid":"a"});
+write_file("$dir/twice.json", qq({"keys":[$key,$key]}));
+--- location
+softfactory_jwt_key DIR/twice.json; # here
+--- refused
+twice.json" has a bad key: key number 2 has the "kid" of another one
+
+
+=== the keys of a set have names of their own
+--- location
+softfactory_jwt_key DIR/keys.json kid=a; # here
+--- refused
+keys.json" is a JWK set, whose keys have a "kid" of their own
+
+
+=== a file of keys stands once
+--- location
+softfactory_jwt_key DIR/rsa.pem alg=RS256;
+softfactory_jwt_key DIR/rsa.pem alg=RS256; # here
+--- refused
+"softfactory_jwt_key" directive is duplicate
+
+
+=== a set needs an issuer and an audience
+--- location
+softfactory_pass primary; # here
+softfactory_jwt_key DIR/keys.json;
+--- refused
+a JWK set needs softfactory_jwt_issuer and softfactory_jwt_audience beside it
+
+
+=== a set needs an audience, too
+--- location
+softfactory_pass primary; # here
+softfactory_jwt_key DIR/keys.json;
+softfactory_jwt_issuer https://issuer.example;
+--- refused
+a JWK set needs softfactory_jwt_issuer and softfactory_jwt_audience beside it
+
+
+=== two keys that no token could choose
+--- location
+softfactory_pass primary; # here
+softfactory_jwt_key DIR/ec.pem alg=ES256;
+softfactory_jwt_key DIR/ec2.pem alg=ES256 kid=b;
+--- refused
+softfactory_jwt_key: a key without a kid is not the only one of its algorithm, so it could never be chosen
+
+
+=== two keys of one name
+--- location
+softfactory_pass primary; # here
+softfactory_jwt_key DIR/ec.pem alg=ES256 kid=a;
+softfactory_jwt_key DIR/rsa.pem alg=RS256 kid=a;
+--- refused
+softfactory_jwt_key: two keys have the same kid
+
+
+=== an issuer is not empty
+--- location
+softfactory_jwt_issuer ""; # here
+--- refused
+"softfactory_jwt_issuer" directive has an empty issuer
+
+
+=== there is one issuer
+--- location
+softfactory_jwt_issuer a;
+softfactory_jwt_issuer b; # here
+--- refused
+"softfactory_jwt_issuer" directive is duplicate
+
+
+=== an audience is not empty
+--- location
+softfactory_jwt_audience a ""; # here
+--- refused
+"softfactory_jwt_audience" directive has an empty audience
+
+
+=== softfactory_jwt_audience stands once
+--- location
+softfactory_jwt_audience a;
+softfactory_jwt_audience b; # here
+--- refused
+"softfactory_jwt_audience" directive is duplicate
+
+
+=== a claim has a name
+--- location
+softfactory_jwt_user ""; # here
+--- refused
+"softfactory_jwt_user" directive must be the name of a claim, of at most 128 bytes
+
+
+=== softfactory_jwt_user stands once
+--- location
+softfactory_jwt_user sub;
+softfactory_jwt_user sub; # here
+--- refused
+"softfactory_jwt_user" directive is duplicate
 
 
 === a passfile must be there
@@ -2876,6 +3174,26 @@ softfactory_jwt_secret secret;
 --- accepted
 
 
+=== keys may come from several files, beside a secret
+--- http
+softfactory_jwt_issuer https://issuer.example;
+--- server
+softfactory_jwt_audience api web;
+softfactory_jwt_key DIR/keys.json;
+softfactory_jwt_key DIR/rsa.pem alg=RS256;
+softfactory_jwt_key ec.pem alg=ES256 kid=b;
+softfactory_jwt_key DIR/ec2.pem alg=ES256 kid=c;
+location /other/ {
+    softfactory_pass primary;
+    softfactory_jwt_key DIR/keys.json alg=EdDSA;
+    softfactory_jwt_user sub;
+}
+--- location
+softfactory_jwt_secret secret;
+softfactory_jwt_audience app;
+--- accepted
+
+
 === an environment variable may have its value from its directive
 --- main
 env SF_CONF_T=secret;
@@ -2967,6 +3285,10 @@ softfactory_endpoints -sns_posts;
 softfactory_jwt_secret secret;
 softfactory_token demo_token user=1 products=review,sns-auto;
 softfactory_token other_token user=9223372036854775807 products=all;
+softfactory_jwt_key DIR/rsa.pem alg=RS256 kid=a;
+softfactory_jwt_issuer https://issuer.example;
+softfactory_jwt_audience api;
+softfactory_jwt_user sub;
 softfactory_jwt_leeway 10m;
 softfactory_jwt_require exp;
 softfactory_anonymous off;

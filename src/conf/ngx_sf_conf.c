@@ -740,8 +740,8 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 
 /*
  * In this order: the upstreams, as a pool is made of what they say; the one for
- * the listener, which is a pool as well; the fallback, last.  The zone and the
- * database in it are looked up by the primary after that, see
+ * the listener, which is a pool as well; keys of tokens; the fallback, last.
+ * The zone and the database in it are looked up by the primary after that, see
  * ngx_sf_cache_conf_finish().
  */
 
@@ -769,6 +769,10 @@ ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     if (slcf->primary_pg->listen.len && slcf->primary_pg->listen_pg == NULL
         && ngx_sf_conf_listen(cf, slcf->primary_pg) != NGX_OK)
     {
+        return NGX_ERROR;
+    }
+
+    if (ngx_sf_jwt_conf_finish(cf, slcf) != NGX_OK) {
         return NGX_ERROR;
     }
 

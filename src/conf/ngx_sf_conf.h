@@ -59,9 +59,18 @@ void ngx_sf_conf_size_zone(ngx_shm_zone_t *zone, const ngx_shm_zone_t *old,
 
 /* --- ngx_sf_jwt_conf.c: directives of tokens --- */
 
+char *ngx_sf_jwt_conf_key(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_jwt_conf_audience(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_jwt_conf_issuer(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_jwt_conf_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
 /* what is not set yet, and what is inherited from the previous level */
 void ngx_sf_jwt_conf_init(ngx_sf_loc_conf_t *slcf);
 void ngx_sf_jwt_conf_merge(ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
+
+/* after all of http{}: whether each key can be used by slcf */
+ngx_int_t ngx_sf_jwt_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
 
 
 /* --- ngx_sf_metrics_conf.c: directives of what is shown and counted --- */

@@ -98,6 +98,30 @@ const char *ngx_sf_token_claims(ngx_sf_tokens_t *tokens, ngx_pool_t *temp,
     const struct sockaddr *sa, ngx_sf_jwt_claims_t *claims);
 
 
+/* --- ngx_sf_keys.c: files of keys, which a worker reads again --- */
+
+typedef struct {
+    ngx_sf_jwt_set_t            set;
+    ngx_sf_jwt_terms_t          terms;
+    ngx_str_t                   path;     /* absolute, with a NUL behind it */
+    u_char                      digest[32];   /* of the text of the set */
+    ngx_file_info_t             info;     /* of the file as it was seen last */
+    ngx_err_t                   told;     /* why it cannot be read */
+} ngx_sf_key_file_t;
+
+/*
+ * Reads a file, at once: it is local and small.  NGX_OK: the set is a new one;
+ * NGX_DONE: the text is that of the set.  On NGX_ERROR the set stays, and why
+ * says what is wrong with the file, beside the returned err, if that is not 0.
+ */
+ngx_int_t ngx_sf_key_file_read(ngx_sf_key_file_t *file, ngx_log_t *log,
+    u_char *why, ngx_err_t *err);
+
+/* a worker looks at its files every 10 s */
+void ngx_sf_keys_start(ngx_sf_worker_t *worker);
+void ngx_sf_keys_stop(ngx_sf_worker_t *worker);
+
+
 /* --- ngx_sf_auth.c: the user of a request, and what it may --- */
 
 typedef struct {
@@ -699,6 +723,8 @@ struct ngx_sf_main_conf_s {
     u_char                     *observer; /* file of the last location that
                                              shows metrics, NULL: none */
     ngx_uint_t                  observer_line;
+    ngx_array_t                 key_files;    /* of ngx_sf_key_file_t *; a
+                                                 worker changes its own copy */
     ngx_array_t                 links;    /* of ngx_sf_link_t */
     ngx_int_t                   request_id;   /* index of $request_id */
     ngx_sf_worker_t            *worker;   /* set once, in the worker */
@@ -757,6 +783,7 @@ struct ngx_sf_worker_s {
     ngx_sf_principals_t        *principals;
     ngx_sf_places_t            *places;   /* by pool, of its gauges */
     ngx_event_t                 second;   /* timer of gauges and samples */
+    ngx_event_t                 look;     /* timer of files of keys */
     ngx_sf_slow_limit_t         slow;
     time_t                      started;
 };

@@ -8,12 +8,13 @@
  * Tokens: a worker's table of bearer tokens that it has verified.
  *
  * A token is good by what a location trusts, so an entry is found by the whole
- * token, compared byte by byte, and by the identity of that; new keys mean a
- * new configuration and so a new worker with an empty table.  Signature and
- * claims cannot change; time passes, and locations that trust the same may have
- * rules of their own, so the claims are checked on every hit.  Refused tokens
- * are not kept: an attacker has an endless supply.  What an expensive signature
- * costs is bounded in another way, by the client's address (ngx_sf_address.c).
+ * token, compared byte by byte, and by the identity of that; new secrets mean a
+ * new configuration and so a new worker with an empty table, and a file of keys
+ * that has changed empties it (ngx_sf_keys.c).  Signature and claims cannot
+ * change; time passes, and locations that trust the same may have rules of
+ * their own, so the claims are checked on every hit.  Refused tokens are not
+ * kept: an attacker has an endless supply.  What an expensive signature costs
+ * is bounded in another way, by the client's address (ngx_sf_address.c).
  *
  * The table is bounded twice.  A token may stand in one of two places, and the
  * entry used longer ago makes room.  And all of them may have so many bytes:

@@ -31,6 +31,11 @@ MODULE = "ngx_http_softfactory_module.so"
 KEY = "a key of these tests, as the application has it"
 PASSWORD = "secret"
 
+# the public key of RFC 8037, A.2
+JWKS = """{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA",
+ "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}
+"""
+
 ROOT = os.geteuid() == 0
 
 # what the configurations name, as a regular expression
@@ -162,6 +167,12 @@ class Tree:
         """What the samples say that must be there."""
         for name in ("softfactory.secret", "softfactory.secret.old"):
             self.write("etc/nginx/" + name, KEY + "\n", 0o600)
+        self.write("etc/nginx/issuer.json", JWKS)
+        status, said = run("sh", "-c", "openssl ecparam -name prime256v1 -genkey"
+                           " -noout | openssl pkey -pubout -out '%s'"
+                           % self.at("etc/nginx/issuer.pem"))
+        if status:
+            raise RuntimeError("openssl: " + said)
         self.write("etc/nginx/softfactory.pgpass",
                    "*:*:softfactory:app:%s\n" % PASSWORD, 0o600, self.user)
         os.makedirs(self.at("etc/nginx/tls"), exist_ok=True)
