@@ -137,7 +137,16 @@ struct ngx_sf_pg_conf_s {
 
 /* a statement text; lives as long as the worker */
 
-typedef struct {
+typedef struct ngx_sf_pg_statement_s  ngx_sf_pg_statement_t;
+
+/*
+ * Whether the columns of a result are those that its reader can do with.  Else
+ * error is told why, as a text of at most size bytes with its NUL.
+ */
+typedef ngx_int_t (*ngx_sf_pg_judge_pt)(const ngx_sf_pg_statement_t *statement,
+    const PGresult *res, u_char *error, size_t size);
+
+struct ngx_sf_pg_statement_s {
     ngx_uint_t                  id;       /* dense: index of conn->prepared */
     ngx_str_t                   name;     /* of the endpoint, for the log */
     const char                 *text;
@@ -148,7 +157,10 @@ typedef struct {
     ngx_uint_t                  line;     /* the id of the first text of its
                                              endpoint, which may have many */
     ngx_uint_t                  tables;   /* that it reads */
-} ngx_sf_pg_statement_t;
+    ngx_sf_pg_judge_pt          judge;    /* instead of columns and kinds, or
+                                             NULL */
+    const void                 *owner;    /* for the judge */
+};
 
 
 typedef enum {
@@ -291,8 +303,12 @@ typedef struct {
                                              from 1; 0: there is none yet */
     ngx_uint_t                  era;      /* that it has */
     ngx_uint_t                  stale;    /* times that it was said to be */
-    Oid                        *types;    /* of the columns of the last result
-                                             that was judged, NULL: none */
+    ngx_uint_t                  columns;  /* of the last result that was
+                                             judged */
+    Oid                        *types;    /* of these, NULL: none was */
+    char                       *names;    /* the same, each ends with NUL; for
+                                             a judge only */
+    size_t                      room;     /* for types and names, bytes */
     unsigned                    refused:1;    /* and the judgement */
 } ngx_sf_pg_text_t;
 
@@ -787,9 +803,9 @@ void ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, uint32_t version);
 
 /*
- * Whether the types of a result, whose number of columns is right, are good
- * for what its statement reads them as.  NGX_DECLINED: they are not, which is
- * logged once.
+ * Whether the columns of a result are those that its statement is read by.
+ * NGX_DECLINED: they are not, which is logged once.  NGX_ERROR: there are more
+ * or fewer than its statement has.
  */
 ngx_int_t ngx_sf_pg_text_judge(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, const PGresult *res);
@@ -944,6 +960,11 @@ typedef struct {
 const ngx_sf_pg_sqlstate_t *ngx_sf_pg_sqlstate(const char *sqlstate);
 
 ngx_uint_t ngx_sf_pg_result_rows(const PGresult *res);
+
+/* its columns, and the name and the oid of the type of one, by number */
+ngx_uint_t ngx_sf_pg_result_columns(const PGresult *res);
+const char *ngx_sf_pg_result_name(const PGresult *res, ngx_uint_t column);
+uint32_t ngx_sf_pg_result_type(const PGresult *res, ngx_uint_t column);
 
 /* a cell as text that lives as long as the result; NULL is {0, NULL} */
 ngx_str_t ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row,

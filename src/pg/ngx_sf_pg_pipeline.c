@@ -589,8 +589,9 @@ ngx_sf_pg_pipeline_on_execute(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
 
 /*
  * A result with another number of columns is that of another statement: the
- * FIFO is wrong.  One with other types comes from a schema that has changed,
- * which is an error of this statement, and not tried again for a second.
+ * FIFO is wrong, unless the statement has a judge, which takes any number.  One
+ * with other types comes from a schema that has changed, which is an error of
+ * this statement, and not tried again for a second.
  */
 
 static ngx_sf_pg_close_e
@@ -602,11 +603,7 @@ ngx_sf_pg_pipeline_on_rows(ngx_sf_pg_conn_t *pgc, ngx_sf_pg_slot_t *slot,
     ngx_sf_pg_query_t  *q;
 
     pool = pgc->lane->pool;
-    rc = NGX_ERROR;
-
-    if ((ngx_uint_t) PQnfields(res) == slot->statement->columns) {
-        rc = ngx_sf_pg_text_judge(pool, slot->statement, res);
-    }
+    rc = ngx_sf_pg_text_judge(pool, slot->statement, res);
 
     if (rc == NGX_ERROR) {
         PQclear(res);
@@ -654,9 +651,7 @@ ngx_sf_pg_pipeline_on_exclusive(ngx_sf_pg_conn_t *pgc,
 
     pool = pgc->lane->pool;
 
-    if ((ngx_uint_t) PQnfields(res) != slot->statement->columns
-        || ngx_sf_pg_text_judge(pool, slot->statement, res) != NGX_OK)
-    {
+    if (ngx_sf_pg_text_judge(pool, slot->statement, res) != NGX_OK) {
         PQclear(res);
         return NGX_SF_PG_CLOSE_MISMATCH;
     }

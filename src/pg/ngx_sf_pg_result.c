@@ -105,6 +105,27 @@ ngx_sf_pg_result_rows(const PGresult *res)
 }
 
 
+ngx_uint_t
+ngx_sf_pg_result_columns(const PGresult *res)
+{
+    return PQnfields(res);
+}
+
+
+const char *
+ngx_sf_pg_result_name(const PGresult *res, ngx_uint_t column)
+{
+    return PQfname(res, column);
+}
+
+
+uint32_t
+ngx_sf_pg_result_type(const PGresult *res, ngx_uint_t column)
+{
+    return PQftype(res, column);
+}
+
+
 ngx_str_t
 ngx_sf_pg_result_cell(const PGresult *res, ngx_uint_t row, ngx_uint_t column)
 {

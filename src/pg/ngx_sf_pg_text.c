@@ -25,8 +25,9 @@
  * plus how often PostgreSQL has said that this very text is stale.  A text of
  * an older era is not taken back: it ends with its session.
  *
- * The types of a result are looked at when they are others than those of the
- * last one, which is a comparison of a few numbers.
+ * The columns of a result are looked at when they are others than those of the
+ * last one: their types, which is a comparison of a few numbers, and for a
+ * statement with a judge of its own also their names.
  */
 
 
@@ -42,10 +43,21 @@
 
 #define NGX_SF_PG_TEXT_COLUMN  128
 
+/* of what a judge says, and of what is remembered of columns, at least */
+
+#define NGX_SF_PG_TEXT_ERROR   512
+#define NGX_SF_PG_TEXT_ROOM    256
+
 
 static ngx_int_t ngx_sf_pg_text_make(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, ngx_sf_pg_text_t *text);
 static ngx_uint_t ngx_sf_pg_text_same(const ngx_sf_pg_text_t *text,
+    const PGresult *res);
+static void ngx_sf_pg_text_remember(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res);
+static ngx_int_t ngx_sf_pg_text_ask(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res);
+static ngx_int_t ngx_sf_pg_text_look(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, const PGresult *res);
 static void ngx_sf_pg_text_refuse(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, const PGresult *res,
@@ -138,69 +150,175 @@ ngx_sf_pg_text_stale(ngx_sf_pg_pool_t *pool,
 
 
 /*
- * Types are those that PostgreSQL has described, so a statement is judged once
- * for each description and not for each result.
+ * Columns are those that PostgreSQL has described, so a statement is judged
+ * once for each description and not for each result.
  */
 
 ngx_int_t
 ngx_sf_pg_text_judge(ngx_sf_pg_pool_t *pool,
     const ngx_sf_pg_statement_t *statement, const PGresult *res)
 {
-    ngx_uint_t                 i;
-    ngx_sf_pg_text_t          *text;
-    const ngx_sf_type_kind_t  *kind;
+    ngx_int_t          rc;
+    ngx_sf_pg_text_t  *text;
 
     text = &pool->texts[statement->id];
 
-    if (statement->kinds == NULL) {
-        return NGX_OK;
+    if (statement->judge == NULL) {
+
+        if ((ngx_uint_t) PQnfields(res) != statement->columns) {
+            return NGX_ERROR;
+        }
+
+        if (statement->kinds == NULL) {
+            return NGX_OK;
+        }
     }
 
-    if (ngx_sf_pg_text_same(text, statement, res)) {
+    if (text->types && ngx_sf_pg_text_same(text, res)) {
         return text->refused ? NGX_DECLINED : NGX_OK;
     }
 
-    if (text->types == NULL) {
-        text->types = ngx_palloc(pool->memory,
-                                 statement->columns * sizeof(Oid));
-    }
+    rc = statement->judge ? ngx_sf_pg_text_ask(pool, statement, res)
+                          : ngx_sf_pg_text_look(pool, statement, res);
 
-    text->refused = 0;
+    text->refused = (rc != NGX_OK);
+    ngx_sf_pg_text_remember(pool, statement, res);
 
-    for (i = 0; i < statement->columns; i++) {
-        kind = ngx_sf_type_misfit(PQftype(res, i), statement->kinds[i]);
-
-        if (kind && !text->refused) {
-            text->refused = 1;
-            ngx_sf_pg_text_refuse(pool, statement, res, i, kind->name);
-        }
-
-        if (text->types) {
-            text->types[i] = PQftype(res, i);
-        }
-    }
-
-    return text->refused ? NGX_DECLINED : NGX_OK;
+    return rc;
 }
 
 
 static ngx_uint_t
-ngx_sf_pg_text_same(const ngx_sf_pg_text_t *text,
-    const ngx_sf_pg_statement_t *statement, const PGresult *res)
+ngx_sf_pg_text_same(const ngx_sf_pg_text_t *text, const PGresult *res)
 {
-    ngx_uint_t  i;
+    int          i, n;
+    const char  *name, *last;
 
-    if (text->types == NULL) {
+    n = PQnfields(res);
+
+    if ((ngx_uint_t) n != text->columns) {
         return 0;
     }
 
-    for (i = 0; i < statement->columns; i++) {
+    for (i = 0; i < n; i++) {
         if (PQftype(res, i) != text->types[i]) {
             return 0;
         }
     }
 
+    if (text->names == NULL) {
+        return 1;
+    }
+
+    last = text->names;
+
+    for (i = 0; i < n; i++) {
+        name = PQfname(res, i);
+
+        while (*name && *name == *last) {
+            name++;
+            last++;
+        }
+
+        if (*name != *last++) {
+            return 0;
+        }
+    }
+
     return 1;
+}
+
+
+/*
+ * What there was no memory for is judged again.  The room grows by powers of
+ * two, so a text whose descriptions alternate does not fill the worker.
+ */
+
+static void
+ngx_sf_pg_text_remember(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res)
+{
+    int                i, n;
+    char              *p;
+    size_t             size;
+    ngx_sf_pg_text_t  *text;
+
+    text = &pool->texts[statement->id];
+    n = PQnfields(res);
+    size = n * sizeof(Oid);
+
+    for (i = 0; statement->judge && i < n; i++) {
+        size += ngx_strlen(PQfname(res, i)) + 1;
+    }
+
+    if (size > text->room || text->types == NULL) {
+        text->room = ngx_max(text->room, NGX_SF_PG_TEXT_ROOM);
+
+        while (text->room < size) {
+            text->room *= 2;
+        }
+
+        text->types = ngx_palloc(pool->memory, text->room);
+
+        if (text->types == NULL) {
+            text->room = 0;
+            return;
+        }
+    }
+
+    text->columns = n;
+    p = (char *) (text->types + n);
+    text->names = statement->judge ? p : NULL;
+
+    for (i = 0; i < n; i++) {
+        text->types[i] = PQftype(res, i);
+
+        if (statement->judge) {
+            p = (char *) ngx_cpystrn((u_char *) p, (u_char *) PQfname(res, i),
+                                     size)
+                + 1;
+        }
+    }
+}
+
+
+static ngx_int_t
+ngx_sf_pg_text_ask(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res)
+{
+    u_char  error[NGX_SF_PG_TEXT_ERROR];
+
+    error[0] = '\0';
+
+    if (statement->judge(statement, res, error, sizeof(error)) == NGX_OK) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, pool->log, 0,
+                  "softfactory upstream \"%V\", %V: %s",
+                  &pool->conf->name, &statement->name, error);
+
+    return NGX_DECLINED;
+}
+
+
+static ngx_int_t
+ngx_sf_pg_text_look(ngx_sf_pg_pool_t *pool,
+    const ngx_sf_pg_statement_t *statement, const PGresult *res)
+{
+    ngx_uint_t                 i;
+    const ngx_sf_type_kind_t  *kind;
+
+    for (i = 0; i < statement->columns; i++) {
+        kind = ngx_sf_type_misfit(PQftype(res, i), statement->kinds[i]);
+
+        if (kind) {
+            ngx_sf_pg_text_refuse(pool, statement, res, i, kind->name);
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
 }
 
 

@@ -81,11 +81,12 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_say_statement = {
     " END LOOP;"
     " PERFORM set_config('softfactory.names', array_to_string(names, ','),"
     " false);"
-    " END $softfactory$", 0, 0, NULL, 0, 0
+    " END $softfactory$", 0, 0, NULL, 0, 0, NULL, NULL
 };
 
 const ngx_sf_pg_statement_t  ngx_sf_listen_open_statement = {
-    0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0, NULL, 0, 0
+    0, ngx_string("listen"), "LISTEN " NGX_SF_TABLE_CHANNEL, 0, 0, NULL, 0, 0,
+    NULL, NULL
 };
 
 const ngx_sf_pg_statement_t  ngx_sf_listen_trim_statement = {
@@ -96,7 +97,7 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_trim_statement = {
     "current_setting('softfactory.names'), ','))"
     " LOOP EXECUTE format('UNLISTEN %I', gone);"
     " END LOOP;"
-    " END $softfactory$", 0, 0, NULL, 0, 0
+    " END $softfactory$", 0, 0, NULL, 0, 0, NULL, NULL
 };
 
 /*
@@ -122,7 +123,7 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_channel_statement = {
     " WHERE datname = current_database())"
     " AND l.pid <> pg_backend_pid() AND ($1::text = ''"
     " OR l.virtualtransaction = ANY (string_to_array($1::text, ',')))) END",
-    1, 5, NULL, 0, 0
+    1, 5, NULL, 0, 0, NULL, NULL
 };
 
 

@@ -58,7 +58,8 @@ static void ngx_sf_listen_exiting(ngx_sf_pg_subscriber_t *sub);
 static const ngx_sf_pg_statement_t  ngx_sf_listen_beat_statement = {
     0, ngx_string("heartbeat"),
     "/* heartbeat */ SELECT pg_is_in_recovery(),"
-    " (pg_notification_queue_usage() * 1000000)::int", 0, 2, NULL, 0, 0
+    " (pg_notification_queue_usage() * 1000000)::int", 0, 2, NULL, 0, 0,
+    NULL, NULL
 };
 
 

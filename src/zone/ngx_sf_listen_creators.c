@@ -33,7 +33,7 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_creators_statement = {
     " WHERE n.nspname = $1 AND a.privilege_type = 'CREATE'"
     " AND a.grantee <> n.nspowner AND NOT EXISTS"
     " (SELECT FROM pg_roles r WHERE r.oid = a.grantee AND r.rolsuper)", 1, 2,
-    NULL, 0, 0
+    NULL, 0, 0, NULL, NULL
 };
 
 

@@ -268,7 +268,7 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement = {
     NGX_SF_LISTEN_DIGEST("coalesce(pg_catalog.string_agg(x, ',' ORDER BY"
                          " relid), '')")
     " FROM list LEFT JOIN fact ON fact.name = list.name GROUP BY list.name",
-    NGX_SF_LISTEN_VALUES, 3, NULL, 0, 0
+    NGX_SF_LISTEN_VALUES, 3, NULL, 0, 0, NULL, NULL
 };
 
 
