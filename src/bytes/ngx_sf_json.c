@@ -5,17 +5,17 @@
 
 
 /*
- * JSON documents out of PostgreSQL's text columns.  A shape, a tree of static
- * fields, is compiled at configuration into a flat program: an op is a run of
- * literal bytes and the encoder of one value behind it, so that braces, keys
- * and constants cost one copy.  An op that walks rows is followed by its body,
- * the ops of one row; bodies do not nest.
+ * JSON documents out of PostgreSQL's text columns.  A shape, a tree of fields,
+ * is compiled into a flat program: an op is a run of literal bytes and the
+ * encoder of one value behind it, so that braces, keys and constants cost one
+ * copy.  An op that walks rows is followed by its body, the ops of one row;
+ * bodies do not nest.
  *
  *     {"campaigns":[   rows    body: {"id":  int   ,"title":  string   }
  *     ],"total":       total
  *     }\n              (no value)
  *
- * ngx_http_softfactory_module.c compiles, ngx_sf_resource.c renders rows, and
+ * ngx_sf_template_bind.c compiles, ngx_sf_resource.c renders rows, and
  * ngx_sf_response.c errors.  The encoders are in ngx_sf_json_value.c; an op
  * holds a copy of its own, so that rendering never asks for a kind.
  *
@@ -30,13 +30,6 @@
 
 #include "ngx_sf_json.h"
 #include "ngx_sf_json_value.h"
-#include "ngx_sf_type.h"
-
-
-/* types whose numbers may be longer than the bound of an INT */
-
-#define ngx_sf_json_is_wide(oid)                                              \
-    ((oid) != 20 && (oid) != 21 && (oid) != 23)
 
 
 typedef struct ngx_sf_json_op_s  ngx_sf_json_op_t;
@@ -47,16 +40,14 @@ struct ngx_sf_json_op_s {
     ngx_sf_json_from_e            from;
     ngx_sf_json_length_pt         length;
     ngx_sf_json_write_pt          write;
-    const char                   *null;
-    size_t                        number;
+    ngx_str_t                     null;    /* what SQL NULL is */
+    size_t                        source;  /* offset there */
     int                           column;  /* or number of the parameter */
-    unsigned                      digits:1;   /* of an INT, written as they
-                                                 come */
-    unsigned                      backwards:1;    /* rows: the last first */
+    u_char                        number;  /* of the field */
+    unsigned                      whole:1; /* the cell's own bytes count */
 
     /* of an op that walks rows */
 
-    int                           first;
     ngx_uint_t                    nbody;   /* ops of one row, behind this */
     size_t                        bound;   /* bytes of one row and a comma */
     ngx_uint_t                    ncells;  /* strings of one row */
@@ -66,8 +57,6 @@ struct ngx_sf_json_op_s {
 struct ngx_sf_json_program_s {
     ngx_sf_json_op_t             *ops;
     ngx_uint_t                    nops;
-    ngx_uint_t                    columns;
-    u_char                       *kinds;   /* of the columns */
     size_t                        bound;   /* of all that is not in a body */
     ngx_uint_t                    ncells;  /* strings that are not in a body */
 };
@@ -86,26 +75,23 @@ typedef struct {
 typedef struct {
     const ngx_sf_json_source_t   *source;
     ngx_sf_json_cell_t           *cell;    /* of the string to come */
-    ngx_uint_t                    wide;    /* digits are counted */
 } ngx_sf_json_pass_t;
 
 
 static void ngx_sf_json_measure_shape(const ngx_sf_json_field_t *field,
-    ngx_uint_t *nops, size_t *text, ngx_uint_t *columns);
+    ngx_uint_t *nops, size_t *text);
 static ngx_int_t ngx_sf_json_compile_value(ngx_sf_json_compile_t *c,
     const ngx_sf_json_field_t *field);
-static ngx_int_t ngx_sf_json_compile_object(ngx_sf_json_compile_t *c,
+static ngx_int_t ngx_sf_json_compile_list(ngx_sf_json_compile_t *c,
     const ngx_sf_json_field_t *field);
 static ngx_int_t ngx_sf_json_compile_rows(ngx_sf_json_compile_t *c,
     const ngx_sf_json_field_t *field);
 static void ngx_sf_json_add_text(ngx_sf_json_compile_t *c, const char *text);
 static ngx_sf_json_op_t *ngx_sf_json_add_op(ngx_sf_json_compile_t *c,
-    ngx_sf_json_kind_e kind, ngx_int_t column);
+    ngx_sf_json_kind_e kind, const ngx_sf_json_field_t *field);
 static void ngx_sf_json_sum(const ngx_sf_json_op_t *op, ngx_uint_t nops,
     size_t *bound, ngx_uint_t *ncells);
 
-static ngx_uint_t ngx_sf_json_wide(const ngx_sf_json_program_t *program,
-    const PGresult *res);
 static ngx_uint_t ngx_sf_json_count_cells(
     const ngx_sf_json_program_t *program, int nrows);
 static size_t ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass,
@@ -127,15 +113,14 @@ ngx_sf_json_program_t *
 ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
 {
     size_t                  text;
-    ngx_uint_t              nops, columns;
+    ngx_uint_t              nops;
     ngx_sf_json_compile_t   c;
     ngx_sf_json_program_t  *program;
 
     nops = 1;
     text = 1;
-    columns = 0;
 
-    ngx_sf_json_measure_shape(shape, &nops, &text, &columns);
+    ngx_sf_json_measure_shape(shape, &nops, &text);
 
     program = ngx_pcalloc(pool, sizeof(ngx_sf_json_program_t));
     if (program == NULL) {
@@ -143,10 +128,9 @@ ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
     }
 
     program->ops = ngx_pcalloc(pool, nops * sizeof(ngx_sf_json_op_t));
-    program->kinds = ngx_pcalloc(pool, columns + 1);
     c.lead = ngx_pnalloc(pool, text);
 
-    if (program->ops == NULL || program->kinds == NULL || c.lead == NULL) {
+    if (program->ops == NULL || c.lead == NULL) {
         return NULL;
     }
 
@@ -159,7 +143,7 @@ ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
     }
 
     ngx_sf_json_add_text(&c, "\n");
-    (void) ngx_sf_json_add_op(&c, NGX_SF_JSON_END, -1);
+    (void) ngx_sf_json_add_op(&c, NGX_SF_JSON_END, shape);
 
     ngx_sf_json_sum(program->ops, program->nops, &program->bound,
                     &program->ncells);
@@ -172,16 +156,12 @@ ngx_sf_json_compile(ngx_pool_t *pool, const ngx_sf_json_field_t *shape)
 
 static void
 ngx_sf_json_measure_shape(const ngx_sf_json_field_t *field, ngx_uint_t *nops,
-    size_t *text, ngx_uint_t *columns)
+    size_t *text)
 {
     const ngx_sf_json_field_t  *f;
 
     *nops += 3;
     *text += sizeof("[{:}]");
-
-    if (field->column >= (ngx_int_t) *columns) {
-        *columns = field->column + 1;
-    }
 
     if (field->text != NULL) {
         *text += ngx_strlen(field->text);
@@ -194,12 +174,10 @@ ngx_sf_json_measure_shape(const ngx_sf_json_field_t *field, ngx_uint_t *nops,
     for (f = field->fields; f->kind != NGX_SF_JSON_END; f++) {
 
         if (f->key != NULL) {
-            *text += ngx_sf_json_length_escaped((const u_char *) f->key,
-                                                ngx_strlen(f->key))
-                     + sizeof(",\"\":");
+            *text += ngx_strlen(f->key) + sizeof(",\"\":");
         }
 
-        ngx_sf_json_measure_shape(f, nops, text, columns);
+        ngx_sf_json_measure_shape(f, nops, text);
     }
 }
 
@@ -218,59 +196,55 @@ ngx_sf_json_compile_value(ngx_sf_json_compile_t *c,
         return NGX_OK;
 
     case NGX_SF_JSON_OBJECT:
-        return ngx_sf_json_compile_object(c, field);
+    case NGX_SF_JSON_LIST:
+        return ngx_sf_json_compile_list(c, field);
 
     case NGX_SF_JSON_ROWS:
-    case NGX_SF_JSON_BACKWARDS:
     case NGX_SF_JSON_MAP:
         return ngx_sf_json_compile_rows(c, field);
 
     default:
-        (void) ngx_sf_json_add_op(c, field->kind, field->column);
+        (void) ngx_sf_json_add_op(c, field->kind, field);
         return NGX_OK;
     }
 }
 
 
-/*
- * Fields in byte order of their keys, each once: that is the order on the wire,
- * and a mistake in a shape is found here.
- */
+/* the fields as they stand, a comma between two */
 
 static ngx_int_t
-ngx_sf_json_compile_object(ngx_sf_json_compile_t *c,
+ngx_sf_json_compile_list(ngx_sf_json_compile_t *c,
     const ngx_sf_json_field_t *field)
 {
+    ngx_uint_t                  object;
     const ngx_sf_json_field_t  *f;
 
-    ngx_sf_json_add_text(c, "{");
+    object = (field->kind == NGX_SF_JSON_OBJECT);
+
+    ngx_sf_json_add_text(c, object ? "{" : "[");
 
     for (f = field->fields; f->kind != NGX_SF_JSON_END; f++) {
 
-        if (f->key == NULL) {
-            return NGX_ERROR;
-        }
-
         if (f != field->fields) {
-
-            if (ngx_strcmp(f[-1].key, f->key) >= 0) {
-                return NGX_ERROR;
-            }
-
             ngx_sf_json_add_text(c, ",");
         }
 
-        *c->pos++ = '"';
-        c->pos = ngx_sf_json_write_escaped(c->pos, (const u_char *) f->key,
-                                           ngx_strlen(f->key));
-        ngx_sf_json_add_text(c, "\":");
+        if (object) {
+            if (f->key == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_sf_json_add_text(c, "\"");
+            ngx_sf_json_add_text(c, f->key);
+            ngx_sf_json_add_text(c, "\":");
+        }
 
         if (ngx_sf_json_compile_value(c, f) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    ngx_sf_json_add_text(c, "}");
+    ngx_sf_json_add_text(c, object ? "}" : "]");
 
     return NGX_OK;
 }
@@ -297,22 +271,20 @@ ngx_sf_json_compile_rows(ngx_sf_json_compile_t *c,
 
     ngx_sf_json_add_text(c, map ? "{" : "[");
 
-    op = ngx_sf_json_add_op(c, field->kind, field->column);
-    op->first = (int) field->first;
-    op->backwards = (field->kind == NGX_SF_JSON_BACKWARDS);
+    op = ngx_sf_json_add_op(c, field->kind, field);
 
     c->in_row = 1;
 
     if (map) {
-        (void) ngx_sf_json_add_op(c, NGX_SF_JSON_STRING, field->column);
+        (void) ngx_sf_json_add_op(c, NGX_SF_JSON_STRING, field);
         ngx_sf_json_add_text(c, ":");
     }
 
-    if (ngx_sf_json_compile_object(c, field) != NGX_OK) {
+    if (ngx_sf_json_compile_value(c, field->fields) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    (void) ngx_sf_json_add_op(c, NGX_SF_JSON_END, -1);
+    (void) ngx_sf_json_add_op(c, NGX_SF_JSON_END, field);
 
     c->in_row = 0;
 
@@ -338,7 +310,7 @@ ngx_sf_json_add_text(ngx_sf_json_compile_t *c, const char *text)
 
 static ngx_sf_json_op_t *
 ngx_sf_json_add_op(ngx_sf_json_compile_t *c, ngx_sf_json_kind_e kind,
-    ngx_int_t column)
+    const ngx_sf_json_field_t *field)
 {
     ngx_sf_json_op_t             *op;
     const ngx_sf_json_encoder_t  *encoder;
@@ -352,24 +324,24 @@ ngx_sf_json_add_op(ngx_sf_json_compile_t *c, ngx_sf_json_kind_e kind,
     op->from = encoder->from;
     op->length = encoder->length;
     op->write = encoder->write;
-    op->null = encoder->null;
-    op->number = encoder->number;
-    op->column = (int) column;
+    op->whole = encoder->whole;
+    op->source = encoder->source;
+    op->column = (int) field->column;
+    op->number = (u_char) field->number;
+    op->null.data = (u_char *) (field->null ? field->null : "null");
+    op->null.len = ngx_strlen(op->null.data);
     op->bound = encoder->bound;
-    op->digits = kind == NGX_SF_JSON_INT;
+
+    if (kind == NGX_SF_JSON_ARRAY) {
+        op->length = ngx_sf_json_length_list;
+        op->write = ngx_sf_json_write_list;
+    }
+
+    if (op->bound && op->bound < op->null.len) {
+        op->bound = op->null.len;
+    }
 
     c->lead = c->pos;
-
-    if ((encoder->from == NGX_SF_JSON_FROM_CELL
-         || encoder->from == NGX_SF_JSON_FROM_ROWS)
-        && column >= (ngx_int_t) c->program->columns)
-    {
-        c->program->columns = column + 1;
-    }
-
-    if (encoder->kind) {
-        c->program->kinds[column] |= encoder->kind;
-    }
 
     return op;
 }
@@ -394,20 +366,6 @@ ngx_sf_json_sum(const ngx_sf_json_op_t *op, ngx_uint_t nops, size_t *bound,
 }
 
 
-ngx_uint_t
-ngx_sf_json_columns(const ngx_sf_json_program_t *program)
-{
-    return program->columns;
-}
-
-
-u_char *
-ngx_sf_json_kinds(const ngx_sf_json_program_t *program)
-{
-    return program->kinds;
-}
-
-
 ngx_int_t
 ngx_sf_json_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
     const ngx_sf_json_source_t *source, ngx_str_t *out)
@@ -427,7 +385,6 @@ ngx_sf_json_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
 
     pass.source = source;
     pass.cell = cells;
-    pass.wide = ngx_sf_json_wide(program, source->res);
 
     size = program->bound
            + ngx_sf_json_measure_ops(&pass, program->ops, program->nops, 0);
@@ -450,25 +407,6 @@ ngx_sf_json_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
 }
 
 
-/* whether digits that are copied may be more than their bound */
-
-static ngx_uint_t
-ngx_sf_json_wide(const ngx_sf_json_program_t *program, const PGresult *res)
-{
-    ngx_uint_t  i;
-
-    for (i = 0; res && i < program->columns; i++) {
-        if ((program->kinds[i] & NGX_SF_TYPE_NUMBER)
-            && ngx_sf_json_is_wide(PQftype(res, i)))
-        {
-            return 1;
-        }
-    }
-
-    return 0;
-}
-
-
 /* rows left out are counted as well */
 
 static ngx_uint_t
@@ -481,9 +419,7 @@ ngx_sf_json_count_cells(const ngx_sf_json_program_t *program, int nrows)
     last = program->ops + program->nops;
 
     for (op = program->ops; op < last; op += op->nbody + 1) {
-        if (nrows > op->first) {
-            n += op->ncells * (nrows - op->first);
-        }
+        n += op->ncells * nrows;
     }
 
     return n;
@@ -501,8 +437,12 @@ ngx_sf_json_load(ngx_sf_json_cell_t *cell, const ngx_sf_json_source_t *source,
 {
     const ngx_str_t  *param;
 
+    cell->number = op->number;
+
     if (op->from == NGX_SF_JSON_FROM_PARAM) {
-        param = &source->params[op->column];
+        param = *(const ngx_str_t *const *)
+                                       ((const u_char *) source + op->source);
+        param += op->column;
         cell->text = param->data;
         cell->len = param->len;
         return;
@@ -549,7 +489,7 @@ ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op,
         } else if (op->nbody) {
             size += ngx_sf_json_measure_rows(pass, op);
 
-        } else if (op->digits && pass->wide) {
+        } else if (op->whole) {
             size += PQgetlength(pass->source->res, row, op->column);
         }
     }
@@ -558,20 +498,16 @@ ngx_sf_json_measure_ops(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op,
 }
 
 
-/* the first rows may be those of another part of the document: op->first */
-
 static size_t
 ngx_sf_json_measure_rows(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op)
 {
-    int     i, n, row;
+    int     n, row;
     size_t  size;
 
     size = 0;
     n = PQntuples(pass->source->res);
 
-    for (i = op->first; i < n; i++) {
-        row = op->backwards ? n - 1 - (i - op->first) : i;
-
+    for (row = 0; row < n; row++) {
         if (ngx_sf_json_skip(pass->source, op, row)) {
             continue;
         }
@@ -586,7 +522,7 @@ ngx_sf_json_measure_rows(ngx_sf_json_pass_t *pass, const ngx_sf_json_op_t *op)
 
 /*
  * Values without a length() need nothing from the first pass, so their cell is
- * a local one.  A number of the page stands in the source, at op->number.
+ * a local one.  A number of the page stands in the source, at op->source.
  */
 
 static u_char *
@@ -610,17 +546,16 @@ ngx_sf_json_write_ops(u_char *p, ngx_sf_json_pass_t *pass,
 
             } else {
                 cell = &unmeasured;
-                cell->wide = op->digits && pass->wide;
                 ngx_sf_json_load(cell, pass->source, op, row);
             }
 
             p = cell->text ? op->write(p, cell)
-                           : ngx_cpymem(p, op->null, ngx_strlen(op->null));
+                           : ngx_cpymem(p, op->null.data, op->null.len);
             break;
 
         case NGX_SF_JSON_FROM_NUMBER:
             p = ngx_sprintf(p, "%L", *(const int64_t *)
-                               ((const u_char *) pass->source + op->number));
+                               ((const u_char *) pass->source + op->source));
             break;
 
         case NGX_SF_JSON_FROM_ROWS:
@@ -640,15 +575,13 @@ static u_char *
 ngx_sf_json_write_rows(u_char *p, ngx_sf_json_pass_t *pass,
     const ngx_sf_json_op_t *op)
 {
-    int      i, n, row;
+    int      n, row;
     u_char  *start;
 
     start = p;
     n = PQntuples(pass->source->res);
 
-    for (i = op->first; i < n; i++) {
-        row = op->backwards ? n - 1 - (i - op->first) : i;
-
+    for (row = 0; row < n; row++) {
         if (ngx_sf_json_skip(pass->source, op, row)) {
             continue;
         }
@@ -687,4 +620,24 @@ ngx_sf_json_error(ngx_pool_t *pool, const ngx_str_t *message, ngx_str_t *out)
     out->len = p - out->data;
 
     return NGX_OK;
+}
+
+
+const char *
+ngx_sf_json_escape(ngx_pool_t *pool, const char *text)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = ngx_strlen(text);
+
+    p = ngx_pnalloc(pool, ngx_sf_json_length_escaped((const u_char *) text,
+                                                     len) + 1);
+    if (p == NULL) {
+        return NULL;
+    }
+
+    *ngx_sf_json_write_escaped(p, (const u_char *) text, len) = '\0';
+
+    return (char *) p;
 }

@@ -7,10 +7,11 @@
 /*
  * How the values of a JSON document are written.  An encoder is a row of a
  * table, one for each kind of field: where the value is found, how many bytes
- * are always enough for it, what SQL NULL is, and up to two functions.  write()
- * is for cells and parameters.  Strings have length() as well, which says how
- * many bytes come on top of the bound and leaves in the cell what write() goes
- * by; it is called once for each cell, before write().
+ * are always enough for it, whether those of the cell come on top of it, and up
+ * to two functions.  write() is for cells and parameters.  Strings have
+ * length() as well, which says how many bytes come on top of the bound and
+ * leaves in the cell what write() goes by; it is called once for each cell,
+ * before write().
  *
  *     kind      bound   length()             write()
  *     INT       20      -                    17
@@ -18,24 +19,24 @@
  *     STRING    4       bytes and escapes    "a \"quoted\" word"
  *     PAGE      20      -                    -
  *
- * Only ngx_sf_json.c calls: it copies the encoder into an op when it compiles a
- * shape, takes length() and write() from there when it renders, and escapes
- * keys and error messages.  What has no write() it writes itself.
+ * ngx_sf_json.c copies the encoder into an op when it compiles a shape, takes
+ * length() and write() from there when it renders, and escapes keys and error
+ * messages.  What has no write() it writes itself.  Only ngx_sf_json_list.c
+ * asks for an encoder while it renders, once for each array.
  *
  * An encoder never writes more than its bound, plus its length if it has one,
- * whatever stands in the cell.  The types of the cells have been found good for
- * their kinds (ngx_sf_type.c); a value that JSON has no form for, such as NaN,
- * infinity or a year before Christ, becomes null, and so would a cell that is
- * not of its type, so the output is JSON in any case.  SQL NULL comes to
- * length(), with no bytes, but not to write().  Text is UTF-8 and goes out as
- * it is: neither PostgreSQL nor the caller lets other bytes in.  Nothing here
- * allocates.
+ * whatever stands in the cell.  The types of the cells are those that the kinds
+ * were chosen by (ngx_sf_type.c); a value that JSON has no form for, such as
+ * NaN, becomes null, and so would a cell that is not of its type, so the output
+ * is JSON in any case; only json is taken as it is, which PostgreSQL has
+ * checked.  SQL NULL comes to length(), with no bytes, but not to write().
+ * Text is UTF-8 and goes out as it is: neither PostgreSQL nor the caller lets
+ * other bytes in.  Nothing here allocates.
  */
 
 
 #include "ngx_sf_json_value.h"
 #include "ngx_sf_number.h"
-#include "ngx_sf_type.h"
 
 
 /* eight characters of text at once: a constant of eight equal bytes */
@@ -55,25 +56,32 @@
 #define NGX_SF_JSON_TIME_LEN      (sizeof("2026-02-20 10:00:00") - 1)
 #define NGX_SF_JSON_FRACTION_LEN  (sizeof(".123456") - 1)
 
-/* of CUT100, in code points */
+/* of a timestamp with time zone that has no other form than PostgreSQL's */
 
-#define NGX_SF_JSON_CUT           100
+#define NGX_SF_JSON_ZONED_LEN     48
 
 
-static u_char *ngx_sf_json_write_null(u_char *p);
-static u_char *ngx_sf_json_write_number(u_char *p,
+static u_char *ngx_sf_json_write_int(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_numeric(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static const u_char *ngx_sf_json_skip_digits(const u_char *p,
     const u_char *last);
 static u_char *ngx_sf_json_write_float(u_char *p,
     const ngx_sf_json_cell_t *cell);
-static u_char *ngx_sf_json_write_round2(u_char *p,
+static u_char *ngx_sf_json_write_round(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static ngx_int_t ngx_sf_json_read_float(const ngx_sf_json_cell_t *cell,
     double *value);
 static u_char *ngx_sf_json_write_bool(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static u_char *ngx_sf_json_write_time(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_zoned(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_as_is(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_moment(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static ngx_int_t ngx_sf_json_move_to_utc(u_char *p, const u_char *zone,
     size_t len);
@@ -83,83 +91,91 @@ static u_char *ngx_sf_json_write_date(u_char *p,
     const ngx_sf_json_cell_t *cell);
 static u_char *ngx_sf_json_write_endless(u_char *p,
     const ngx_sf_json_cell_t *cell, const char *last, const char *first);
+static u_char *ngx_sf_json_write_raw(u_char *p,
+    const ngx_sf_json_cell_t *cell);
+static size_t ngx_sf_json_length_param(ngx_sf_json_cell_t *cell);
+static u_char *ngx_sf_json_write_param(u_char *p,
+    const ngx_sf_json_cell_t *cell);
 static size_t ngx_sf_json_length_string(ngx_sf_json_cell_t *cell);
-static size_t ngx_sf_json_length_cut(ngx_sf_json_cell_t *cell);
 static u_char *ngx_sf_json_write_string(u_char *p,
     const ngx_sf_json_cell_t *cell);
-static size_t ngx_sf_json_cut(const u_char *text, size_t len);
 static size_t ngx_sf_json_specials(const u_char *text, size_t len);
 static u_char *ngx_sf_json_write_escape(u_char *p, u_char ch);
 
 
 /*
- * One row per kind, in the order of ngx_sf_json_kind_e: from, bound, length,
- * write, null, number, kind.  A bound has room for null.
+ * One row per kind, in the order of ngx_sf_json_kind_e: from, bound, whole,
+ * length, write, source.  A bound has room for null.
  */
 
 static const ngx_sf_json_encoder_t  ngx_sf_json_encoders[] = {
 
     /* END: the literal bytes after the last value */
-    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
+    { NGX_SF_JSON_FROM_NOWHERE, 0, 0, NULL, NULL, 0 },
 
-    /* INT */
-    { NGX_SF_JSON_FROM_CELL, NGX_SF_JSON_DIGITS,
-      NULL, ngx_sf_json_write_number, "null", 0, NGX_SF_TYPE_NUMBER },
+    /* INT, NUMERIC */
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_JSON_DIGITS, 0,
+      NULL, ngx_sf_json_write_int, 0 },
+    { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1, 1,
+      NULL, ngx_sf_json_write_numeric, 0 },
 
-    /* FLOAT, FLOAT_OR_0 */
-    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_float, "null", 0, NGX_SF_TYPE_NUMBER },
-    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_float, "0", 0, NGX_SF_TYPE_NUMBER },
-
-    /* ROUND2, ROUND2_OR_0 */
-    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_round2, "null", 0, NGX_SF_TYPE_NUMBER },
-    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN,
-      NULL, ngx_sf_json_write_round2, "0", 0, NGX_SF_TYPE_NUMBER },
+    /* FLOAT, ROUND */
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN, 0,
+      NULL, ngx_sf_json_write_float, 0 },
+    { NGX_SF_JSON_FROM_CELL, NGX_SF_NUMBER_LEN, 0,
+      NULL, ngx_sf_json_write_round, 0 },
 
     /* BOOL */
-    { NGX_SF_JSON_FROM_CELL, sizeof("false") - 1,
-      NULL, ngx_sf_json_write_bool, "null", 0, NGX_SF_TYPE_BOOLEAN },
+    { NGX_SF_JSON_FROM_CELL, sizeof("false") - 1, 0,
+      NULL, ngx_sf_json_write_bool, 0 },
 
-    /* STRING, CUT100 */
-    { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1,
-      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0,
-      NGX_SF_TYPE_STRING },
-    { NGX_SF_JSON_FROM_CELL, sizeof("\"...\"") - 1,
-      ngx_sf_json_length_cut, ngx_sf_json_write_string, "null", 0,
-      NGX_SF_TYPE_STRING },
+    /* STRING */
+    { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1, 0,
+      ngx_sf_json_length_string, ngx_sf_json_write_string, 0 },
 
-    /* TIME, DATE */
-    { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20T10:00:00.123456\"") - 1,
-      NULL, ngx_sf_json_write_time, "null", 0, NGX_SF_TYPE_TIME },
-    { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20\"") - 1,
-      NULL, ngx_sf_json_write_date, "null", 0, NGX_SF_TYPE_DATE },
+    /* TIME, ZONED, DATE */
+    { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20T10:00:00.123456\"") - 1, 0,
+      NULL, ngx_sf_json_write_time, 0 },
+    { NGX_SF_JSON_FROM_CELL, sizeof("\"\"") - 1 + NGX_SF_JSON_ZONED_LEN, 0,
+      NULL, ngx_sf_json_write_zoned, 0 },
+    { NGX_SF_JSON_FROM_CELL, sizeof("\"2026-02-20\"") - 1, 0,
+      NULL, ngx_sf_json_write_date, 0 },
+
+    /* RAW; ARRAY: its functions are those of ngx_sf_json_list.c */
+    { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1, 1,
+      NULL, ngx_sf_json_write_raw, 0 },
+    { NGX_SF_JSON_FROM_CELL, sizeof("null") - 1, 0,
+      NULL, NULL, 0 },
 
     /* LITERAL: no op, its bytes stand before the next one */
-    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
+    { NGX_SF_JSON_FROM_NOWHERE, 0, 0, NULL, NULL, 0 },
 
-    /* PARAM, PARAM_INT */
-    { NGX_SF_JSON_FROM_PARAM, sizeof("null") - 1,
-      ngx_sf_json_length_string, ngx_sf_json_write_string, "null", 0, 0 },
-    { NGX_SF_JSON_FROM_PARAM, NGX_SF_JSON_DIGITS,
-      NULL, ngx_sf_json_write_number, "null", 0, 0 },
+    /* PARAM, PARAM_NUMBER, ECHO */
+    { NGX_SF_JSON_FROM_PARAM, sizeof("null") - 1, 0,
+      ngx_sf_json_length_string, ngx_sf_json_write_string,
+      offsetof(ngx_sf_json_source_t, params) },
+    { NGX_SF_JSON_FROM_PARAM, sizeof("false") - 1, 0,
+      ngx_sf_json_length_param, ngx_sf_json_write_param,
+      offsetof(ngx_sf_json_source_t, params) },
+    { NGX_SF_JSON_FROM_PARAM, sizeof("null") - 1, 0,
+      ngx_sf_json_length_string, ngx_sf_json_write_string,
+      offsetof(ngx_sf_json_source_t, echoes) },
 
     /* PAGE, PAGES, TOTAL */
-    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
-      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, page), 0 },
-    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
-      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, pages), 0 },
-    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN,
-      NULL, NULL, NULL, offsetof(ngx_sf_json_source_t, total), 0 },
+    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN, 0,
+      NULL, NULL, offsetof(ngx_sf_json_source_t, page) },
+    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN, 0,
+      NULL, NULL, offsetof(ngx_sf_json_source_t, pages) },
+    { NGX_SF_JSON_FROM_NUMBER, NGX_INT64_LEN, 0,
+      NULL, NULL, offsetof(ngx_sf_json_source_t, total) },
 
-    /* OBJECT: no op either */
-    { NGX_SF_JSON_FROM_NOWHERE, 0, NULL, NULL, NULL, 0, 0 },
+    /* OBJECT, LIST: no op either */
+    { NGX_SF_JSON_FROM_NOWHERE, 0, 0, NULL, NULL, 0 },
+    { NGX_SF_JSON_FROM_NOWHERE, 0, 0, NULL, NULL, 0 },
 
-    /* ROWS, BACKWARDS, MAP */
-    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 },
-    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 },
-    { NGX_SF_JSON_FROM_ROWS, 0, NULL, NULL, NULL, 0, 0 }
+    /* ROWS, MAP */
+    { NGX_SF_JSON_FROM_ROWS, 0, 0, NULL, NULL, 0 },
+    { NGX_SF_JSON_FROM_ROWS, 0, 0, NULL, NULL, 0 }
 };
 
 
@@ -170,32 +186,35 @@ ngx_sf_json_encoder(ngx_sf_json_kind_e kind)
 }
 
 
-/* a cell that is not what its kind says */
-
-static u_char *
+u_char *
 ngx_sf_json_write_null(u_char *p)
 {
     return ngx_cpymem(p, "null", sizeof("null") - 1);
 }
 
 
+/* more digits than int8 has were not counted, so they do not come */
+
+static u_char *
+ngx_sf_json_write_int(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    return cell->len <= NGX_SF_JSON_DIGITS
+           ? ngx_sf_json_write_numeric(p, cell) : ngx_sf_json_write_null(p);
+}
+
+
 /*
  * The digits as they come: -?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?, as
- * PostgreSQL writes any finite number.  More than int8 has were counted before,
- * or they do not come.
+ * PostgreSQL writes any finite number.
  */
 
 static u_char *
-ngx_sf_json_write_number(u_char *p, const ngx_sf_json_cell_t *cell)
+ngx_sf_json_write_numeric(u_char *p, const ngx_sf_json_cell_t *cell)
 {
     const u_char  *text, *last, *digits;
 
     text = cell->text;
     last = text + cell->len;
-
-    if (cell->len > NGX_SF_JSON_DIGITS && !cell->wide) {
-        return ngx_sf_json_write_null(p);
-    }
 
     digits = text + (text != last && *text == '-');
     text = ngx_sf_json_skip_digits(digits, last);
@@ -253,7 +272,7 @@ ngx_sf_json_write_float(u_char *p, const ngx_sf_json_cell_t *cell)
 
 
 static u_char *
-ngx_sf_json_write_round2(u_char *p, const ngx_sf_json_cell_t *cell)
+ngx_sf_json_write_round(u_char *p, const ngx_sf_json_cell_t *cell)
 {
     double  value;
 
@@ -261,11 +280,16 @@ ngx_sf_json_write_round2(u_char *p, const ngx_sf_json_cell_t *cell)
         return ngx_sf_json_write_null(p);
     }
 
-    return ngx_sf_number_write_float(p, ngx_sf_number_round2(value));
+    value = ngx_sf_number_round(value, cell->number);
+
+    return ngx_sf_number_write_float(p, value);
 }
 
 
-/* strtod() stops at the NUL that libpq puts after each cell */
+/*
+ * strtod() stops at the NUL that libpq puts after each cell, and at what stands
+ * after an item of an array
+ */
 
 static ngx_int_t
 ngx_sf_json_read_float(const ngx_sf_json_cell_t *cell, double *value)
@@ -305,6 +329,13 @@ ngx_sf_json_write_bool(u_char *p, const ngx_sf_json_cell_t *cell)
 }
 
 
+static ngx_inline ngx_uint_t
+ngx_sf_json_special(u_char ch)
+{
+    return ch < ' ' || ch == '"' || ch == '\\' || ch == 0x7f;
+}
+
+
 /*
  * Bits are set where eight characters differ from a form in which a zero
  * stands for any digit; zeros of the form leave room for 0 to 9 in a byte
@@ -331,38 +362,106 @@ ngx_sf_json_misfit(const u_char *text, const char *form)
 
 
 /*
- * PostgreSQL drops trailing zeros of the fraction and the whole fraction when
- * it is zero, and puts the session's offset behind a time with a zone.  Years
- * of five digits and "BC" do not fit: Python has no such time either.
+ * Years of five digits and "BC" are no form of this: Python has no such time
+ * either.
  */
 
 static u_char *
 ngx_sf_json_write_time(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    u_char  *last;
+
+    if (cell->len == NGX_SF_JSON_DATE_LEN) {
+        return ngx_sf_json_write_date(p, cell);
+    }
+
+    last = ngx_sf_json_write_moment(p + 1, cell);
+
+    if (last == NULL) {
+        return ngx_sf_json_write_endless(p, cell,
+                                         "\"9999-12-31T23:59:59.999999\"",
+                                         "\"0001-01-01T00:00:00\"");
+    }
+
+    *p = '"';
+    *last++ = '"';
+
+    return last;
+}
+
+
+static u_char *
+ngx_sf_json_write_zoned(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    u_char  *last;
+
+    last = ngx_sf_json_write_moment(p + 1, cell);
+
+    if (last == NULL) {
+        return ngx_sf_json_write_as_is(p, cell);
+    }
+
+    *p = '"';
+    last = ngx_cpymem(last, "+00:00", sizeof("+00:00") - 1);
+    *last++ = '"';
+
+    return last;
+}
+
+
+/* "infinity", "0044-03-15 12:00:00+00 BC" */
+
+static u_char *
+ngx_sf_json_write_as_is(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    size_t   i;
+    u_char  *last;
+
+    if (cell->len == 0 || cell->len > NGX_SF_JSON_ZONED_LEN) {
+        return ngx_sf_json_write_null(p);
+    }
+
+    last = p;
+    *last++ = '"';
+
+    for (i = 0; i < cell->len; i++) {
+        if (ngx_sf_json_special(cell->text[i]) || cell->text[i] > 0x7f) {
+            return ngx_sf_json_write_null(p);
+        }
+
+        *last++ = cell->text[i];
+    }
+
+    *last++ = '"';
+
+    return last;
+}
+
+
+/*
+ * PostgreSQL drops trailing zeros of the fraction and the whole fraction when
+ * it is zero, and puts the session's offset behind a time with a zone.  NULL:
+ * it is something else.
+ */
+
+static u_char *
+ngx_sf_json_write_moment(u_char *p, const ngx_sf_json_cell_t *cell)
 {
     u_char        *last;
     const u_char  *text, *zone, *end;
 
     text = cell->text;
 
-    if (cell->len == NGX_SF_JSON_DATE_LEN) {
-        return ngx_sf_json_write_date(p, cell);
-    }
-
     if (cell->len < NGX_SF_JSON_TIME_LEN
         || ngx_sf_json_misfit(text, "0000-00-")
         || ngx_sf_json_misfit(text + 8, "00 00:00")
         || ngx_sf_json_misfit(text + 11, "00:00:00"))
     {
-        return ngx_sf_json_write_endless(p, cell,
-                                         "\"9999-12-31T23:59:59.999999\"",
-                                         "\"0001-01-01T00:00:00\"");
+        return NULL;
     }
 
-    last = p;
-
-    *last++ = '"';
-    last = ngx_cpymem(last, text, NGX_SF_JSON_TIME_LEN);
-    p[1 + NGX_SF_JSON_DATE_LEN] = 'T';
+    last = ngx_cpymem(p, text, NGX_SF_JSON_TIME_LEN);
+    p[NGX_SF_JSON_DATE_LEN] = 'T';
 
     end = text + cell->len;
     text += NGX_SF_JSON_TIME_LEN;
@@ -376,17 +475,13 @@ ngx_sf_json_write_time(u_char *p, const ngx_sf_json_cell_t *cell)
         last = ngx_sf_json_write_fraction(last, text, zone - text);
 
         if (last == NULL) {
-            return ngx_sf_json_write_null(p);
+            return NULL;
         }
     }
 
-    if (zone != end
-        && ngx_sf_json_move_to_utc(p + 1, zone, end - zone) != NGX_OK)
-    {
-        return ngx_sf_json_write_null(p);
+    if (zone != end && ngx_sf_json_move_to_utc(p, zone, end - zone) != NGX_OK) {
+        return NULL;
     }
-
-    *last++ = '"';
 
     return last;
 }
@@ -547,10 +642,39 @@ ngx_sf_json_count(uint64_t marks)
 }
 
 
-static ngx_inline ngx_uint_t
-ngx_sf_json_special(u_char ch)
+static u_char *
+ngx_sf_json_write_raw(u_char *p, const ngx_sf_json_cell_t *cell)
 {
-    return ch < ' ' || ch == '"' || ch == '\\' || ch == 0x7f;
+    return cell->len ? ngx_cpymem(p, cell->text, cell->len)
+                     : ngx_sf_json_write_null(p);
+}
+
+
+static size_t
+ngx_sf_json_length_param(ngx_sf_json_cell_t *cell)
+{
+    return cell->len;
+}
+
+
+/* true and false, in the spelling of PostgreSQL or JSON */
+
+static u_char *
+ngx_sf_json_write_param(u_char *p, const ngx_sf_json_cell_t *cell)
+{
+    u_char  first;
+
+    first = cell->len ? *cell->text : '\0';
+
+    if (first == 't') {
+        return ngx_cpymem(p, "true", sizeof("true") - 1);
+    }
+
+    if (first == 'f') {
+        return ngx_cpymem(p, "false", sizeof("false") - 1);
+    }
+
+    return ngx_sf_json_write_numeric(p, cell);
 }
 
 
@@ -563,27 +687,9 @@ ngx_sf_json_length_string(ngx_sf_json_cell_t *cell)
 
     n = ngx_sf_json_specials(cell->text, cell->len);
 
-    cell->cut = 0;
     cell->plain = (n == 0);
 
     return cell->len + n * NGX_SF_JSON_ESCAPE;
-}
-
-
-/* the cut is made while measuring, so that only what is written is looked at */
-
-static size_t
-ngx_sf_json_length_cut(ngx_sf_json_cell_t *cell)
-{
-    size_t  len, size;
-
-    len = cell->len;
-    cell->len = ngx_sf_json_cut(cell->text, len);
-
-    size = ngx_sf_json_length_string(cell);
-    cell->cut = (cell->len != len);
-
-    return size;
 }
 
 
@@ -595,49 +701,9 @@ ngx_sf_json_write_string(u_char *p, const ngx_sf_json_cell_t *cell)
     p = cell->plain ? ngx_cpymem(p, cell->text, cell->len)
                     : ngx_sf_json_write_escaped(p, cell->text, cell->len);
 
-    if (cell->cut) {
-        p = ngx_cpymem(p, "...", sizeof("...") - 1);
-    }
-
     *p++ = '"';
 
     return p;
-}
-
-
-/* bytes of the first hundred code points; a byte 10xxxxxx begins none */
-
-static size_t
-ngx_sf_json_cut(const u_char *text, size_t len)
-{
-    size_t      i;
-    uint64_t    word;
-    ngx_uint_t  n;
-
-    if (len <= NGX_SF_JSON_CUT) {
-        return len;
-    }
-
-    n = 0;
-    i = 0;
-
-    while (n + NGX_SF_JSON_WORD <= NGX_SF_JSON_CUT
-           && i + NGX_SF_JSON_WORD <= len)
-    {
-        ngx_memcpy(&word, text + i, NGX_SF_JSON_WORD);
-        word &= ~(word << 1) & ngx_sf_json_word(0x80);
-
-        n += NGX_SF_JSON_WORD - ngx_sf_json_count(word);
-        i += NGX_SF_JSON_WORD;
-    }
-
-    for ( /* void */ ; i < len; i++) {
-        if ((text[i] & 0xc0) != 0x80 && n++ == NGX_SF_JSON_CUT) {
-            break;
-        }
-    }
-
-    return i;
 }
 
 

@@ -455,12 +455,12 @@ ngx_sf_number_lay_out(u_char *p, const char *text)
 
 
 /*
- * As round(value, 2): the decimal that is nearest to the exact binary value,
- * which printf finds, and not value * 100 rounded, which is not exact.
+ * As round(value, decimals): the decimal that is nearest to the exact binary
+ * value, which printf finds, and not a rounded product, which is not exact.
  */
 
 double
-ngx_sf_number_round2(double value)
+ngx_sf_number_round(double value, ngx_uint_t decimals)
 {
     char  text[NGX_SF_NUMBER_LEN];
 
@@ -468,7 +468,7 @@ ngx_sf_number_round2(double value)
         return value;
     }
 
-    ngx_sf_number_print(text, "%.*f", 2, value);
+    ngx_sf_number_print(text, "%.*f", (int) decimals, value);
 
     return strtod(text, NULL);
 }

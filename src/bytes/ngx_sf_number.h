@@ -41,11 +41,15 @@ ngx_str_t ngx_sf_number_strip(const ngx_str_t *text);
  */
 u_char *ngx_sf_number_write_float(u_char *p, double value);
 
+/* decimals that a value can be rounded to, at most */
+
+#define NGX_SF_NUMBER_DECIMALS  9
+
 /*
- * The double nearest to value rounded to two decimals: correct rounding of
- * the exact binary value, ties to even, as Python's round(value, 2).
+ * The double nearest to value rounded to so many decimals: correct rounding of
+ * the exact binary value, ties to even, as Python's round(value, decimals).
  */
-double ngx_sf_number_round2(double value);
+double ngx_sf_number_round(double value, ngx_uint_t decimals);
 
 
 #endif /* _NGX_SF_NUMBER_H_INCLUDED_ */

@@ -143,7 +143,7 @@ ngx_sf_health_cpu(int64_t uptime)
     used = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec
            + (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 
-    return ngx_sf_number_round2(used * 100 / ngx_max(uptime, 1));
+    return ngx_sf_number_round(used * 100 / ngx_max(uptime, 1), 2);
 }
 
 

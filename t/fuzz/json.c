@@ -5,19 +5,21 @@
 
 
 /*
- * Any bytes, made UTF-8, as the cells of a result: cells end with NUL, rows
- * after a cell of each kind, and a cell of one \x01 is SQL NULL.  jansson must
- * read what comes out, and find in it what went in.
+ * Any bytes, made UTF-8: a template that ends with NUL, and behind it cells of
+ * a result: they end with NUL too, rows after a cell of each column, and a cell
+ * of one \x01 is SQL NULL.  jansson must read what comes out of a fixed shape,
+ * and find in it what went in, and what comes out of the template, if it is one
+ * and fits the columns, whose names are letters.
  */
 
 
 #include <jansson.h>
 
-#include "ngx_sf_json.h"
+#include "ngx_sf_template.h"
 #include "unit.h"
 
 
-#define FUZZ_CELLS  11
+#define FUZZ_CELLS  12
 #define FUZZ_ROWS   8
 #define FUZZ_LEN    4096
 
@@ -39,48 +41,76 @@ static void fuzz_check_float(const fuzz_cell_t *cell, const json_t *value);
 static void fuzz_check_round2(const fuzz_cell_t *cell, const json_t *value);
 static void fuzz_check_bool(const fuzz_cell_t *cell, const json_t *value);
 static void fuzz_check_string(const fuzz_cell_t *cell, const json_t *value);
-static void fuzz_check_cut(const fuzz_cell_t *cell, const json_t *value);
 static void fuzz_check_time(const fuzz_cell_t *cell, const json_t *value);
+static void fuzz_check_zoned(const fuzz_cell_t *cell, const json_t *value);
 static void fuzz_check_date(const fuzz_cell_t *cell, const json_t *value);
+static void fuzz_check_array(const fuzz_cell_t *cell, const json_t *value);
+
+
+/* int8, numeric, 2 float8, bool, text, 3 times, text, text[], float8[] */
+
+static const Oid  fuzz_types[FUZZ_CELLS] = {
+    20, 1700, 701, 701, 16, 25, 1114, 1184, 1082, 25, 1009, 1022
+};
 
 
 static const ngx_sf_json_field_t  fuzz_cells[] = {
-    { "a", NGX_SF_JSON_INT, 0, NULL, NULL, 0 },
-    { "b", NGX_SF_JSON_FLOAT, 1, NULL, NULL, 0 },
-    { "c", NGX_SF_JSON_FLOAT_OR_0, 2, NULL, NULL, 0 },
-    { "d", NGX_SF_JSON_ROUND2, 3, NULL, NULL, 0 },
-    { "e", NGX_SF_JSON_ROUND2_OR_0, 4, NULL, NULL, 0 },
-    { "f", NGX_SF_JSON_BOOL, 5, NULL, NULL, 0 },
-    { "g", NGX_SF_JSON_STRING, 6, NULL, NULL, 0 },
-    { "h", NGX_SF_JSON_CUT100, 7, NULL, NULL, 0 },
-    { "i", NGX_SF_JSON_TIME, 8, NULL, NULL, 0 },
-    { "j", NGX_SF_JSON_DATE, 9, NULL, NULL, 0 },
-    { "k", NGX_SF_JSON_STRING, 10, NULL, NULL, 0 },
-    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }
+    { "a", NGX_SF_JSON_INT, 0, NULL, NULL, NULL, 0 },
+    { "b", NGX_SF_JSON_NUMERIC, 1, NULL, NULL, NULL, 0 },
+    { "c", NGX_SF_JSON_FLOAT, 2, NULL, NULL, "0", 0 },
+    { "d", NGX_SF_JSON_ROUND, 3, NULL, NULL, NULL, 2 },
+    { "e", NGX_SF_JSON_BOOL, 4, NULL, NULL, NULL, 0 },
+    { "f", NGX_SF_JSON_STRING, 5, NULL, NULL, NULL, 0 },
+    { "g", NGX_SF_JSON_TIME, 6, NULL, NULL, NULL, 0 },
+    { "h", NGX_SF_JSON_ZONED, 7, NULL, NULL, NULL, 0 },
+    { "i", NGX_SF_JSON_DATE, 8, NULL, NULL, NULL, 0 },
+    { "j", NGX_SF_JSON_STRING, 9, NULL, NULL, NULL, 0 },
+    { "k", NGX_SF_JSON_ARRAY, 10, NULL, NULL, NULL, NGX_SF_JSON_STRING },
+    { "l", NGX_SF_JSON_ARRAY, 11, NULL, NULL, NULL, NGX_SF_JSON_FLOAT },
+    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, NULL, 0 }
 };
 
 
 static const fuzz_check_pt  fuzz_checks[FUZZ_CELLS] = {
-    fuzz_check_int, fuzz_check_float, fuzz_check_float, fuzz_check_round2,
-    fuzz_check_round2, fuzz_check_bool, fuzz_check_string, fuzz_check_cut,
-    fuzz_check_time, fuzz_check_date, fuzz_check_string
+    fuzz_check_int, fuzz_check_int, fuzz_check_float, fuzz_check_round2,
+    fuzz_check_bool, fuzz_check_string, fuzz_check_time, fuzz_check_zoned,
+    fuzz_check_date, fuzz_check_string, fuzz_check_array, fuzz_check_array
+};
+
+
+static const ngx_sf_json_field_t  fuzz_row[] = {
+    { NULL, NGX_SF_JSON_OBJECT, 0, fuzz_cells, NULL, NULL, 0 },
+    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, NULL, 0 }
 };
 
 
 static const ngx_sf_json_field_t  fuzz_fields[] = {
-    { "all", NGX_SF_JSON_ROWS, -1, fuzz_cells, NULL, 0 },
-    { "first", NGX_SF_JSON_CUT100, 7, NULL, NULL, 0 },
-    { "map", NGX_SF_JSON_MAP, 10, fuzz_cells, NULL, 1 },
-    { "param", NGX_SF_JSON_PARAM, 0, NULL, NULL, 0 },
-    { "param_int", NGX_SF_JSON_PARAM_INT, 1, NULL, NULL, 0 },
-    { "some", NGX_SF_JSON_ROWS, 6, fuzz_cells, NULL, 0 },
-    { "total", NGX_SF_JSON_TOTAL, 0, NULL, NULL, 0 },
-    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }
+    { "some", NGX_SF_JSON_ROWS, 6, fuzz_row, NULL, NULL, 0 },
+    { "all", NGX_SF_JSON_ROWS, -1, fuzz_row, NULL, NULL, 0 },
+    { "map", NGX_SF_JSON_MAP, 9, fuzz_row, NULL, NULL, 0 },
+    { "param", NGX_SF_JSON_PARAM, 0, NULL, NULL, NULL, 0 },
+    { "number", NGX_SF_JSON_PARAM_NUMBER, 1, NULL, NULL, NULL, 0 },
+    { "echo", NGX_SF_JSON_ECHO, 1, NULL, NULL, NULL, 0 },
+    { "total", NGX_SF_JSON_TOTAL, 0, NULL, NULL, NULL, 0 },
+    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, NULL, 0 }
 };
 
 
 static const ngx_sf_json_field_t  fuzz_shape =
-    { NULL, NGX_SF_JSON_OBJECT, 0, fuzz_fields, NULL, 0 };
+    { NULL, NGX_SF_JSON_OBJECT, 0, fuzz_fields, NULL, NULL, 0 };
+
+
+static const ngx_sf_template_name_t  fuzz_names[] = {
+    { "p", 0 },
+    { "n", 1 },
+    { NULL, 0 }
+};
+
+
+static const ngx_sf_template_hidden_t  fuzz_hidden[] = {
+    { "e", 0x02 },
+    { NULL, 0 }
+};
 
 
 static ngx_sf_json_program_t  *fuzz_program;
@@ -239,31 +269,6 @@ fuzz_check_string(const fuzz_cell_t *cell, const json_t *value)
 }
 
 
-static void
-fuzz_check_cut(const fuzz_cell_t *cell, const json_t *value)
-{
-    size_t       i, n, len;
-    const char  *text;
-
-    n = 0;
-
-    for (i = 0; i < cell->len && n < 100; n++) {
-        i += fuzz_sequence((const uint8_t *) cell->text + i, cell->len - i);
-    }
-
-    if (i == cell->len) {
-        fuzz_check_string(cell, value);
-        return;
-    }
-
-    text = json_string_value(value);
-    len = json_string_length(value);
-
-    fuzz_require(len == i + 3 && ngx_memcmp(text, cell->text, i) == 0
-                 && ngx_memcmp(text + i, "...", 3) == 0, "a hundred points");
-}
-
-
 /* whether it is one without end, which has to be the last or the first one */
 
 static ngx_uint_t
@@ -322,6 +327,39 @@ fuzz_check_time(const fuzz_cell_t *cell, const json_t *value)
 }
 
 
+/* the time in UTC, or the very text */
+
+static void
+fuzz_check_zoned(const fuzz_cell_t *cell, const json_t *value)
+{
+    size_t       len;
+    const char  *text;
+
+    if (json_is_null(value)) {
+        return;
+    }
+
+    text = json_string_value(value);
+    len = json_string_length(value);
+
+    if (len == cell->len && ngx_memcmp(text, cell->text, len) == 0) {
+        return;
+    }
+
+    fuzz_require((len == 25 || len == 32) && text[10] == 'T'
+                 && strcmp(text + len - 6, "+00:00") == 0, "a time in UTC");
+}
+
+
+static void
+fuzz_check_array(const fuzz_cell_t *cell, const json_t *value)
+{
+    fuzz_require(json_is_null(value)
+                 || (json_is_array(value) && strchr("{[", cell->text[0])),
+                 "an array");
+}
+
+
 static void
 fuzz_check_date(const fuzz_cell_t *cell, const json_t *value)
 {
@@ -363,21 +401,22 @@ fuzz_check_rows(fuzz_cell_t *cells, size_t nrows, const json_t *root)
             }
         }
 
-        if (row > 0 && cells[-1].text != NULL) {
+        if (cells[-3].text != NULL) {
             fuzz_require(json_object_getn(json_object_get(root, "map"),
-                                          cells[-1].text, cells[-1].len)
+                                          cells[-3].text, cells[-3].len)
                          != NULL, "a key of the map");
         }
     }
 }
 
 
-static void
-fuzz_render(ngx_pool_t *pool, PGresult *res, fuzz_cell_t *cells, size_t nrows,
-    ngx_str_t *params)
+/* NULL: jansson has no number beyond a double's */
+
+static json_t *
+fuzz_render(ngx_pool_t *pool, const ngx_sf_json_program_t *program,
+    const PGresult *res, const ngx_str_t *params, ngx_str_t *out)
 {
     json_t                *root;
-    ngx_str_t              out;
     json_error_t           error;
     ngx_sf_json_source_t   source;
 
@@ -385,27 +424,76 @@ fuzz_render(ngx_pool_t *pool, PGresult *res, fuzz_cell_t *cells, size_t nrows,
 
     source.res = res;
     source.params = params;
-    source.total = nrows;
+    source.echoes = params;
+    source.total = PQntuples(res);
 
-    fuzz_require(ngx_sf_json_render(pool, fuzz_program, &source, &out)
-                 == NGX_OK, "memory");
-    fuzz_require(out.data[out.len - 1] == '\n', "newline");
+    fuzz_require(ngx_sf_json_render(pool, program, &source, out) == NGX_OK,
+                 "memory");
+    fuzz_require(out->data[out->len - 1] == '\n', "newline");
+
+    root = json_loadb((char *) out->data, out->len,
+                      JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+
+    fuzz_require(root || strstr(error.text, "overflow"), error.text);
+
+    return root;
+}
+
+
+static void
+fuzz_render_shape(ngx_pool_t *pool, const PGresult *res, fuzz_cell_t *cells,
+    const ngx_str_t *params)
+{
+    json_t     *root;
+    ngx_str_t   out;
+
+    root = fuzz_render(pool, fuzz_program, res, params, &out);
+
     fuzz_require(memchr(out.data, 0x7f, out.len) == NULL, "DEL is escaped");
 
-    root = json_loadb((char *) out.data, out.len, JSON_DECODE_INT_AS_REAL,
-                      &error);
+    if (root) {
+        fuzz_check_rows(cells, PQntuples(res), root);
+        json_decref(root);
+    }
+}
 
-    /* jansson has no number beyond a double's */
 
-    if (root == NULL && strstr(error.text, "overflow")) {
+/* a template that needs row 0 is not rendered without one */
+
+static void
+fuzz_render_template(ngx_pool_t *pool, const char *text, const PGresult *res,
+    const ngx_str_t *params, const ngx_sf_template_hidden_t *hidden)
+{
+    u_char              error[128];
+    size_t              offset;
+    ngx_str_t           out;
+    const char         *wrong;
+    ngx_sf_shape_t     *shape;
+    ngx_sf_template_t  *t;
+
+    t = ngx_sf_template_parse(pool, text, fuzz_names, hidden, &wrong,
+                              &offset);
+
+    if (t == NULL) {
+        fuzz_require(*wrong && offset <= strlen(text), "a mistake");
         return;
     }
 
-    fuzz_require(root != NULL, error.text);
+    shape = ngx_sf_template_bind(t, res, &unit_log, error, sizeof(error));
 
-    fuzz_check_rows(cells, nrows, root);
+    if (shape == NULL) {
+        fuzz_require(*error && strlen((char *) error) < sizeof(error),
+                     "an error");
+        return;
+    }
 
-    json_decref(root);
+    fuzz_require(ngx_sf_shape_fits(shape, res), "it fits its own columns");
+
+    if (PQntuples(res) || !ngx_sf_template_needs(t)->row) {
+        json_decref(fuzz_render(pool, shape->program, res, params, &out));
+    }
+
+    ngx_destroy_pool(shape->pool);
 }
 
 
@@ -425,7 +513,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     int           i;
-    char          text[FUZZ_LEN + 1], *p, *last, *end;
+    char          text[FUZZ_LEN + 1], *p, *last, *end, names[FUZZ_CELLS][2];
     size_t        n;
     PGresult     *res;
     ngx_str_t     params[2];
@@ -444,12 +532,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ngx_memzero(columns, sizeof(columns));
 
     for (i = 0; i < FUZZ_CELLS; i++) {
-        columns[i].name = (char *) "c";
+        names[i][0] = (char) ('a' + i);
+        names[i][1] = '\0';
+        columns[i].name = names[i];
+        columns[i].typid = fuzz_types[i];
     }
 
     (void) PQsetResultAttrs(res, FUZZ_CELLS, columns);
 
-    p = text;
+    /* behind the template */
+
+    p = text + strlen(text) + 1;
 
     for (n = 0; n < FUZZ_ROWS * FUZZ_CELLS; n++) {
 
@@ -476,11 +569,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE, &unit_log);
 
     for (i = 0; i < 2; i++) {
-        params[i].data = (u_char *) cells[i].text;
-        params[i].len = cells[i].text ? cells[i].len : 0;
+        params[i].data = (u_char *) (n ? cells[i].text : NULL);
+        params[i].len = params[i].data ? cells[i].len : 0;
     }
 
-    fuzz_render(pool, res, cells, n / FUZZ_CELLS, params);
+    fuzz_render_shape(pool, res, cells, params);
+    fuzz_render_template(pool, text, res, params, NULL);
+    fuzz_render_template(pool, text, res, params, fuzz_hidden);
 
     ngx_destroy_pool(pool);
     PQclear(res);

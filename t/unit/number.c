@@ -262,7 +262,7 @@ test_float_table(void)
         value = strtod(f->text, NULL);
 
         test_write(value, f->repr);
-        test_write(ngx_sf_number_round2(value), f->round2);
+        test_write(ngx_sf_number_round(value, 2), f->round2);
     }
 }
 
@@ -286,7 +286,7 @@ test_float_file(void)
         ngx_memcpy(&value, &bits, sizeof(double));
 
         test_write(value, repr);
-        test_write(ngx_sf_number_round2(value), round2);
+        test_write(ngx_sf_number_round(value, 2), round2);
     }
 
     fclose(file);

@@ -5,38 +5,44 @@
 
 
 /*
- * Which types are good for what, and that each column of the list of tables is
- * read as something.
+ * Which types are good for what, and how each is written in a template.
  */
 
 
-#include "ngx_sf_table.h"
 #include "ngx_sf_type.h"
 #include "unit.h"
 
 
 typedef struct {
-    uint32_t     oid;
-    const char  *good;      /* letters of the kinds */
+    uint32_t             oid;
+    ngx_uint_t           good;
+    ngx_sf_json_kind_e   json;
 } test_type_t;
 
 
+#define TEST_N  NGX_SF_TYPE_NUMBER
+#define TEST_B  NGX_SF_TYPE_BOOLEAN
+#define TEST_S  NGX_SF_TYPE_STRING
+
+
 static const test_type_t  test_types[] = {
-    { 16, "b" },            /* boolean */
-    { 21, "nbs" },          /* smallint */
-    { 1700, "ns" },         /* numeric */
-    { 701, "ns" },          /* double precision */
-    { 25, "s" },            /* text */
-    { 2950, "s" },          /* uuid */
-    { 1082, "std" },        /* date */
-    { 1114, "t" },          /* timestamp */
-    { 1184, "t" },          /* timestamp with time zone */
-    { 17, "" },             /* bytea */
-    { 3802, "" },           /* jsonb */
-    { 1009, "" },           /* text[] */
-    { 1, "" },              /* what nobody knows */
-    { 16384, "s" },         /* an enum */
-    { 0, NULL }
+    { 16, TEST_B, NGX_SF_JSON_BOOL },                /* boolean */
+    { 21, TEST_N | TEST_B | TEST_S, NGX_SF_JSON_INT },/* smallint */
+    { 1700, TEST_N | TEST_S, NGX_SF_JSON_NUMERIC },  /* numeric */
+    { 701, TEST_N | TEST_S, NGX_SF_JSON_FLOAT },     /* double precision */
+    { 25, TEST_S, NGX_SF_JSON_STRING },              /* text */
+    { 2950, TEST_S, NGX_SF_JSON_STRING },            /* uuid */
+    { 1082, TEST_S, NGX_SF_JSON_DATE },              /* date */
+    { 1114, 0, NGX_SF_JSON_TIME },                   /* timestamp */
+    { 1184, 0, NGX_SF_JSON_ZONED },                  /* timestamptz */
+    { 17, 0, NGX_SF_JSON_STRING },                   /* bytea */
+    { 3802, 0, NGX_SF_JSON_RAW },                    /* jsonb */
+    { 1009, 0, NGX_SF_JSON_ARRAY },                  /* text[] */
+    { 1, 0, NGX_SF_JSON_STRING },                    /* what nobody knows */
+    { 16384, TEST_S, NGX_SF_JSON_STRING },           /* an enum */
+    { 2249, 0, NGX_SF_JSON_END },                    /* record */
+    { 2287, 0, NGX_SF_JSON_END },                    /* record[] */
+    { 0, 0, NGX_SF_JSON_END }
 };
 
 
@@ -46,49 +52,30 @@ test_misfits(void)
     const test_type_t         *t;
     const ngx_sf_type_kind_t  *kind;
 
-    for (t = test_types; t->good; t++) {
+    for (t = test_types; t->oid; t++) {
         for (kind = ngx_sf_type_kinds; kind->name; kind++) {
             unit_ok(ngx_sf_type_misfit(t->oid, kind->kind)
-                    == (strchr(t->good, kind->letter) ? NULL : kind),
+                    == (t->good & kind->kind ? NULL : kind),
                     "oid %u as a %s", t->oid, kind->name);
         }
 
         unit_ok(ngx_sf_type_misfit(t->oid, 0) == NULL,
                 "oid %u that nobody reads", t->oid);
+        unit_ok(ngx_sf_type_json(t->oid) == t->json,
+                "how oid %u is written", t->oid);
     }
 
-    kind = ngx_sf_type_misfit(21, NGX_SF_TYPE_NUMBER | NGX_SF_TYPE_TIME);
-    unit_ok(kind && kind->kind == NGX_SF_TYPE_TIME,
+    kind = ngx_sf_type_misfit(1700, NGX_SF_TYPE_NUMBER | NGX_SF_TYPE_BOOLEAN);
+    unit_ok(kind && kind->kind == NGX_SF_TYPE_BOOLEAN,
             "the kind that it is not good for");
+
+    unit_ok(ngx_sf_type_item(1231) == NGX_SF_JSON_NUMERIC
+            && ngx_sf_type_item(3807) == NGX_SF_JSON_RAW
+            && ngx_sf_type_item(1183) == NGX_SF_JSON_STRING,
+            "how items of arrays are written");
 
     unit_ok(strcmp(ngx_sf_type_name(3802), "jsonb") == 0, "a name");
     unit_ok(ngx_sf_type_name(16384) == NULL, "no name");
-}
-
-
-static void
-test_tables(void)
-{
-    size_t                 n;
-    ngx_uint_t             i;
-    const char            *p;
-    const ngx_sf_table_t  *t;
-
-    for (t = ngx_sf_tables; t->name; t++) {
-        n = 1;
-
-        for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
-            n += strcmp(t->keys[i], "id") != 0;
-        }
-
-        for (p = t->columns; *p; p++) {
-            n += p == t->columns || *p == ',';
-        }
-
-        unit_ok(strlen(t->kinds) == n && strspn(t->kinds, "nbstd") == n,
-                "%s: a kind for each of %lu columns", t->name,
-                (unsigned long) n);
-    }
 }
 
 
@@ -98,7 +85,6 @@ main(void)
     unit_init();
 
     test_misfits();
-    test_tables();
 
     return unit_done();
 }
