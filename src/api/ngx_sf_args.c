@@ -19,7 +19,6 @@
 
 static ngx_int_t ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last,
     ngx_str_t *out);
-static ngx_int_t ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text);
 static size_t ngx_sf_args_sequence(const u_char *p, const u_char *last);
 
 
@@ -56,9 +55,7 @@ ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
 
         for (i = 0; rows[i].type != NGX_SF_PARAM_END; i++) {
 
-            if (rows[i].type == NGX_SF_PARAM_ID
-                || rows[i].type == NGX_SF_PARAM_LIST_ONE)
-            {
+            if (rows[i].path || rows[i].type == NGX_SF_PARAM_LIST_ONE) {
                 continue;
             }
 
@@ -148,9 +145,9 @@ ngx_sf_args_decode(ngx_pool_t *pool, u_char *p, u_char *last, ngx_str_t *out)
 }
 
 
-/* what is no UTF-8 becomes U+FFFD, a byte at a time */
+/* text that is UTF-8 is not copied */
 
-static ngx_int_t
+ngx_int_t
 ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text)
 {
     size_t   n;

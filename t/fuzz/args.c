@@ -6,8 +6,10 @@
 
 /*
  * A query string to every endpoint, and what is bound of it: no crash, values
- * that PostgreSQL can take, pages within bounds.  The first byte picks the
- * user and the digits of the path, the rest is the query string.
+ * that PostgreSQL can take, pages within bounds.  Beside the endpoints there is
+ * one with parameters of all types, for each the strict and the lenient reader,
+ * and all of them in a path.  The first byte picks the user and the digits of
+ * the path, the rest is the query string.
  */
 
 
@@ -29,6 +31,49 @@ static const char *const  fuzz_ids[] = {
     "0", "1", "2147483647", "2147483648", "9223372036854775808",
     "00000000000000000000000000000000017",
     "340282366920938463463374607431768211456", "4294967296"
+};
+
+
+#define P(param, kind, ...)                                                   \
+    { .name = param, .type = NGX_SF_PARAM_##kind, .min = -NGX_SF_NO_LIMIT,    \
+      .max = NGX_SF_NO_LIMIT, __VA_ARGS__ }
+#define P_TYPES(n, ...)                                                       \
+    P("id" n, ID, __VA_ARGS__), P("i" n, INT, __VA_ARGS__),                   \
+    P("n" n, NUMBER, __VA_ARGS__), P("b" n, BOOL, __VA_ARGS__),               \
+    P("t" n, TEXT, __VA_ARGS__), P("u" n, UUID, __VA_ARGS__),                 \
+    P("d" n, DATE, __VA_ARGS__), P("ts" n, TIME, __VA_ARGS__),                \
+    P("c" n, CHOICE, .choices = fuzz_choices, __VA_ARGS__)
+
+
+static const ngx_sf_choice_t  fuzz_choices[] = {
+    { "one", "1" }, { "two", "2" }, { NULL, NULL }
+};
+
+static const ngx_sf_param_t  fuzz_params[] = {
+    P_TYPES("", .lenient = 0, .invalid = "Invalid, and it is said so"),
+    P_TYPES("", .lenient = 1),
+    P_TYPES("1", .lenient = 1, .unset = "1"),
+    P_TYPES("", .path = 1),
+    P("i", INT, .lenient = 1, .def = "7"),
+    P("l", LIST, .lenient = 1),
+    P("one", LIST_ONE),
+    P("l", LIST, .alias = "t", .lenient = 1),
+    P("q", SEARCH, .lenient = 1),
+    { .name = "n", .type = NGX_SF_PARAM_NUMBER, .min = -3, .max = 40,
+      .lenient = 1, .def = "1.5" },
+    { .name = "i", .type = NGX_SF_PARAM_INT, .min = -3, .max = 40,
+      .lenient = 1 },
+    { .name = "t", .type = NGX_SF_PARAM_TEXT, .min = 2, .max = 3,
+      .lenient = 1 },
+    P("d", DATE, .lenient = 1, .def = "today", .number = 30),
+    P("page", PAGE),
+    P("per_page", PAGE_SIZE, .alias = "limit", .number = 20),
+    { .type = NGX_SF_PARAM_END }
+};
+
+static const ngx_sf_row_t  fuzz_row = {
+    .name = "types",
+    .params = fuzz_params
 };
 
 
@@ -130,13 +175,13 @@ fuzz_is_date(const ngx_str_t *text)
 }
 
 
-/* the text form of an array of two or more texts, all quoted */
+/* the text form of an array of at least so many texts, all quoted */
 
 static ngx_uint_t
-fuzz_is_array(const ngx_str_t *text)
+fuzz_is_array(const ngx_str_t *text, ngx_uint_t least)
 {
     size_t      i;
-    ngx_uint_t  resources;
+    ngx_uint_t  items;
 
     if (text->len < 2 || text->data[0] != '{'
         || text->data[text->len - 1] != '}')
@@ -144,7 +189,7 @@ fuzz_is_array(const ngx_str_t *text)
         return 0;
     }
 
-    resources = 0;
+    items = 0;
     i = 1;
 
     for ( ;; ) {
@@ -156,7 +201,7 @@ fuzz_is_array(const ngx_str_t *text)
             i += text->data[i] == '\\' ? 2 : 1;
         }
 
-        resources++;
+        items++;
 
         if (i + 2 > text->len) {
             return 0;
@@ -165,7 +210,7 @@ fuzz_is_array(const ngx_str_t *text)
         i++;
 
         if (text->data[i] != ',') {
-            return i == text->len - 1 && resources >= 2 && resources <= 64;
+            return i == text->len - 1 && items >= least && items <= 64;
         }
 
         i++;
@@ -202,6 +247,95 @@ fuzz_is_pattern(const ngx_str_t *text)
 }
 
 
+/* -?(0|[1-9][0-9]*)([.][0-9]+)?(e-?[0-9]+)?, of the grammar in RFC 8259 */
+
+static ngx_uint_t
+fuzz_is_json_number(const ngx_str_t *text)
+{
+    char         number[128];
+    size_t       n;
+    const char  *p;
+
+    if (text->len > 80) {
+        return 0;
+    }
+
+    (void) snprintf(number, sizeof(number), "%.*s", (int) text->len,
+                    text->data);
+
+    p = number + (number[0] == '-');
+    n = strspn(p, "0123456789");
+
+    if (n == 0 || (n > 1 && p[0] == '0')) {
+        return 0;
+    }
+
+    p += n;
+
+    if (*p == '.') {
+        n = strspn(++p, "0123456789");
+        p += n;
+    }
+
+    if (n && *p == 'e') {
+        p += 1 + (p[1] == '-');
+        n = strspn(p, "0123456789");
+        p += n;
+    }
+
+    return n && *p == '\0';
+}
+
+
+static ngx_uint_t
+fuzz_is_uuid(const ngx_str_t *text)
+{
+    size_t  i;
+
+    for (i = 0; i < text->len; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            if (text->data[i] != '-') {
+                return 0;
+            }
+
+        } else if (memchr("0123456789abcdef", text->data[i], 16) == NULL) {
+            return 0;
+        }
+    }
+
+    return i == 36;
+}
+
+
+static ngx_uint_t
+fuzz_is_time(const ngx_str_t *text)
+{
+    ngx_str_t  date;
+
+    if (text->len < sizeof("2024-02-29T10:11:00") - 1
+        || text->len > sizeof("2024-02-29T10:11:00.123456+09:00") - 1)
+    {
+        return 0;
+    }
+
+    date.data = text->data;
+    date.len = 10;
+
+    return fuzz_is_date(&date) && text->data[10] == 'T'
+           && text->data[13] == ':' && text->data[16] == ':';
+}
+
+
+/* bounds are not for defaults, and small here: a double is exact enough */
+
+static ngx_uint_t
+fuzz_within(const ngx_sf_param_t *row, double number)
+{
+    return (row->min == -NGX_SF_NO_LIMIT || number >= (double) row->min)
+           && (row->max == NGX_SF_NO_LIMIT || number <= (double) row->max);
+}
+
+
 static void
 fuzz_value(const ngx_sf_param_t *row, const ngx_sf_value_t *v,
     const char *name)
@@ -227,34 +361,51 @@ fuzz_value(const ngx_sf_param_t *row, const ngx_sf_value_t *v,
                      "id", name);
         break;
 
-    case NGX_SF_PARAM_STRING:
-    case NGX_SF_PARAM_LIST_ONE:
-        fuzz_require(v->text.len > 0 && v->text.len <= FUZZ_MAX_TEXT,
-                     "string", name);
-        break;
-
-    case NGX_SF_PARAM_LIST:
-        fuzz_require(fuzz_is_array(&v->text), "list", name);
-        fuzz_require(v[1].set == 0, "one beside a list", name);
-        break;
-
     case NGX_SF_PARAM_INT:
-        fuzz_require(fuzz_is_number(&v->text, v->number) && v->number != 0,
-                     "int", name);
-        break;
-
-    case NGX_SF_PARAM_INT_DEFAULT:
         fuzz_require(fuzz_is_number(&v->text, v->number), "int", name);
+        fuzz_require(!v->given || row->def
+                     || fuzz_within(row, (double) v->number),
+                     "bounds of an int", name);
         break;
 
-    case NGX_SF_PARAM_INT_STRICT:
-        fuzz_require(fuzz_is_number(&v->text, v->number)
-                     && v->number >= row->min && v->number <= row->max,
-                     "strict int", name);
+    case NGX_SF_PARAM_NUMBER:
+        fuzz_require(fuzz_is_json_number(&v->text), "number", name);
+        fuzz_require(!v->given
+                     || fuzz_within(row, strtod((char *) v->text.data, NULL)),
+                     "bounds of a number", name);
+        break;
+
+    case NGX_SF_PARAM_BOOL:
+        fuzz_require((v->text.len == 4
+                      && ngx_memcmp(v->text.data, "true", 4) == 0)
+                     || (v->text.len == 5
+                         && ngx_memcmp(v->text.data, "false", 5) == 0),
+                     "bool", name);
         break;
 
     case NGX_SF_PARAM_TEXT:
         fuzz_require(v->text.len <= FUZZ_MAX_TEXT, "text", name);
+        break;
+
+    case NGX_SF_PARAM_UUID:
+        fuzz_require(fuzz_is_uuid(&v->text), "uuid", name);
+        break;
+
+    case NGX_SF_PARAM_TIME:
+        fuzz_require(fuzz_is_time(&v->text), "time", name);
+        break;
+
+    case NGX_SF_PARAM_LIST:
+        fuzz_require(fuzz_is_array(&v->text,
+                         row[1].type == NGX_SF_PARAM_LIST_ONE ? 2 : 1),
+                     "list", name);
+        fuzz_require(row[1].type != NGX_SF_PARAM_LIST_ONE || v[1].set == 0,
+                     "one beside a list", name);
+        break;
+
+    case NGX_SF_PARAM_LIST_ONE:
+        fuzz_require(v->text.len > 0 && v->text.len <= FUZZ_MAX_TEXT,
+                     "one", name);
         break;
 
     case NGX_SF_PARAM_CHOICE:
@@ -294,13 +445,13 @@ fuzz_pages(const ngx_sf_row_t *row, const ngx_sf_params_t *params)
 
         fuzz_require(params->page >= 1 && params->page_size >= 1
                      && params->page_size <= ENDPOINTS_MAX_PAGE_SIZE
-                     && (p->max == 0 || params->page_size <= p->max)
+                     && (p->max <= 0 || params->page_size <= p->max)
                      && params->offset
                         == (params->page - 1) * params->page_size,
                      "page", row->name);
 
         fuzz_require(params->first == (params->page == 1
-                                       && params->page_size == p->def),
+                                       && params->page_size == p->number),
                      "first page", row->name);
     }
 }
@@ -330,6 +481,11 @@ fuzz_bound(ngx_pool_t *pool, ngx_sf_lookup_t *lookup,
     values = ngx_sf_statement_bind(pool, variant, &source);
 
     for (i = 0; i < variant->nvalues; i++) {
+
+        if (values[i] == NULL) {
+            continue;
+        }
+
         len = strlen(values[i]);
         fuzz_require(len <= FUZZ_MAX_VALUE
                      && fuzz_is_utf8((u_char *) values[i], len), "value",
@@ -338,43 +494,90 @@ fuzz_bound(ngx_pool_t *pool, ngx_sf_lookup_t *lookup,
 }
 
 
-static void
-fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
-    const ngx_str_t *id, const ngx_str_t *args, int64_t user)
+static ngx_int_t
+fuzz_read(ngx_pool_t *pool, const ngx_sf_row_t *row, const ngx_str_t *path,
+    const ngx_str_t *args, ngx_sf_params_t *params)
 {
-    ngx_int_t            rc;
-    ngx_uint_t           i;
-    ngx_sf_lookup_t      lookup;
-    ngx_sf_params_t      params;
-    const ngx_sf_row_t  *row;
+    ngx_int_t   rc;
+    ngx_uint_t  i;
 
-    row = endpoint->row;
-
-    rc = ngx_sf_params_read(pool, row->params, id, args, &fuzz_e.env,
-                            &params);
+    rc = ngx_sf_params_read(pool, row->params, path, args, &fuzz_e.env,
+                            params);
     fuzz_require(rc == NGX_OK, "memory", row->name);
 
-    if (params.status) {
-        fuzz_require((params.status == NGX_HTTP_BAD_REQUEST
-                      || params.status == NGX_HTTP_NOT_FOUND)
-                     && params.error.len > 0 && params.error.len < 100
-                     && fuzz_is_utf8(params.error.data, params.error.len),
+    if (params->status) {
+        fuzz_require((params->status == NGX_HTTP_BAD_REQUEST
+                      || params->status == NGX_HTTP_NOT_FOUND)
+                     && params->error.len > 0 && params->error.len < 100
+                     && fuzz_is_utf8(params->error.data, params->error.len),
                      "error", row->name);
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; row->params[i].type != NGX_SF_PARAM_END; i++) {
+        fuzz_value(&row->params[i], &params->values[i], row->name);
+    }
+
+    fuzz_pages(row, params);
+
+    return NGX_OK;
+}
+
+
+static void
+fuzz_endpoint(ngx_pool_t *pool, ngx_sf_endpoint_t *endpoint,
+    const ngx_str_t *path, const ngx_str_t *args, int64_t user)
+{
+    ngx_sf_lookup_t   lookup;
+    ngx_sf_params_t   params;
+
+    if (fuzz_read(pool, endpoint->row, path, args, &params) != NGX_OK) {
         return;
     }
-
-    for (i = 0; i < endpoint->nparams; i++) {
-        fuzz_value(&row->params[i], &params.values[i], row->name);
-    }
-
-    fuzz_pages(row, &params);
 
     ngx_memzero(&lookup, sizeof(ngx_sf_lookup_t));
     lookup.params = &params;
     lookup.user = user;
 
-    fuzz_bound(pool, &lookup, endpoint->response, row->name);
-    fuzz_bound(pool, &lookup, endpoint->total, row->name);
+    fuzz_bound(pool, &lookup, endpoint->response, endpoint->row->name);
+    fuzz_bound(pool, &lookup, endpoint->total, endpoint->row->name);
+}
+
+
+/* each type alone, as the first error ends the reading of all */
+
+static void
+fuzz_types(ngx_pool_t *pool, const ngx_str_t *args)
+{
+    ngx_str_t        path;
+    ngx_uint_t       i;
+    ngx_sf_row_t     row;
+    ngx_sf_param_t   alone[3];
+    ngx_sf_params_t  params;
+
+    path = *args;
+    row = fuzz_row;
+    row.params = alone;
+
+    for (i = 0; fuzz_params[i].type != NGX_SF_PARAM_END; i++) {
+        alone[0] = fuzz_params[i];
+        alone[1] = fuzz_params[i + 1];
+        alone[2].type = NGX_SF_PARAM_END;
+
+        if (alone[0].type == NGX_SF_PARAM_LIST_ONE
+            || alone[0].type == NGX_SF_PARAM_PAGE_SIZE)
+        {
+            continue;
+        }
+
+        if (alone[1].type != NGX_SF_PARAM_LIST_ONE
+            && alone[1].type != NGX_SF_PARAM_PAGE_SIZE)
+        {
+            alone[1].type = NGX_SF_PARAM_END;
+        }
+
+        (void) fuzz_read(pool, &row, &path, args, &params);
+    }
 }
 
 
@@ -394,7 +597,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t      pick;
-    ngx_str_t    id, args;
+    ngx_str_t    path[NGX_SF_PATH_PARAMS], args;
     ngx_uint_t   i;
     ngx_pool_t  *pool;
 
@@ -407,8 +610,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pool = ngx_create_pool(4096, &unit_log);
     fuzz_require(pool != NULL, "memory", "the test");
 
-    id.data = (u_char *) fuzz_ids[pick & 7];
-    id.len = strlen(fuzz_ids[pick & 7]);
+    for (i = 0; i < NGX_SF_PATH_PARAMS; i++) {
+        path[i].data = (u_char *) fuzz_ids[pick & 7];
+        path[i].len = strlen(fuzz_ids[pick & 7]);
+    }
 
     /* a block of its own: a byte read past the end is found */
 
@@ -419,9 +624,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_e.env.now = (time_t) (pick >> 3) * 86400 * 400;
 
     for (i = 0; i < fuzz_e.smcf->nendpoints; i++) {
-        fuzz_endpoint(pool, &fuzz_e.smcf->endpoints[i], &id, &args,
+        fuzz_endpoint(pool, &fuzz_e.smcf->endpoints[i], path, &args,
                       pick & 1 ? INT32_MAX : 1);
     }
+
+    fuzz_types(pool, &args);
 
     ngx_destroy_pool(pool);
 
