@@ -9,16 +9,19 @@
  *
  * A template is SQL with names in place of $1, $2:
  *
- *   $name       a parameter of the endpoint, bound; a CHOICE stands for the
- *               SQL of the value chosen
- *   $user       the principal's id, bound; an int8 like the path's {id}
+ *   $name       a parameter of the endpoint, bound with a cast to its type
+ *               unless a cast follows; a choice stands for the SQL of the
+ *               value chosen
+ *   $user       the principal's id, bound; an int8 like an id of the path
  *   $schema     the schema that the tables of the upstream are in, quoted
- *   $page       LIMIT and OFFSET; a literal LIMIT on the first page of
+ *   $limit      LIMIT and OFFSET; a literal LIMIT on the first page of
  *               default size, since the planner takes an unknown LIMIT for a
  *               tenth of the table
  *   [[ … ]]     left out unless the first parameter inside it is set
  *
  * Nothing of it is found where SQL quotes; ngx_sf_sql.c knows where that is.
+ * A text begins with a comment that names its endpoint, for those who look at
+ * pg_stat_activity or a log.
  *
  * A filter that is not applied is thus not in the text, and each combination
  * is a prepared statement with a plan of its own.  The combinations of a
@@ -27,9 +30,9 @@
  * are the digits of a number, to which the id of the template is added.  The
  * text is composed in the worker when it is first needed.
  *
- * Values from outside are only ever bound.  Tables are named as
- * $schema.users, since nothing but PostgreSQL's own is found by search_path
- * (ngx_sf_pg_conf.c).
+ * Values from outside are only ever bound, one that is not set as NULL.  Tables
+ * are named as $schema.users, since nothing but PostgreSQL's own is found by
+ * search_path (ngx_sf_pg_conf.c).
  */
 
 
@@ -44,15 +47,16 @@
  */
 
 #define NGX_SF_STATEMENT_SWITCHES  8
-#define NGX_SF_STATEMENT_BINDS     16
+#define NGX_SF_STATEMENT_BINDS     64
 #define NGX_SF_STATEMENT_TEXTS     4096
 
-/*
- * Ids are bound as int8, whatever the column is: an id that an integer column
- * cannot hold finds no row then, instead of being an error.
- */
+/* the user, the limit and the offset */
 
-#define NGX_SF_STATEMENT_ID        "::bigint"
+#define NGX_SF_STATEMENT_OWN       3
+
+/* bytes of a list of names, in a message */
+
+#define NGX_SF_STATEMENT_NAMES     512
 
 
 typedef enum {
@@ -70,6 +74,7 @@ typedef enum {
 typedef struct {
     ngx_sf_segment_e            kind;
     ngx_str_t                   text;     /* TEXT */
+    const char                 *cast;     /* PARAM */
     ngx_uint_t                  param;    /* PARAM, CHOICE, OPEN */
 } ngx_sf_segment_t;
 
@@ -101,7 +106,7 @@ typedef struct {
 
 typedef struct {
     ngx_uint_t                  n;
-    ngx_sf_bind_t               bind[NGX_SF_STATEMENT_BINDS];
+    ngx_sf_bind_t              *bind;
 } ngx_sf_binds_t;
 
 
@@ -115,8 +120,11 @@ typedef struct {
 
 struct ngx_sf_statement_s {
     ngx_str_t                   name;
+    const ngx_sf_row_t         *row;      /* while it is compiled */
+    const char                 *what;     /* the directive, likewise */
     const ngx_sf_param_t       *params;
-    int64_t                     page_size;    /* default, for a literal */
+    int64_t                     page_size;    /* default, for a literal; 0:
+                                                 there are no pages */
     ngx_array_t                 segments; /* of ngx_sf_segment_t */
     ngx_uint_t                  group;    /* while it is compiled: 1 + the
                                              segment that opened one, or 0 */
@@ -124,26 +132,39 @@ struct ngx_sf_statement_s {
     ngx_sf_switch_t             switches[NGX_SF_STATEMENT_SWITCHES];
     ngx_uint_t                  columns;
     const u_char               *kinds;
+    ngx_sf_pg_judge_pt          judge;
+    const void                 *owner;
     ngx_uint_t                  tables;
     ngx_uint_t                  id;       /* of the first variant */
-    size_t                      size;     /* that no text exceeds */
+    ngx_uint_t                  nbinds;   /* that no text exceeds */
+    size_t                      size;     /* the same */
 };
 
 
+static ngx_int_t ngx_sf_statement_params_init(ngx_conf_t *cf,
+    ngx_sf_statement_t *st);
+static ngx_int_t ngx_sf_statement_label(ngx_conf_t *cf,
+    ngx_sf_statement_t *st);
+static ngx_int_t ngx_sf_statement_begin(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, const char *sql);
 static ngx_int_t ngx_sf_statement_parse(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const char *sql);
 static ngx_int_t ngx_sf_statement_parse_text(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const ngx_str_t *text);
 static ngx_int_t ngx_sf_statement_parse_name(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const ngx_str_t *name);
+static ngx_int_t ngx_sf_statement_parse_own(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, ngx_sf_segment_e kind);
 static ngx_int_t ngx_sf_statement_parse_open(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const ngx_str_t *text);
 static ngx_int_t ngx_sf_statement_parse_close(ngx_conf_t *cf,
     ngx_sf_statement_t *st, const ngx_str_t *text);
 static ngx_int_t ngx_sf_statement_refuse(ngx_conf_t *cf,
-    ngx_sf_statement_t *st, const char *wrong);
+    ngx_sf_statement_t *st, const char *fmt, ...);
+static void ngx_sf_statement_names_list(const ngx_sf_statement_t *st,
+    u_char *list);
 static ngx_int_t ngx_sf_statement_add_param(ngx_conf_t *cf,
-    ngx_sf_statement_t *st, ngx_uint_t param);
+    ngx_sf_statement_t *st, ngx_uint_t param, const char *cast);
 static ngx_int_t ngx_sf_statement_find_param(const ngx_sf_statement_t *st,
     const ngx_str_t *name);
 static ngx_int_t ngx_sf_statement_add_switch(ngx_conf_t *cf,
@@ -151,7 +172,10 @@ static ngx_int_t ngx_sf_statement_add_switch(ngx_conf_t *cf,
     ngx_uint_t radix);
 static ngx_sf_segment_t *ngx_sf_statement_add(ngx_sf_statement_t *st,
     ngx_sf_segment_e kind);
+static ngx_int_t ngx_sf_statement_count(ngx_conf_t *cf,
+    ngx_sf_statement_t *st, ngx_uint_t *next_id);
 static size_t ngx_sf_statement_bound(ngx_sf_statement_t *st);
+static size_t ngx_sf_statement_longest(const ngx_sf_choice_t *choices);
 static void ngx_sf_statement_compose(ngx_sf_statement_t *st,
     const ngx_str_t *schema, const ngx_sf_bind_source_t *source,
     ngx_sf_binds_t *binds, u_char *p);
@@ -159,6 +183,9 @@ static u_char *ngx_sf_statement_compose_page(ngx_sf_statement_t *st,
     const ngx_sf_bind_source_t *source, ngx_sf_binds_t *binds, u_char *p);
 static ngx_uint_t ngx_sf_statement_bind_number(ngx_sf_binds_t *binds,
     ngx_sf_bind_e kind, ngx_uint_t param);
+static ngx_int_t ngx_sf_statement_value(ngx_pool_t *pool,
+    const ngx_sf_bind_t *bind, const ngx_sf_bind_source_t *source,
+    const char **out);
 static const char *ngx_sf_statement_text(ngx_pool_t *pool,
     const ngx_str_t *value);
 static const char *ngx_sf_statement_number(ngx_pool_t *pool, int64_t value);
@@ -187,8 +214,40 @@ typedef struct {
 static const ngx_sf_statement_name_t  ngx_sf_statement_names[] = {
     { ngx_string("user"), NGX_SF_SEGMENT_USER },
     { ngx_string("schema"), NGX_SF_SEGMENT_SCHEMA },
-    { ngx_string("page"), NGX_SF_SEGMENT_PAGE },
+    { ngx_string("limit"), NGX_SF_SEGMENT_PAGE },
     { ngx_null_string, NGX_SF_SEGMENT_TEXT }
+};
+
+
+/*
+ * What the parameter of a type is cast to.  Ids and integers are bound as int8,
+ * whatever the column is: an id that an integer column cannot hold finds no row
+ * then, instead of being an error.
+ */
+
+static const char *const  ngx_sf_statement_casts[] = {
+    /* END */        "",
+    /* ID */         "::bigint",
+    /* INT */        "::bigint",
+    /* NUMBER */     "::numeric",
+    /* BOOL */       "::boolean",
+    /* TEXT */       "",
+    /* UUID */       "::uuid",
+    /* DATE */       "::date",
+    /* TIME */       "::timestamptz",
+    /* LIST */       "::text[]",
+    /* LIST_ONE */   "",
+    /* CHOICE */     "",
+    /* SEARCH */     "",
+    /* PAGE */       "",
+    /* PAGE_SIZE */  ""
+};
+
+
+/* a text of these reads */
+
+static const char *const  ngx_sf_statement_begins[] = {
+    "SELECT", "WITH", "VALUES", "TABLE", NULL
 };
 
 
@@ -198,11 +257,10 @@ static const ngx_sf_statement_name_t  ngx_sf_statement_names[] = {
  */
 
 ngx_sf_statement_t *
-ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_str_t *name,
-    const ngx_sf_param_t *params, const char *sql, ngx_uint_t columns,
+ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_sf_row_t *row,
+    const char *what, const char *sql, ngx_uint_t columns,
     ngx_uint_t *next_id)
 {
-    ngx_uint_t           i, n;
     ngx_sf_statement_t  *st;
 
     st = ngx_pcalloc(cf->pool, sizeof(ngx_sf_statement_t));
@@ -210,51 +268,107 @@ ngx_sf_statement_compile(ngx_conf_t *cf, const ngx_str_t *name,
         return NULL;
     }
 
-    st->name = *name;
-    st->params = params;
+    st->name.data = (u_char *) row->name;
+    st->name.len = ngx_strlen(row->name);
+    st->row = row;
+    st->what = what;
+    st->params = row->params;
     st->columns = columns;
     st->id = *next_id;
 
-    for (i = 0; params && params[i].type != NGX_SF_PARAM_END; i++) {
-        if (params[i].type == NGX_SF_PARAM_PAGE_SIZE) {
-            st->page_size = params[i].def;
-        }
-    }
-
-    /* each once, and beside them the user, the limit and the offset */
-
-    if (i + 3 > NGX_SF_STATEMENT_BINDS) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "endpoint \"%V\" has more than %d parameters",
-                           name, NGX_SF_STATEMENT_BINDS - 3);
-        return NULL;
-    }
-
     if (ngx_array_init(&st->segments, cf->pool, 16, sizeof(ngx_sf_segment_t))
         != NGX_OK
-        || ngx_sf_statement_parse(cf, st, sql) != NGX_OK)
+        || ngx_sf_statement_params_init(cf, st) != NGX_OK
+        || ngx_sf_statement_label(cf, st) != NGX_OK
+        || ngx_sf_statement_begin(cf, st, sql) != NGX_OK
+        || ngx_sf_statement_parse(cf, st, sql) != NGX_OK
+        || ngx_sf_statement_count(cf, st, next_id) != NGX_OK)
     {
         return NULL;
     }
 
     st->size = ngx_sf_statement_bound(st);
+    st->row = NULL;
 
-    n = 1;
+    return st;
+}
 
-    for (i = 0; i < st->nswitches; i++) {
-        n *= st->switches[i].radix;
 
-        if (n > NGX_SF_STATEMENT_TEXTS) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "statement of endpoint \"%V\" has more than "
-                               "%d texts", name, NGX_SF_STATEMENT_TEXTS);
-            return NULL;
+static ngx_int_t
+ngx_sf_statement_params_init(ngx_conf_t *cf, ngx_sf_statement_t *st)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; st->params && st->params[i].type != NGX_SF_PARAM_END; i++) {
+        if (st->params[i].type == NGX_SF_PARAM_PAGE_SIZE) {
+            st->page_size = st->params[i].number;
         }
     }
 
-    *next_id += n;
+    /* each is bound once */
 
-    return st;
+    if (i + NGX_SF_STATEMENT_OWN > NGX_SF_STATEMENT_BINDS) {
+        return ngx_sf_statement_refuse(cf, st, "may have at most %d "
+                                       "parameters, there are %ui",
+                                       NGX_SF_STATEMENT_BINDS
+                                       - NGX_SF_STATEMENT_OWN, i);
+    }
+
+    return NGX_OK;
+}
+
+
+/* the name, and "total" where the statement is of that; all pings are one */
+
+static ngx_int_t
+ngx_sf_statement_label(ngx_conf_t *cf, ngx_sf_statement_t *st)
+{
+    ngx_str_t  text;
+
+    text.data = ngx_pnalloc(cf->pool, st->name.len + ngx_strlen(st->what)
+                                      + sizeof("/*   */ "));
+    if (text.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    text.len = (ngx_strcmp(st->what, "ping") == 0
+                ? ngx_sprintf(text.data, "/* ping */ ")
+                : ngx_sprintf(text.data, "/* %V%s */ ", &st->name,
+                              ngx_strcmp(st->what, "total") == 0 ? " total"
+                                                                 : ""))
+               - text.data;
+
+    return ngx_sf_statement_parse_text(cf, st, &text);
+}
+
+
+/* writes are refused by the session, too, but here it is said when */
+
+static ngx_int_t
+ngx_sf_statement_begin(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    const char *sql)
+{
+    ngx_str_t           word;
+    ngx_sf_sql_t        reader;
+    const char *const  *begin;
+
+    ngx_sf_sql_start(&reader, sql);
+
+    if (!ngx_sf_sql_word(&reader, &word)) {
+        ngx_str_set(&word, "nothing");
+    }
+
+    for (begin = ngx_sf_statement_begins; *begin; begin++) {
+        if (ngx_strlen(*begin) == word.len
+            && ngx_strncasecmp((u_char *) *begin, word.data, word.len) == 0)
+        {
+            return NGX_OK;
+        }
+    }
+
+    return ngx_sf_statement_refuse(cf, st, "begins with \"%V\", it has to "
+                                   "begin with SELECT, WITH, VALUES or TABLE",
+                                   &word);
 }
 
 
@@ -276,7 +390,7 @@ ngx_sf_statement_parse(ngx_conf_t *cf, ngx_sf_statement_t *st,
         }
 
         if (token == NGX_SF_SQL_WRONG) {
-            return ngx_sf_statement_refuse(cf, st, reader.wrong);
+            return ngx_sf_statement_refuse(cf, st, "has %s", reader.wrong);
         }
 
         if (ngx_sf_statement_parsers[token](cf, st, &text) != NGX_OK) {
@@ -304,43 +418,77 @@ ngx_sf_statement_parse_text(ngx_conf_t *cf, ngx_sf_statement_t *st,
 
 
 /*
- * Names of ours come first; a parameter cannot have one of them (ngx_sf_row.c).
+ * Names of ours come first: no parameter can have one (ngx_sf_endpoint_conf.c).
+ * What follows a name in the template follows its text.
  */
 
 static ngx_int_t
 ngx_sf_statement_parse_name(ngx_conf_t *cf, ngx_sf_statement_t *st,
     const ngx_str_t *name)
 {
+    u_char                          list[NGX_SF_STATEMENT_NAMES];
     ngx_int_t                       i;
+    const char                     *cast;
     const ngx_sf_statement_name_t  *own;
 
     for (own = ngx_sf_statement_names; own->name.len; own++) {
-
-        if (own->name.len != name->len
-            || ngx_memcmp(own->name.data, name->data, name->len) != 0)
+        if (own->name.len == name->len
+            && ngx_memcmp(own->name.data, name->data, name->len) == 0)
         {
-            continue;
+            return ngx_sf_statement_parse_own(cf, st, own->kind);
         }
-
-        if (ngx_sf_statement_add(st, own->kind) == NULL) {
-            return NGX_ERROR;
-        }
-
-        return own->kind == NGX_SF_SEGMENT_PAGE
-               ? ngx_sf_statement_add_switch(cf, st, own->kind, 0, 2)
-               : NGX_OK;
     }
 
     i = ngx_sf_statement_find_param(st, name);
 
     if (i == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "statement of endpoint \"%V\" names \"$%V\", "
-                           "which is no parameter of it", &st->name, name);
+        ngx_sf_statement_names_list(st, list);
+
+        return ngx_sf_statement_refuse(cf, st, "names \"$%V\", which is no "
+                                       "parameter of it, there are: %s", name,
+                                       list);
+    }
+
+    cast = ngx_sf_statement_casts[st->params[i].type];
+
+    if (ngx_strncmp(name->data + name->len, "::", 2) == 0) {
+        cast = "";
+    }
+
+    return ngx_sf_statement_add_param(cf, st, i, cast);
+}
+
+
+/* without a user there is no response, so no group can depend on that */
+
+static ngx_int_t
+ngx_sf_statement_parse_own(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    ngx_sf_segment_e kind)
+{
+    ngx_sf_segment_t  *seg;
+
+    seg = st->segments.elts;
+
+    if (kind == NGX_SF_SEGMENT_USER && st->group
+        && seg[st->group - 1].param == NGX_CONF_UNSET_UINT)
+    {
+        return ngx_sf_statement_refuse(cf, st, "has a group of which the "
+                                       "first name is \"$user\", it has to be "
+                                       "that of the parameter without which "
+                                       "the group is left out");
+    }
+
+    if (kind == NGX_SF_SEGMENT_PAGE && st->page_size == 0) {
+        return ngx_sf_statement_refuse(cf, st, "names \"$limit\", but the "
+                                       "endpoint has no page");
+    }
+
+    if (ngx_sf_statement_add(st, kind) == NULL) {
         return NGX_ERROR;
     }
 
-    return ngx_sf_statement_add_param(cf, st, i);
+    return kind == NGX_SF_SEGMENT_PAGE
+           ? ngx_sf_statement_add_switch(cf, st, kind, 0, 2) : NGX_OK;
 }
 
 
@@ -373,7 +521,8 @@ ngx_sf_statement_parse_close(ngx_conf_t *cf, ngx_sf_statement_t *st,
     seg = st->segments.elts;
 
     if (seg[st->group - 1].param == NGX_CONF_UNSET_UINT) {
-        return ngx_sf_statement_refuse(cf, st, "a group without a parameter");
+        return ngx_sf_statement_refuse(cf, st, "has a group without a "
+                                       "parameter");
     }
 
     st->group = 0;
@@ -383,15 +532,66 @@ ngx_sf_statement_parse_close(ngx_conf_t *cf, ngx_sf_statement_t *st,
 }
 
 
+/* says what is wrong, and where; the place is known, not that of cf */
+
 static ngx_int_t
 ngx_sf_statement_refuse(ngx_conf_t *cf, ngx_sf_statement_t *st,
-    const char *wrong)
+    const char *fmt, ...)
 {
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "statement of endpoint \"%V\" has %s", &st->name,
-                       wrong);
+    u_char   *p, text[NGX_MAX_CONF_ERRSTR];
+    va_list   args;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(text, text + sizeof(text), fmt, args);
+    va_end(args);
+
+    if (st->row->file) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "%s of endpoint \"%s\" in %s:%ui %*s", st->what,
+                      st->row->name, st->row->file, st->row->line,
+                      (size_t) (p - text), text);
+
+    } else {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "%s of endpoint \"%s\" %*s", st->what, st->row->name,
+                      (size_t) (p - text), text);
+    }
 
     return NGX_ERROR;
+}
+
+
+/* "$a, $b, $user, $schema", NUL-terminated */
+
+static void
+ngx_sf_statement_names_list(const ngx_sf_statement_t *st, u_char *list)
+{
+    u_char      *last;
+    ngx_uint_t   i;
+
+    last = list + NGX_SF_STATEMENT_NAMES - sizeof(", ...");
+
+    for (i = 0; st->params && st->params[i].type != NGX_SF_PARAM_END; i++) {
+
+        if (st->params[i].type == NGX_SF_PARAM_PAGE
+            || st->params[i].type == NGX_SF_PARAM_PAGE_SIZE)
+        {
+            continue;
+        }
+
+        if (ngx_strlen(st->params[i].name) + sizeof("$, ")
+            > (size_t) (last - list))
+        {
+            *ngx_cpymem(list, "...", 3) = '\0';
+            return;
+        }
+
+        list = ngx_sprintf(list, "$%s, ", st->params[i].name);
+    }
+
+    (void) ngx_slprintf(list, last, "%s$user, $schema%Z",
+                        st->page_size ? "$limit, " : "");
+    last[0] = '\0';
 }
 
 
@@ -399,7 +599,7 @@ ngx_sf_statement_refuse(ngx_conf_t *cf, ngx_sf_statement_t *st,
 
 static ngx_int_t
 ngx_sf_statement_add_param(ngx_conf_t *cf, ngx_sf_statement_t *st,
-    ngx_uint_t param)
+    ngx_uint_t param, const char *cast)
 {
     ngx_uint_t             n;
     ngx_sf_segment_t      *seg;
@@ -425,6 +625,7 @@ ngx_sf_statement_add_param(ngx_conf_t *cf, ngx_sf_statement_t *st,
         return NGX_ERROR;
     }
 
+    seg->cast = cast;
     seg->param = param;
 
     if (row->type != NGX_SF_PARAM_CHOICE) {
@@ -438,6 +639,8 @@ ngx_sf_statement_add_param(ngx_conf_t *cf, ngx_sf_statement_t *st,
 }
 
 
+/* pages are not named, but for $limit */
+
 static ngx_int_t
 ngx_sf_statement_find_param(const ngx_sf_statement_t *st,
     const ngx_str_t *name)
@@ -445,6 +648,13 @@ ngx_sf_statement_find_param(const ngx_sf_statement_t *st,
     ngx_uint_t  i;
 
     for (i = 0; st->params && st->params[i].type != NGX_SF_PARAM_END; i++) {
+
+        if (st->params[i].type == NGX_SF_PARAM_PAGE
+            || st->params[i].type == NGX_SF_PARAM_PAGE_SIZE)
+        {
+            continue;
+        }
+
         if (ngx_strlen(st->params[i].name) == name->len
             && ngx_memcmp(st->params[i].name, name->data, name->len) == 0)
         {
@@ -471,11 +681,10 @@ ngx_sf_statement_add_switch(ngx_conf_t *cf, ngx_sf_statement_t *st,
     }
 
     if (st->nswitches == NGX_SF_STATEMENT_SWITCHES) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "statement of endpoint \"%V\" has more than %d "
-                           "groups and choices", &st->name,
-                           NGX_SF_STATEMENT_SWITCHES);
-        return NGX_ERROR;
+        return ngx_sf_statement_refuse(cf, st, "has more than %d groups and "
+                                       "choices that differ, \"$limit\" "
+                                       "among them",
+                                       NGX_SF_STATEMENT_SWITCHES);
     }
 
     st->switches[i].kind = kind;
@@ -504,6 +713,31 @@ ngx_sf_statement_add(ngx_sf_statement_t *st, ngx_sf_segment_e kind)
 }
 
 
+static ngx_int_t
+ngx_sf_statement_count(ngx_conf_t *cf, ngx_sf_statement_t *st,
+    ngx_uint_t *next_id)
+{
+    ngx_uint_t  i, n;
+
+    n = 1;
+
+    for (i = 0; i < st->nswitches; i++) {
+        n *= st->switches[i].radix;
+
+        if (n > NGX_SF_STATEMENT_TEXTS) {
+            return ngx_sf_statement_refuse(cf, st, "has more than %d texts: "
+                                           "each group, choice and "
+                                           "\"$limit\" multiplies them",
+                                           NGX_SF_STATEMENT_TEXTS);
+        }
+    }
+
+    *next_id += n;
+
+    return NGX_OK;
+}
+
+
 uint64_t
 ngx_sf_statement_params(const ngx_sf_statement_t *st, ngx_uint_t *user)
 {
@@ -529,6 +763,30 @@ ngx_sf_statement_params(const ngx_sf_statement_t *st, ngx_uint_t *user)
     }
 
     return mask;
+}
+
+
+ngx_uint_t
+ngx_sf_statement_pages(const ngx_sf_statement_t *st)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < st->nswitches; i++) {
+        if (st->switches[i].kind == NGX_SF_SEGMENT_PAGE) {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+void
+ngx_sf_statement_set_judge(ngx_sf_statement_t *st, ngx_sf_pg_judge_pt judge,
+    const void *owner)
+{
+    st->judge = judge;
+    st->owner = owner;
 }
 
 
@@ -590,12 +848,15 @@ ngx_sf_statement_variant(const ngx_sf_variants_t *variants,
         return *made;
     }
 
-    variant = ngx_pcalloc(variants->pool, sizeof(ngx_sf_variant_t) + st->size);
+    variant = ngx_pcalloc(variants->pool,
+                          sizeof(ngx_sf_variant_t)
+                          + st->nbinds * sizeof(ngx_sf_bind_t) + st->size);
     if (variant == NULL) {
         return NULL;
     }
 
-    p = (u_char *) (variant + 1);
+    variant->binds.bind = (ngx_sf_bind_t *) (variant + 1);
+    p = (u_char *) (variant->binds.bind + st->nbinds);
     ngx_sf_statement_compose(st, &primary->quoted, source, &variant->binds,
                              p);
 
@@ -607,6 +868,8 @@ ngx_sf_statement_variant(const ngx_sf_variants_t *variants,
     variant->pg.nvalues = variant->binds.n;
     variant->pg.columns = st->columns;
     variant->pg.kinds = st->kinds;
+    variant->pg.judge = st->judge;
+    variant->pg.owner = st->owner;
 
     *made = &variant->pg;
 
@@ -622,28 +885,47 @@ ngx_sf_statement_variant(const ngx_sf_variants_t *variants,
 static size_t
 ngx_sf_statement_bound(ngx_sf_statement_t *st)
 {
-    size_t                  size, longest;
-    ngx_uint_t              i, n;
-    ngx_sf_segment_t       *seg;
-    const ngx_sf_choice_t  *choices;
+    size_t             size, other;
+    ngx_uint_t         i;
+    ngx_sf_segment_t  *seg;
 
     size = 1;
+    other = ngx_max(sizeof("LIMIT  OFFSET ") + 2 * NGX_INT64_LEN,
+                    NGX_SF_PG_QUOTED_LEN);
     seg = st->segments.elts;
 
     for (i = 0; i < st->segments.nelts; i++) {
-        longest = ngx_max(sizeof("LIMIT  OFFSET ") + 2 * NGX_INT64_LEN,
-                          NGX_SF_PG_QUOTED_LEN);
 
-        if (seg[i].kind == NGX_SF_SEGMENT_CHOICE) {
-            choices = st->params[seg[i].param].choices;
+        switch (seg[i].kind) {
 
-            for (n = 0; choices[n].value; n++) {
-                longest = ngx_max(longest, ngx_strlen(choices[n].sql));
-            }
+        case NGX_SF_SEGMENT_TEXT:
+            size += seg[i].text.len;
+            break;
+
+        case NGX_SF_SEGMENT_CHOICE:
+            size += ngx_sf_statement_longest(
+                                        st->params[seg[i].param].choices);
+            break;
+
+        default:
+            size += other;
+            st->nbinds += seg[i].kind == NGX_SF_SEGMENT_PAGE ? 2 : 1;
         }
+    }
 
-        size += seg[i].kind == NGX_SF_SEGMENT_TEXT ? seg[i].text.len
-                                                   : longest;
+    st->nbinds = ngx_min(st->nbinds, NGX_SF_STATEMENT_BINDS);
+
+    return size;
+}
+
+
+static size_t
+ngx_sf_statement_longest(const ngx_sf_choice_t *choices)
+{
+    size_t  size;
+
+    for (size = 0; choices->value; choices++) {
+        size = ngx_max(size, ngx_strlen(choices->sql));
     }
 
     return size;
@@ -706,9 +988,10 @@ ngx_sf_statement_compose(ngx_sf_statement_t *st, const ngx_str_t *schema,
             break;
 
         case NGX_SF_SEGMENT_USER:
-            p = ngx_sprintf(p, "$%ui" NGX_SF_STATEMENT_ID,
+            p = ngx_sprintf(p, "$%ui%s",
                             ngx_sf_statement_bind_number(binds,
-                                                 NGX_SF_BIND_USER, 0));
+                                                 NGX_SF_BIND_USER, 0),
+                            ngx_sf_statement_casts[NGX_SF_PARAM_ID]);
             break;
 
         default: /* NGX_SF_SEGMENT_PARAM */
@@ -716,8 +999,7 @@ ngx_sf_statement_compose(ngx_sf_statement_t *st, const ngx_str_t *schema,
                             ngx_sf_statement_bind_number(binds,
                                                  NGX_SF_BIND_PARAM,
                                                  seg[i].param),
-                            st->params[seg[i].param].type == NGX_SF_PARAM_ID
-                            ? NGX_SF_STATEMENT_ID : "");
+                            seg[i].cast);
         }
     }
 
@@ -787,32 +1069,49 @@ ngx_sf_statement_bind(ngx_pool_t *pool, const ngx_sf_pg_statement_t *statement,
     bind = ((const ngx_sf_variant_t *) statement)->binds.bind;
 
     for (i = 0; i < statement->nvalues; i++) {
-
-        switch (bind[i].kind) {
-
-        case NGX_SF_BIND_PARAM:
-            values[i] = ngx_sf_statement_text(pool,
-                                       &source->values[bind[i].param].text);
-            break;
-
-        case NGX_SF_BIND_USER:
-            values[i] = ngx_sf_statement_number(pool, source->user);
-            break;
-
-        case NGX_SF_BIND_LIMIT:
-            values[i] = ngx_sf_statement_number(pool, source->page_size);
-            break;
-
-        default: /* NGX_SF_BIND_OFFSET */
-            values[i] = ngx_sf_statement_number(pool, source->offset);
-        }
-
-        if (values[i] == NULL) {
+        if (ngx_sf_statement_value(pool, &bind[i], source, &values[i])
+            != NGX_OK)
+        {
             return NULL;
         }
     }
 
     return values;
+}
+
+
+static ngx_int_t
+ngx_sf_statement_value(ngx_pool_t *pool, const ngx_sf_bind_t *bind,
+    const ngx_sf_bind_source_t *source, const char **out)
+{
+    const ngx_sf_value_t  *value;
+
+    switch (bind->kind) {
+
+    case NGX_SF_BIND_PARAM:
+        value = &source->values[bind->param];
+
+        if (!value->set) {
+            *out = NULL;
+            return NGX_OK;
+        }
+
+        *out = ngx_sf_statement_text(pool, &value->text);
+        break;
+
+    case NGX_SF_BIND_USER:
+        *out = ngx_sf_statement_number(pool, source->user);
+        break;
+
+    case NGX_SF_BIND_LIMIT:
+        *out = ngx_sf_statement_number(pool, source->page_size);
+        break;
+
+    default: /* NGX_SF_BIND_OFFSET */
+        *out = ngx_sf_statement_number(pool, source->offset);
+    }
+
+    return *out ? NGX_OK : NGX_ERROR;
 }
 
 

@@ -114,6 +114,38 @@ ngx_sf_sql_next(ngx_sf_sql_t *sql, ngx_str_t *text)
 }
 
 
+/* E'…' begins like a word, and a word never ends like it */
+
+ngx_uint_t
+ngx_sf_sql_word(ngx_sf_sql_t *sql, ngx_str_t *word)
+{
+    u_char  *p;
+
+    for (p = sql->pos; *p; p = sql->pos) {
+
+        if (*p == '$' && ngx_sf_sql_dollar(p) == 0) {
+            (void) ngx_sf_sql_take(sql, NGX_SF_SQL_NAME, word);
+            continue;
+        }
+
+        sql->pos = ngx_sf_sql_skip(sql, p);
+
+        if (sql->pos == NULL) {
+            sql->pos = p;
+            return 0;
+        }
+
+        if (ngx_sf_sql_begins_word(*p) && sql->pos[-1] != '\'') {
+            word->data = p;
+            word->len = sql->pos - p;
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
 /* what begins at p, which nothing quotes */
 
 static ngx_sf_sql_token_e

@@ -40,5 +40,11 @@ void ngx_sf_sql_start(ngx_sf_sql_t *sql, const char *text);
 /* the next token and its bytes, which are those of the template */
 ngx_sf_sql_token_e ngx_sf_sql_next(ngx_sf_sql_t *sql, ngx_str_t *text);
 
+/*
+ * Instead of tokens: the next keyword or identifier that nothing quotes.  0:
+ * there is none, or what quotes has no end.
+ */
+ngx_uint_t ngx_sf_sql_word(ngx_sf_sql_t *sql, ngx_str_t *word);
+
 
 #endif /* _NGX_SF_SQL_H_INCLUDED_ */

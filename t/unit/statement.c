@@ -5,21 +5,23 @@
 
 
 /*
- * Templates and the texts and values that come of them; then every text of
- * every row of the API.
- *
- *     unit-with: -It/tools t/tools/endpoints.c
+ * Templates and the texts and values that come of them; what is said of those
+ * that are refused; fragments and clocks.
  */
 
 
-#include "endpoints.h"
+#include "ngx_sf_api.h"
+#include "ngx_sf_sql.h"
 #include "unit.h"
 
 
-#define P_END                                                                 \
-    { NULL, NGX_SF_PARAM_END, NULL, 0, 0, 0, NULL, NULL, NULL }
-#define P(name, type)                                                         \
-    { name, NGX_SF_PARAM_##type, NULL, 0, 0, 0, NULL, NULL, NULL }
+#define TEST_MAX_PAGE_SIZE  500
+
+
+#define P(param, kind, ...)                                                   \
+    { .name = param, .type = NGX_SF_PARAM_##kind, .min = -NGX_SF_NO_LIMIT,    \
+      .max = NGX_SF_NO_LIMIT, __VA_ARGS__ }
+#define P_END  { .type = NGX_SF_PARAM_END }
 
 
 static const ngx_sf_choice_t  test_orders[] = {
@@ -31,16 +33,47 @@ static const ngx_sf_choice_t  test_orders[] = {
 
 static const ngx_sf_param_t  test_params[] = {
     P("page", PAGE),
-    { "per_page", NGX_SF_PARAM_PAGE_SIZE, NULL, 7, 1, 0, NULL, NULL, NULL },
-    P("s", STRING),
-    P("t", STRING),
-    P("i", INT),
+    P("per_page", PAGE_SIZE, .number = 7),
+    P("s", TEXT),
+    P("t", TEXT),
+    P("i", INT, .unset = "0", .lenient = 1),
     P("l", LIST),
     P("one", LIST_ONE),
-    { "order", NGX_SF_PARAM_CHOICE, NULL, 0, 0, 0, NULL, test_orders, NULL },
+    P("order", CHOICE, .choices = test_orders, .lenient = 1),
+    P("id", ID, .path = 1),
+    P("n", NUMBER),
+    P("b", BOOL),
+    P("u", UUID),
+    P("d", DATE),
+    P("ts", TIME),
+    P("q", SEARCH, .lenient = 1),
     P_END
 };
 
+/* some without pages, some with all that a message can show */
+
+static const ngx_sf_param_t  test_no_params[] = { P_END };
+
+static const ngx_sf_row_t  test_row = {
+    .name = "test",
+    .params = test_params,
+    .file = "conf/api/test.conf",
+    .line = 17
+};
+
+static const ngx_sf_row_t  test_bare_row = {
+    .name = "principal"
+};
+
+static const ngx_sf_row_t  test_pageless_row = {
+    .name = "pageless",
+    .params = test_no_params,
+    .file = "a.conf",
+    .line = 1
+};
+
+
+/* all behind "SELECT " */
 
 typedef struct {
     const char  *sql;
@@ -51,8 +84,8 @@ typedef struct {
 
 static const test_case_t  test_cases[] = {
 
-    { "SELECT 1", "", "SELECT 1" },
-    { "SELECT 1", "s=x&page=2", "SELECT 1" },
+    { "1", "", "1" },
+    { "1", "s=x&page=2", "1" },
     { "", "", "" },
 
     /* bound once, numbered as they come */
@@ -70,10 +103,34 @@ static const test_case_t  test_cases[] = {
     },
     { "$s", "s=$t[[]]", "$1|$t[[]]" },
 
-    /* a value that is not set is empty */
+    /* a value that is not set is NULL, an empty one is not set */
 
-    { "$s", "", "$1|" },
-    { "$i", "i=x", "$1|" },
+    { "$s", "", "$1|<null>" },
+    { "$s", "s=", "$1|<null>" },
+    { "$i", "i=x", "$1::bigint|<null>" },
+    { "$i, $s", "s=x", "$1::bigint, $2|<null>|x" },
+
+    /* a cast to the type, unless one follows at once */
+
+    { "$id", "", "$1::bigint|1" },
+    { "$id::integer", "", "$1::integer|1" },
+    { "$i::int", "i=7", "$1::int|7" },
+    { "$i ::int", "i=7", "$1::bigint ::int|7" },
+    { "$i:", "i=7", "$1::bigint:|7" },
+    { "$i::int, $i", "i=7", "$1::int, $1::bigint|7" },
+    { "$n", "n=1.5", "$1::numeric|1.5" },
+    { "$n::float8", "n=1.5", "$1::float8|1.5" },
+    { "$b", "b=on", "$1::boolean|true" },
+    { "$u", "u=01234567-89AB-cdef-0123-456789abcdef",
+      "$1::uuid|01234567-89ab-cdef-0123-456789abcdef" },
+    { "$d", "d=20240229", "$1::date|2024-02-29" },
+    { "$ts", "ts=2024-02-29+10:11", "$1::timestamptz|2024-02-29T10:11:00" },
+    { "$ts::timestamp", "ts=2024-02-29+10:11",
+      "$1::timestamp|2024-02-29T10:11:00" },
+    { "$l", "l=a,b", "$1::text[]|{\"a\",\"b\"}" },
+    { "$one", "l=a", "$1|a" },
+    { "$q", "q=a_b", "$1|%a\\_b%" },
+    { "$user::text", "", "$1::bigint::text|42" },
 
     /* groups: by the first parameter inside */
 
@@ -86,13 +143,15 @@ static const test_case_t  test_cases[] = {
       "a AND s = $1 AND t = $2|x|y" },
     { "[[$s]][[$s]]", "s=x", "$1$1|x" },
     { "[[$s]][[$s]]", "", "" },
-    { "[[u = $user AND s = $s]]", "s=x", "u = $1::bigint AND s = $2|42|x" },
-    { "[[u = $user AND s = $s]]", "", "" },
-    { "[[$s, $t]]", "s=x", "$1, $2|x|" },
+    { "[[s = $s AND u = $user]]", "s=x", "s = $1 AND u = $2::bigint|x|42" },
+    { "[[s = $s AND u = $user]]", "", "" },
+    { "[[$schema.a = $s]]", "s=x", "\"public\".a = $1|x" },
+    { "[[$schema.a = $s]]", "", "" },
+    { "[[$s, $t]]", "s=x", "$1, $2|x|<null>" },
     { "[[$s, $t]]", "t=y", "" },
     { "$t[[ $s]] $t", "s=x&t=y", "$1 $2 $1|y|x" },
     { "[[i = $i]]", "i=0", "" },
-    { "[[i = $i]]", "i=-5", "i = $1|-5" },
+    { "[[i = $i]]", "i=-5", "i = $1::bigint|-5" },
 
     /* brackets that are none of a group's */
 
@@ -106,8 +165,9 @@ static const test_case_t  test_cases[] = {
     { "(array_agg(a))[1], ARRAY[1, 2]", "", "(array_agg(a))[1], ARRAY[1, 2]"
     },
 
-    { "[[s = $s[$i]]]", "s=x", "s = $1[$2]|x|" },
-    { "[[s = a[b[$i]]]]", "i=1", "s = a[b[$1]]|1" },
+    { "[[s = $s[$i]]]", "s=x", "s = $1[$2::bigint]|x|<null>" },
+    { "[[s = a[b[$i]]]]", "i=1",
+      "s = a[b[$1::bigint]]|1" },
     { "[[s = a[b[$i]]]]", "", "" },
     { "[[a[b[1]] = $s]]", "s=x", "a[b[1]] = $1|x" },
     { "a[ [[$s]]]", "s=x", "a[ $1]|x" },
@@ -169,6 +229,7 @@ static const test_case_t  test_cases[] = {
     { "[[ [[$s]] ]]", NULL, NULL },
     { "[[ '$s' ]]", NULL, NULL },
     { "[[ $user ]]", NULL, NULL },
+    { "[[u = $user AND s = $s]]", NULL, NULL },
     { "ARRAY[[1, 2]]", NULL, NULL },
 
     /* choices stand in the text */
@@ -183,17 +244,17 @@ static const test_case_t  test_cases[] = {
 
     /* the first page of default size is a literal */
 
-    { "x $page", "", "x LIMIT 7" },
-    { "x $page", "page=1&per_page=7", "x LIMIT 7" },
-    { "x $page", "page=2", "x LIMIT $1 OFFSET $2|7|7" },
-    { "x $page", "per_page=8", "x LIMIT $1 OFFSET $2|8|0" },
-    { "x $page", "page=3&per_page=100", "x LIMIT $1 OFFSET $2|100|200" },
-    { "x $page", "page=2&per_page=999999", "x LIMIT $1 OFFSET $2|500|500" },
-    { "$s $page $user", "s=x&page=2",
+    { "x $limit", "", "x LIMIT 7" },
+    { "x $limit", "page=1&per_page=7", "x LIMIT 7" },
+    { "x $limit", "page=2", "x LIMIT $1 OFFSET $2|7|7" },
+    { "x $limit", "per_page=8", "x LIMIT $1 OFFSET $2|8|0" },
+    { "x $limit", "page=3&per_page=100", "x LIMIT $1 OFFSET $2|100|200" },
+    { "x $limit", "page=2&per_page=999999", "x LIMIT $1 OFFSET $2|500|500" },
+    { "$s $limit $user", "s=x&page=2",
       "$1 LIMIT $2 OFFSET $3 $4::bigint|x|7|7|42" },
-    { "($page) ($page)", "page=2",
+    { "($limit) ($limit)", "page=2",
       "(LIMIT $1 OFFSET $2) (LIMIT $1 OFFSET $2)|7|7" },
-    { "($page) ($page)", "", "(LIMIT 7) (LIMIT 7)" },
+    { "($limit) ($limit)", "", "(LIMIT 7) (LIMIT 7)" },
 
     /* names that are no parameters */
 
@@ -202,7 +263,9 @@ static const test_case_t  test_cases[] = {
     { "a = $", NULL, NULL },
     { "$S", NULL, NULL },
     { "$users", NULL, NULL },
-    { "$pages", NULL, NULL },
+    { "$limits", NULL, NULL },
+    { "$page", NULL, NULL },
+    { "$per_page", NULL, NULL },
     { "$sx", NULL, NULL },
     { "$s1", NULL, NULL },
     { "$nothing", NULL, NULL },
@@ -212,7 +275,49 @@ static const test_case_t  test_cases[] = {
 };
 
 
-static endpoints_t  test_e;
+static ngx_conf_t          test_cf;
+static ngx_sf_pg_conf_t    test_primary;
+static ngx_sf_param_env_t  test_env;
+
+static u_char              test_said[NGX_MAX_ERROR_STR];
+static size_t              test_said_len;
+
+
+static void
+test_writer(ngx_log_t *log, ngx_uint_t level, u_char *text, size_t len)
+{
+    ngx_memcpy(test_said, text, len);
+    test_said_len = len;
+}
+
+
+/* with what is logged in test_said */
+
+static ngx_sf_statement_t *
+test_compile(const ngx_sf_row_t *row, const char *what, const char *sql,
+    ngx_uint_t *next)
+{
+    ngx_sf_statement_t  *st;
+
+    test_said_len = 0;
+    ngx_use_stderr = 0;
+    unit_log.writer = test_writer;
+
+    st = ngx_sf_statement_compile(&test_cf, row, what, sql, 1, next);
+    unit_log.writer = NULL;
+    ngx_use_stderr = 1;
+
+    return st;
+}
+
+
+static void
+test_variants(ngx_sf_variants_t *variants, ngx_uint_t n)
+{
+    variants->pool = unit_pool;
+    variants->n = n;
+    variants->made = ngx_pcalloc(unit_pool, n * sizeof(void *));
+}
 
 
 /* text and values as one; each of them in memory of just its size */
@@ -236,12 +341,14 @@ test_show(ngx_sf_statement_t *st, const ngx_sf_variants_t *variants,
     out->data = p;
     out->len = 0;
 
-    if (ngx_sf_params_read(unit_pool, test_params, &id, &args, &test_e.env,
+    if (ngx_sf_params_read(unit_pool, test_params, &id, &args, &test_env,
                            &params)
-        != NGX_OK)
+        != NGX_OK || params.status)
     {
         return;
     }
+
+    ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
 
     source.values = params.values;
     source.user = 42;
@@ -249,13 +356,13 @@ test_show(ngx_sf_statement_t *st, const ngx_sf_variants_t *variants,
     source.offset = params.offset;
     source.first = params.first;
 
-    variant = ngx_sf_statement_variant(variants, test_e.primary, st, &source);
+    variant = ngx_sf_statement_variant(variants, &test_primary, st, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     p = ngx_sprintf(p, "%s", variant->text);
 
     for (i = 0; i < variant->nvalues; i++) {
-        p = ngx_sprintf(p, "|%s", values[i]);
+        p = ngx_sprintf(p, "|%s", values[i] ? values[i] : "<null>");
     }
 
     out->len = p - out->data;
@@ -265,41 +372,215 @@ test_show(ngx_sf_statement_t *st, const ngx_sf_variants_t *variants,
 static void
 test_templates(void)
 {
-    ngx_str_t                name, out;
+    char                     sql[1024], want[1024];
+    ngx_str_t                out;
     ngx_uint_t               next;
     ngx_sf_variants_t        variants;
     const test_case_t       *c;
     ngx_sf_statement_t      *st;
 
-    ngx_str_set(&name, "test");
-
     for (c = test_cases; c->sql; c++) {
         next = 3;
 
-        if (c->want == NULL) {
-            unit_log.log_level = NGX_LOG_STDERR;
-            st = ngx_sf_statement_compile(&test_e.cf, &name, test_params,
-                                          c->sql, 1, &next);
-            unit_log.log_level = NGX_LOG_NOTICE;
+        (void) snprintf(sql, sizeof(sql), "SELECT %s", c->sql);
+        st = test_compile(&test_row, "sql", sql, &next);
 
-            unit_ok(st == NULL, "refused: %s", c->sql);
+        if (c->want == NULL) {
+            unit_ok(st == NULL && test_said_len, "refused: %s", c->sql);
             continue;
         }
 
-        st = ngx_sf_statement_compile(&test_e.cf, &name, test_params, c->sql,
-                                      1, &next);
+        (void) snprintf(want, sizeof(want), "/* test */ SELECT %s", c->want);
 
-        variants = test_e.worker.variants;
-        variants.made = ngx_pcalloc(unit_pool, next * sizeof(void *));
-
+        test_variants(&variants, next);
         test_show(st, &variants, c->query, &out);
-        unit_is(&out, c->want, "%s: %s", c->sql, c->query);
+        unit_is(&out, want, "%s: %s", c->sql, c->query);
     }
 }
 
 
+typedef struct {
+    const ngx_sf_row_t  *row;
+    const char          *what;
+    const char          *sql;
+    const char          *want;
+} test_message_t;
+
+
+#define TEST_PLACE  "of endpoint \"test\" in conf/api/test.conf:17 "
+#define TEST_SQL    "sql " TEST_PLACE
+#define TEST_BEGIN                                                            \
+    ", it has to begin with SELECT, WITH, VALUES or TABLE"
+
+
+static const test_message_t  test_messages[] = {
+    { &test_row, "sql", "SELECT $x",
+      TEST_SQL "names \"$x\", which is no parameter of it, there are: "
+      "$s, $t, $i, $l, $one, $order, $id, $n, $b, $u, $d, $ts, $q, $limit, "
+      "$user, $schema" },
+    { &test_row, "total", "SELECT $page",
+      "total " TEST_PLACE "names \"$page\", which is no parameter of it, there "
+      "are: $s, $t, $i, $l, $one, $order, $id, $n, $b, $u, $d, $ts, $q, "
+      "$limit, $user, $schema" },
+    { &test_bare_row, "sql", "SELECT $x",
+      "sql of endpoint \"principal\" names \"$x\", which is no "
+      "parameter of it, there are: $user, $schema" },
+    { &test_pageless_row, "sql", "SELECT $limit",
+      "sql of endpoint \"pageless\" in a.conf:1 names \"$limit\", but the "
+      "endpoint has no page" },
+    { &test_row, "sql", "SELECT 'a", TEST_SQL "has a string without an "
+      "end" },
+    { &test_row, "sql", "SELECT [[a]]",
+      TEST_SQL "has a group without a parameter" },
+    { &test_row, "sql", "SELECT [[u = $user AND s = $s]]",
+      TEST_SQL "has a group of which the first name is \"$user\", it "
+      "has to be that of the parameter without which the group is left out" },
+    { &test_row, "sql", "DELETE FROM a",
+      TEST_SQL "begins with \"DELETE\"" TEST_BEGIN },
+    { &test_row, "sql", "  -- SELECT\n /* SELECT */ update a SET b = 1",
+      TEST_SQL "begins with \"update\"" TEST_BEGIN },
+    { &test_row, "sql", "selects 1",
+      TEST_SQL "begins with \"selects\"" TEST_BEGIN },
+    { &test_row, "sql", "", TEST_SQL "begins with \"nothing\""
+      TEST_BEGIN },
+    { &test_row, "sql", "$s", TEST_SQL "begins with \"nothing\""
+      TEST_BEGIN },
+    { &test_row, "sql",
+      "SELECT [[$s]] [[$t]] [[$i]] [[$l]] [[$one]] [[$n]] [[$b]] [[$u]] "
+      "[[$d]]",
+      TEST_SQL "has more than 8 groups and choices that differ, "
+      "\"$limit\" among them" },
+    { NULL, NULL, NULL, NULL }
+};
+
+
+static void
+test_refusals(void)
+{
+    u_char                 *p;
+    ngx_str_t               said;
+    ngx_uint_t              next;
+    ngx_sf_statement_t     *st;
+    const test_message_t   *m;
+
+    for (m = test_messages; m->sql; m++) {
+        next = 0;
+        st = test_compile(m->row, m->what, m->sql, &next);
+
+        /* behind the time and the level */
+
+        test_said[ngx_min(test_said_len, sizeof(test_said) - 1)] = '\0';
+        p = (u_char *) strstr((char *) test_said, " of endpoint");
+        p = p ? p - ngx_strlen(m->what) : NULL;
+        said.data = p ? p : test_said;
+        said.len = p ? test_said + test_said_len - p : 0;
+
+        if (said.len && said.data[said.len - 1] == '\n') {
+            said.len--;
+        }
+
+        unit_is(&said, m->want, "said of %s", m->sql);
+        unit_ok(st == NULL && next == 0, "and no ids are taken");
+    }
+}
+
+
+static const char *const  test_beginnings[] = {
+    "SELECT 1", "select 1", "WITH a AS (SELECT 1) SELECT * FROM a",
+    "VALUES (1)", "TABLE a", "(SELECT 1) UNION (SELECT 2)",
+    "\n /* a */ -- b\n SELECT 1", NULL
+};
+
+
+static void
+test_begin(void)
+{
+    ngx_uint_t  i, next;
+
+    for (i = 0; test_beginnings[i]; i++) {
+        next = 0;
+        unit_ok(test_compile(&test_bare_row, "sql", test_beginnings[i], &next)
+                && next == 1, "a read: %s", test_beginnings[i]);
+    }
+}
+
+
+/* sixty-one parameters and what is ours; one more is too many */
+
+static void
+test_binds(void)
+{
+    char                   *p, sql[1024], names[64][4];
+    ngx_uint_t              i, n, next, user;
+    ngx_sf_row_t            row;
+    ngx_sf_value_t          values[64];
+    ngx_sf_param_t          params[64];
+    ngx_sf_variants_t       variants;
+    ngx_sf_statement_t     *st;
+    ngx_sf_bind_source_t    source;
+    ngx_sf_pg_statement_t  *variant;
+
+    ngx_memzero(params, sizeof(params));
+    ngx_memzero(values, sizeof(values));
+    ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
+    ngx_memzero(&row, sizeof(ngx_sf_row_t));
+
+    row.name = "many";
+    row.params = params;
+    source.values = values;
+    params[0].type = NGX_SF_PARAM_PAGE_SIZE;
+    params[0].name = "per_page";
+    params[0].number = 7;
+
+    p = sql + sprintf(sql, "SELECT $user");
+
+    for (n = 1; n < 61; n++) {
+        (void) sprintf(names[n], "p%u", (unsigned) n);
+        params[n].name = names[n];
+        params[n].type = NGX_SF_PARAM_INT;
+        p += sprintf(p, ", $%s", names[n]);
+    }
+
+    (void) sprintf(p, " $limit");
+
+    next = 0;
+    st = test_compile(&row, "sql", sql, &next);
+    test_variants(&variants, next);
+
+    variant = ngx_sf_statement_variant(&variants, &test_primary, st, &source);
+
+    unit_ok(variant->nvalues == 63
+            && strstr(variant->text, "$61::bigint LIMIT $62 OFFSET $63"),
+            "sixty parameters, the user and a page");
+    unit_ok(ngx_sf_statement_params(st, &user) == (1ull << 61) - 2 && user,
+            "all of them are named");
+    unit_ok(ngx_sf_statement_bind(unit_pool, variant, &source) != NULL,
+            "all of them are bound");
+
+    for (i = n; i < 62; i++) {
+        params[i].name = "x";
+        params[i].type = NGX_SF_PARAM_INT;
+    }
+
+    unit_ok(test_compile(&row, "sql", "SELECT 1", &next) == NULL,
+            "sixty-two parameters are refused");
+
+    /* the names that there are, as far as there is room */
+
+    params[61].type = NGX_SF_PARAM_END;
+
+    for (i = 1; i < 61; i++) {
+        params[i].name = "a_rather_long_name_of_a_parameter";
+    }
+
+    unit_ok(test_compile(&row, "sql", "SELECT $y", &next) == NULL
+            && test_said_len < 1024 && strstr((char *) test_said, ", ..."),
+            "a list of names ends");
+}
+
+
 static const char  test_two[] =
-    "SELECT a[[ AND s = $s]][[ AND i = $i]] ORDER BY $order $page";
+    "SELECT a[[ AND s = $s]][[ AND i = $i]] ORDER BY $order $limit";
 
 static const char *const  test_queries[] = {
     "", "s=x", "i=1", "s=x&i=1", "order=name", "order=name&s=x",
@@ -314,27 +595,24 @@ static void
 test_numbers(void)
 {
     u_char                   seen[64];
-    ngx_str_t                name, out;
+    ngx_str_t                out;
     ngx_uint_t               i, n, next, wrong;
     ngx_sf_variants_t        variants;
     ngx_sf_statement_t      *st, *st2;
     ngx_sf_pg_statement_t   *old[64];
 
-    ngx_str_set(&name, "test");
     next = 5;
     wrong = 0;
 
-    st = ngx_sf_statement_compile(&test_e.cf, &name, test_params, test_two, 9,
+    st = ngx_sf_statement_compile(&test_cf, &test_row, "sql", test_two, 9,
                                   &next);
     unit_ok(next == 5 + 2 * 2 * 3 * 2, "24 texts: the next id is %lu",
             (unsigned long) next);
 
-    st2 = ngx_sf_statement_compile(&test_e.cf, &name, NULL, "SELECT $user", 1,
-                                   &next);
+    st2 = test_compile(&test_bare_row, "sql", "SELECT $user", &next);
     unit_ok(next == 30, "one text: the next id is %lu", (unsigned long) next);
 
-    variants = test_e.worker.variants;
-    variants.made = ngx_pcalloc(unit_pool, next * sizeof(void *));
+    test_variants(&variants, next);
     ngx_memzero(seen, sizeof(seen));
 
     for (n = 0; test_queries[n]; n++) {
@@ -367,39 +645,58 @@ test_numbers(void)
 }
 
 
+static void
+test_label(void)
+{
+    ngx_str_t            out;
+    ngx_uint_t           next;
+    ngx_sf_variants_t    variants;
+    ngx_sf_statement_t  *st;
+
+    next = 0;
+    st = test_compile(&test_row, "total", "SELECT count(*)", &next);
+
+    test_variants(&variants, next);
+    test_show(st, &variants, "", &out);
+    unit_is(&out, "/* test total */ SELECT count(*)", "a total is labelled");
+
+    unit_ok(!ngx_sf_statement_pages(st)
+            && ngx_sf_statement_pages(test_compile(&test_row, "sql",
+                                                   "TABLE a $limit", &next)),
+            "one of them has pages");
+}
+
+
 /* values stay when the request that brought them is gone */
 
 static void
 test_copies(void)
 {
     char                     text[] = "xyz";
-    ngx_str_t                name;
     ngx_uint_t               next;
     const char             **values;
-    ngx_sf_value_t           value[8];
+    ngx_sf_value_t           value[16];
     ngx_sf_variants_t        variants;
     ngx_sf_statement_t      *st;
     ngx_sf_bind_source_t     source;
     ngx_sf_pg_statement_t   *variant;
 
-    ngx_str_set(&name, "test");
     ngx_memzero(&source, sizeof(ngx_sf_bind_source_t));
     ngx_memzero(value, sizeof(value));
     next = 0;
 
-    st = ngx_sf_statement_compile(&test_e.cf, &name, test_params,
-                                  "$s $user $page", 1, &next);
-    variants = test_e.worker.variants;
-    variants.made = ngx_pcalloc(unit_pool, next * sizeof(void *));
+    st = test_compile(&test_row, "sql", "SELECT $s $user $limit", &next);
+    test_variants(&variants, next);
 
     value[2].text.data = (u_char *) text;
     value[2].text.len = 2;
+    value[2].set = 1;
     source.values = value;
     source.user = INT32_MAX;
     source.page_size = 1;
     source.offset = INT64_MAX;
 
-    variant = ngx_sf_statement_variant(&variants, test_e.primary, st, &source);
+    variant = ngx_sf_statement_variant(&variants, &test_primary, st, &source);
     values = ngx_sf_statement_bind(unit_pool, variant, &source);
 
     ngx_memset(text, '-', 3);
@@ -413,166 +710,127 @@ test_copies(void)
 
 
 typedef struct {
-    u_char                *ids;
-    ngx_uint_t             variants;
-    ngx_uint_t             wrong;
-    ngx_uint_t             columns;
-    const char            *texts[1024];
-} test_api_t;
+    const char  *text;
+    const char  *want;
+} test_pair_t;
 
 
-/* $1 to $n all occur, nothing of the template is left */
+static const test_pair_t  test_expansions[] = {
+    { "SELECT 1", "SELECT 1" },
+    { "SELECT $cols FROM a", "SELECT  a, b  FROM a" },
+    { "$cols", " a, b " },
+    { "$cols,$cols", " a, b , a, b " },
+    { "$cols$cols", "$cols$cols" },
+    { "$s,$cols,$limit", "$s, a, b ,$limit" },
+    { "1-$minus", "1- -1 " },
+    { "'$cols' \"$cols\" $$ $cols $$ -- $cols\n/* $cols */ $cols",
+      "'$cols' \"$cols\" $$ $cols $$ -- $cols\n/* $cols */  a, b " },
+    { "$colsx $col $x", "$colsx $col $x" },
+    { "[[AND $filters]]", "[[AND  a = $a AND u = $user ]]" },
+    { "a[$one]", "a[ 1 ]" },
+    { "WHERE $noted AND x", "WHERE  u = $user -- mine\n AND x" },
+    { "$empty", "  " },
+    { "$cols 'no end $cols", " a, b  'no end $cols" },
+    { "", "" },
+    { NULL, NULL }
+};
 
-static ngx_uint_t
-test_text(ngx_sf_pg_statement_t *variant, ngx_uint_t first)
-{
-    u_char       seen[32];
-    ngx_uint_t   i, n;
-    const char  *p;
-
-    ngx_memzero(seen, sizeof(seen));
-
-    if (strncmp(variant->text, "/* ", 3) != 0
-        || strstr(variant->text, "[[") || strstr(variant->text, "]]")
-        || strchr(variant->text, ';'))
-    {
-        return 0;
-    }
-
-    for (p = variant->text; (p = strchr(p, '$')) != NULL; p++) {
-        n = atoi(p + 1);
-
-        if (n < 1 || n > variant->nvalues) {
-            return 0;
-        }
-
-        seen[n] = 1;
-    }
-
-    for (i = 1; i <= variant->nvalues; i++) {
-        if (!seen[i]) {
-            return 0;
-        }
-    }
-
-    /*
-     * A page is cut by a literal on the first page only; a list without pages
-     * has an end of its own
-     */
-
-    p = strstr(variant->text, "LIMIT ");
-
-    if (p && strncmp(p, "LIMIT 10000", sizeof("LIMIT 10000") - 1) == 0) {
-        p = strstr(p + 1, "LIMIT ");
-    }
-
-    if (p == NULL) {
-        return 1;
-    }
-
-    return first ? (p[6] != '$' && strstr(p, "OFFSET") == NULL)
-                 : (p[6] == '$' && strstr(p, " OFFSET $") != NULL);
-}
+static const test_pair_t  test_fragments[] = {
+    { "cols", "a, b" },
+    { "filters", "a = $a AND u = $user" },
+    { "one", "1" },
+    { "noted", "u = $user -- mine" },
+    { "empty", "" },
+    { "minus", "-1" },
+    { "unused", "c" },
+    { NULL, NULL }
+};
 
 
 static void
-test_variant(ngx_sf_pg_statement_t *variant,
-    const ngx_sf_bind_source_t *source, void *data)
+test_fragment(void)
 {
-    test_api_t  *api = data;
+    ngx_str_t           out;
+    ngx_uint_t          i, used;
+    ngx_array_t        *fragments;
+    const test_pair_t  *pair;
+    ngx_sf_fragment_t  *fragment;
 
-    ngx_uint_t    i;
-    const char  **values;
+    fragments = ngx_array_create(unit_pool, 8, sizeof(ngx_sf_fragment_t));
 
-    api->wrong += api->ids[variant->id]++;
-    api->wrong += !test_text(variant, source->first);
-    api->wrong += variant->columns != api->columns;
-
-    for (i = 0; i < api->variants; i++) {
-        api->wrong += strcmp(api->texts[i], variant->text) == 0;
+    for (pair = test_fragments; pair->text; pair++) {
+        fragment = ngx_array_push(fragments);
+        ngx_memzero(fragment, sizeof(ngx_sf_fragment_t));
+        fragment->name.data = (u_char *) pair->text;
+        fragment->name.len = strlen(pair->text);
+        fragment->text = pair->want;
     }
 
-    api->texts[api->variants++] = variant->text;
-
-    values = ngx_sf_statement_bind(unit_pool, variant, source);
-
-    for (i = 0; i < variant->nvalues; i++) {
-        api->wrong += values[i] == NULL;
+    for (pair = test_expansions; pair->text; pair++) {
+        out.data = (u_char *) ngx_sf_fragment_expand(unit_pool, fragments,
+                                                     pair->text);
+        out.len = strlen((char *) out.data);
+        unit_is(&out, pair->want, "expanded: %s", pair->text);
     }
+
+    fragment = fragments->elts;
+    used = 0;
+
+    for (i = 0; i < fragments->nelts; i++) {
+        used += fragment[i].used;
+    }
+
+    unit_ok(used == 6 && !fragment[6].used, "those that are named are used");
 }
 
 
-/* columns that the reader of a resource's rows looks at */
-
-static ngx_uint_t
-test_columns(const ngx_sf_resource_t *resource)
-{
-    switch (resource->kind) {
-
-    case NGX_SF_RESOURCE_RESPONSE:
-        return ngx_sf_json_columns(resource->endpoint->program);
-
-    case NGX_SF_RESOURCE_TOTAL:
-        return resource->endpoint->row->deadlines ? 2 : 1;
-
-    case NGX_SF_RESOURCE_PING:
-        return 1;
-
-    default: /* NGX_SF_RESOURCE_PRINCIPAL */
-        return 2;
-    }
-}
+static const test_pair_t  test_clocks[] = {
+    { "SELECT 1", NULL },
+    { "SELECT now()", "now()" },
+    { "SELECT NOW ( )", "now()" },
+    { "SELECT pg_catalog.now()", "now()" },
+    { "SELECT now, a.now, nowhere()", NULL },
+    { "SELECT 'now()', \"now\"(), $$now()$$ -- now()\n/* now() */", NULL },
+    { "SELECT E'\\'now()'", NULL },
+    { "SELECT $now (1)", NULL },
+    { "a >= localtimestamp", "localtimestamp" },
+    { "a >= LocalTimestamp(3)", "localtimestamp" },
+    { "localtime", "localtime" },
+    { "a.localtimestamp", NULL },
+    { "current_date - 7", "current_date" },
+    { "current_time", "current_time" },
+    { "current_timestamp", "current_timestamp" },
+    { "current_dates, my_current_date", NULL },
+    { "clock_timestamp()", "clock_timestamp()" },
+    { "statement_timestamp()", "statement_timestamp()" },
+    { "transaction_timestamp()", "transaction_timestamp()" },
+    { "timeofday()", "timeofday()" },
+    { "age(a)", "age()" },
+    { "age(a, b)", "age()" },
+    { "SELECT age FROM a WHERE age > 3", NULL },
+    { "page(a), average(a)", NULL },
+    { "ORDER BY random()", "random()" },
+    { "[[AND a > current_date AND s = $s]]", "current_date" },
+    { "random(), now()", "random()" },
+    { "'no end now()", NULL },
+    { "", NULL },
+    { NULL, NULL }
+};
 
 
 static void
-test_resource(test_api_t *api, const ngx_sf_resource_t *resource,
-    const char *kind)
+test_clock(void)
 {
-    if (resource == NULL) {
-        return;
+    const char         *found;
+    const test_pair_t  *pair;
+
+    for (pair = test_clocks; pair->text; pair++) {
+        found = ngx_sf_statement_clock(pair->text);
+
+        unit_ok(pair->want ? found && strcmp(found, pair->want) == 0
+                           : found == NULL,
+                "%s in %s", pair->want ? pair->want : "no clock", pair->text);
     }
-
-    api->variants = 0;
-    api->wrong = 0;
-    api->columns = test_columns(resource);
-
-    endpoints_variants(&test_e, resource, test_variant, api);
-
-    unit_ok(api->wrong == 0 && api->variants > 0, "%s %s, %lu texts",
-            resource->endpoint ? resource->endpoint->row->name : "principal",
-            kind, (unsigned long) api->variants);
-}
-
-
-static void
-test_api(void)
-{
-    ngx_uint_t          i, listen, wrong;
-    test_api_t          api;
-    ngx_sf_endpoint_t  *endpoint;
-
-    api.ids = ngx_pcalloc(unit_pool, test_e.smcf->nstatements);
-
-    for (i = 0; i < test_e.smcf->nendpoints; i++) {
-        endpoint = &test_e.smcf->endpoints[i];
-
-        test_resource(&api, endpoint->response, "rows");
-        test_resource(&api, endpoint->total, "total");
-    }
-
-    test_resource(&api, test_e.smcf->principal, "");
-
-    wrong = 0;
-
-    for (i = 0; i < test_e.smcf->nstatements; i++) {
-        listen = i >= test_e.smcf->listen_id
-                 && i < test_e.smcf->listen_id + NGX_SF_LISTEN_STATEMENTS;
-
-        wrong += api.ids[i] != (listen ? 0 : 1);
-    }
-
-    unit_ok(wrong == 0, "%lu ids, each of one text or a listener's",
-            (unsigned long) test_e.smcf->nstatements);
 }
 
 
@@ -580,12 +838,24 @@ int
 main(void)
 {
     unit_init();
-    endpoints_compile(&test_e, unit_pool);
+
+    test_cf.pool = unit_pool;
+    test_cf.log = &unit_log;
+    test_env.max_page_size = TEST_MAX_PAGE_SIZE;
+    test_env.min_search = 2;
+    ngx_str_set(&test_primary.quoted, "\"public\"");
+
+    unit_ok(ngx_sf_param_env_init(&test_cf, &test_env) == NGX_OK, "regex");
 
     test_templates();
+    test_refusals();
+    test_begin();
+    test_binds();
     test_numbers();
+    test_label();
     test_copies();
-    test_api();
+    test_fragment();
+    test_clock();
 
     return unit_done();
 }
