@@ -28,7 +28,7 @@ cd "$TOP"
 
 CFLAGS=(-g -O1 -W -Wall -Wpointer-arith -Wno-unused-parameter -Werror
         -ffunction-sections "-Wl,--gc-sections" "${ROOM_FLAGS[@]}"
-        -isystem "$OBJS")
+        -isystem "$OBJS" -isystem "$(pg_config --includedir)")
 
 for dir in core event os/unix; do
     CFLAGS+=(-isystem "$SOURCE/src/$dir")
@@ -37,7 +37,7 @@ done
 # of nginx's core only the table of a CRC: its other function is left out
 
 "$CC" "${CFLAGS[@]}" t/tools/notify.c src/zone/ngx_sf_table.c \
-    src/bytes/ngx_sf_type.c "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
+    "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
 
 "$OUT/notify" > "$OUT/notify.sql"
 "$OUT/notify" remove > "$OUT/notify-remove.sql"

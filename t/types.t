@@ -1,6 +1,7 @@
-# Columns of other types than the application makes: one that has an obvious
-# form in JSON is shown so, any other is refused aloud, by the endpoints that
-# read it and by no others.
+# Columns of other types than the application makes: the type decides what stands
+# in the JSON.  Where an endpoint needs one type, another is refused aloud, by
+# the endpoints that read it and by no others; so is a statement that PostgreSQL
+# refuses.
 
 use strict;
 use warnings;
@@ -38,6 +39,35 @@ VALUES (1, 1, 'p', 'a', true, '2026-03-01'), (2, 1, 'p', 'b', false, NULL),
 SQL
 
 
+# lines of a block; and the response, or what the log says
+
+our @NEEDS = (
+    [q{sql "SELECT id, ROW(id, title) AS pair FROM $schema.campaigns";},
+     'column "pair" is of type record, which JSON does not have: write '
+     . 'to_json(pair) AS pair'],
+    [q{sql "SELECT to_json(ROW(id, title)) AS pair FROM $schema.campaigns
+             ORDER BY id";},
+     '[{"pair":{"f1":1,"f2":"one"}},{"pair":{"f1":2,"f2":"two"}}]'],
+    [q{sql "SELECT title FROM $schema.campaigns"; json '{"n": round(title, 1)}';},
+     'column "title" is of type character varying, where a number is expected '
+     . 'in round(): write a cast in SQL'],
+    [q{sql "SELECT 2.55 AS n, 7 AS i"; json '{"n": round(n, 1), "i": round(i, 1)}';},
+     '{"n":2.5,"i":7.0}'],
+    [q{sql "SELECT localtimestamp AS t"; ttl off; json '{t: {"n": 1}}';},
+     'column "t" is of type timestamp, where a string is expected as a key: '
+     . 'write a cast in SQL'],
+    [q{sql "SELECT id, max_reviewers AS n FROM $schema.campaigns ORDER BY id";
+       json '{id: n}';}, '{"1":7,"2":null}'],
+    [q{sql "SELECT title, id FROM $schema.campaigns"; check title 403 "No";},
+     'column "title" is of type character varying, where a boolean is expected '
+     . 'here: write a cast in SQL'],
+    [q{sql "SELECT 1 AS fine, 2 AS n"; check fine 403 "No";}, '[{"n":2}]'],
+    [q{page 1; sql "SELECT id FROM $schema.campaigns ORDER BY id $limit";
+       total "SELECT max(title) FROM $schema.campaigns";
+       json '{"total": $total}';}, 'column 1 of the total is no number'],
+);
+
+
 # altered($table, $column, $type, code): what holds while the column is of that
 # type; behind " USING " an expression, in which "kept" is the value before
 
@@ -56,21 +86,8 @@ sub altered {
 }
 
 
-# foretold($table, $column): whether check=1 of notify.sql names the column
-
-sub foretold {
-    my ($table, $column) = @_;
-
-    my (undef, $text) = command('psql', '-Xq', '-h', $ENV{SF_TEST_PG_DIR},
-        '-p', $ENV{SF_TEST_PG_PORT}, '-U', 'app', '-d', $::DB, '-v',
-        'check=1', '-f', "$ENV{SF_TEST_SQL}/notify.sql")->();
-
-    return scalar grep { /^$table: column $column is of type / }
-                  split /\n/, $text;
-}
-
-
-# field($path, $key): the bytes of each value of a key, joined by blanks
+# field($path, $key): the bytes of each value of a key, joined by blanks; there
+# is no document within a document that is a value
 
 sub field {
     my ($path, $key) = @_;
@@ -80,7 +97,8 @@ sub field {
         $res->{status} != 503 && $res;
     } "$path is there", 5;
 
-    return join ' ', $res->{body} =~ /"$key":("(?:[^"\\]|\\.)*"|[^,}]*)/g;
+    return join ' ', $res->{body} =~ /"$key":("(?:[^"\\]|\\.)*"|\[.*?\]
+                                           |\{.*?\}|[^,}]*)/gx;
 }
 
 
@@ -93,11 +111,41 @@ sub at {
            . "    softfactory_pass $upstream;\n}\n";
 }
 
+
+# refused($path, $line): 503 to each request, and one line in the log
+
+sub refused {
+    my ($path, $line, %o) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    fails($path, 503, 'Endpoint unavailable', %o) for 1 .. 3;
+    is(get($path, %o)->{headers}{'retry-after'}, 1, "$path with Retry-After");
+    is(log_count($line), 1, "one line tells why: $line");
+}
+
+
+# broken($path, $words): 503 to each request, and PostgreSQL's words in the log,
+# of which there is a line in a second at most
+
+sub broken {
+    my ($path, $words) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+    my $line = qr/(?:failed|cannot be prepared): \Q$words\E/;
+
+    fails($path, 503, 'Endpoint unavailable') for 1 .. 3;
+    is(get($path)->{headers}{'retry-after'}, 1, "$path with Retry-After");
+    wait_until { get($path)->{status} == 503 && log_count($line) }
+               "the log says $words", 5;
+}
+
 run_tests();
 
 __DATA__
 
-=== TEST 1: types that have a form in JSON
+=== TEST 1: the type of a column decides what is shown
 --- http_config eval
 main::conf(dbname => $::DB)
 . main::conf(name => 'seoul', conninfo => "dbname=$::DB user=app "
@@ -111,19 +159,28 @@ SoftFactory::api() . CORE::join '', map { main::at($_, $_) }
     qw(seoul kathmandu newyork)
 --- check
 my @cases = (
-    ['campaigns', 'deadline', 'timestamp with time zone',
-     $::CAMPAIGN, '"2999-12-31T23:30:00.250000" "2998-01-01T00:00:00"'],
+    ['campaigns', 'deadline', 'timestamp with time zone', $::CAMPAIGN,
+     '"2999-12-31T23:30:00.250000+00:00" "2998-01-01T00:00:00+00:00"'],
     ['campaigns', 'created_at', 'timestamp with time zone',
-     "$::CAMPAIGN/1", '"2026-03-01T00:00:00"'],
+     "$::CAMPAIGN/1", '"2026-03-01T00:00:00+00:00"'],
     ['campaigns', 'created_at', 'date', "$::CAMPAIGN/1", '"2026-03-01"'],
+    ['campaigns', 'created_at', 'time', "$::CAMPAIGN/1", '"00:00:00"'],
+    ['campaigns', 'created_at', "interval USING '1 day 02:03:04'",
+     "$::CAMPAIGN/1", '"1 day 02:03:04"'],
+    ['campaigns', 'created_at', 'text', "$::CAMPAIGN/1",
+     '"2026-03-01 00:00:00"'],
     ['campaigns', 'deadline', 'date',
      $::CAMPAIGN, '"2999-12-31" "2998-01-01"'],
+    ['campaigns', 'deadline', 'text', "$::CAMPAIGN/1",
+     '"2999-12-31 23:30:00.25"'],
     (map { ['campaigns', 'max_reviewers', $_->[0], $::CAMPAIGN, $_->[1]] }
         ['bigint', '7 null'], ['smallint', '7 null'], ['numeric', '7 null'],
-        ['numeric(10,2)', '7.00 null'], ['double precision', '7 null'],
+        ['oid', '7 null'], ['positive', '7 null'], ['text', '"7" null'],
+        ['numeric(10,2)', '7.00 null'], ['double precision', '7.0 null'],
         ['real USING kept / 2.0', '3.5 null'],
         ['double precision USING 1e300', '1e+300 1e+300'],
         ["double precision USING 'NaN'", 'null null'],
+        ["real USING '-Infinity'", 'null null'],
         ['numeric USING -12345678901234567890123456789012345678901234567.50',
          '-12345678901234567890123456789012345678901234567.50 '
          . '-12345678901234567890123456789012345678901234567.50'],
@@ -135,24 +192,45 @@ my @cases = (
     ['review_listings', 'reward_value', 'numeric(10,2) USING kept + 0.5',
      '/api/review/listings/1', '1500.50'],
     (map { ['sns_accounts', 'is_active', "$_ USING kept::integer::$_",
-            '/api/sns/accounts', 'true false null'] }
-        qw(smallint integer bigint)),
+            '/api/sns/accounts', '1 0 null'] }
+        qw(smallint integer bigint numeric)),
+    ['sns_accounts', 'is_active', 'text', '/api/sns/accounts',
+     '"true" "false" null'],
     ['campaigns', 'category', 'text', $::CAMPAIGN, '"food" null'],
     ['campaigns', 'category', 'char(6)', $::CAMPAIGN, '"food  " null'],
     ['campaigns', 'category', 'kind', $::CAMPAIGN, '"food" null'],
-    ['campaigns', 'reward_value', 'integer', $::CAMPAIGN, '"50" null'],
+    ['campaigns', 'category', 'text[] USING ARRAY[kept]', "$::CAMPAIGN/1",
+     '["food"]'],
+    ['campaigns', 'category', 'text[] USING ARRAY[kept]', "$::CAMPAIGN/2",
+     '[null]'],
+    ['campaigns', 'category', 'integer[] USING ARRAY[7, NULL]',
+     "$::CAMPAIGN/1", '[7,null]'],
+    ['campaigns', 'category', 'bytea USING convert_to(kept, \'UTF8\')',
+     "$::CAMPAIGN/1", '"\\\\x666f6f64"'],
+    ['campaigns', 'category', "pair USING '(7,x)'", "$::CAMPAIGN/1",
+     '"(7,x)"'],
+    ['campaigns', 'reward_value', 'integer', $::CAMPAIGN, '50 null'],
+    ['campaigns', 'reward_value', 'jsonb', $::CAMPAIGN, '50 null'],
+    ['campaigns', 'reward_value', q(jsonb USING '{"b": [1, 2.50], "a": "x"}'),
+     "$::CAMPAIGN/1", '{"a": "x", "b": [1, 2.50]}'],
+    ['campaigns', 'reward_value', q(json USING '{"b":[1,2.50],"a":"x"}'),
+     "$::CAMPAIGN/1", '{"b":[1,2.50],"a":"x"}'],
+    ['campaigns', 'title', "timestamp USING '2026-01-01'", "$::CAMPAIGN/1",
+     '"2026-01-01T00:00:00"'],
     ['review_listings', 'external_id', 'uuid', '/api/review/listings/1',
      '"0f0e0d0c-0b0a-0908-0706-050403020100"'],
 );
 
-psql("CREATE TYPE kind AS ENUM ('food', 'tech')", dbname => $::DB);
+psql($_, dbname => $::DB)
+    for "CREATE TYPE kind AS ENUM ('food', 'tech')",
+        'CREATE TYPE pair AS (a integer, b text)',
+        'CREATE DOMAIN positive AS integer CHECK (value > 0)';
 
 for my $case (@cases) {
     my ($table, $column, $type, $path, $want) = @$case;
 
     altered($table, $column, $type, sub {
         is(field($path, $column), $want, "$table.$column as $type");
-        is(foretold($table, $column), 0, "$table.$column as $type: nothing is said before");
 
         # the session's zone makes no difference
 
@@ -176,71 +254,86 @@ altered('users', 'is_active', 'smallint USING kept::int', sub {
 is(log_count(qr/\[(?:error|warn)\]/), 0, 'nobody complains');
 
 
-=== TEST 2: any other type is refused, by name
+=== TEST 2: what a statement cannot do without is missed, by name
 --- http_config eval: main::conf(dbname => $::DB)
 --- config eval: SoftFactory::api()
 --- check
 my @cases = (
-    ['campaigns', 'deadline', 'text', "$::CAMPAIGN/1", 'review_campaign',
-     'timestamp', $::CAMPAIGN . '/2'],
-    ['campaigns', 'reward_value', 'jsonb', $::CAMPAIGN, 'review_campaigns',
-     'string'],
-    ['campaigns', 'title', "bytea USING '\\x00'", "$::CAMPAIGN/1",
-     'review_campaign', 'string'],
-    ['campaigns', 'title', "timestamp USING '2026-01-01'", "$::CAMPAIGN/1",
-     'review_campaign', 'string'],
-    ['campaigns', 'created_at', 'time', "$::CAMPAIGN/1", 'review_campaign',
-     'timestamp'],
-    ['campaigns', 'max_reviewers', 'text', $::CAMPAIGN, 'review_campaigns',
-     'number'],
-    ['campaigns', 'category', "text[] USING ARRAY[kept]", "$::CAMPAIGN/1",
-     'review_campaign', 'string'],
-    ['sns_accounts', 'is_active', 'text', '/api/sns/accounts', 'sns_accounts',
-     'boolean'],
-    ['sns_accounts', 'is_active', 'numeric USING 1', '/api/sns/accounts',
-     'sns_accounts', 'boolean'],
+    ['campaigns', 'deadline', 'text', $::CAMPAIGN,
+     '42883 function isfinite(text) does not exist'],
+    ['campaigns', 'max_reviewers', 'text', "$::CAMPAIGN/1",
+     '42804 COALESCE types text and integer cannot be matched'],
+    ['payments', 'amount', 'text', '/api/analytics/overview',
+     '42883 function sum(text) does not exist'],
 );
 
 for my $case (@cases) {
-    my ($table, $column, $type, $path, $endpoint, $kind, $more) = @$case;
+    my ($table, $column, $type, $path, $words) = @$case;
+
+    wait_until { get($path)->{status} == 200 } "$path is there", 5;
 
     altered($table, $column, $type, sub {
-        my ($name) = split / USING /, $type;
-        my $line = qr/\[error\].* $endpoint: column \d+, "$column", is of type /;
-        $line = qr/$line\Q$name, where a $kind is expected\E/;
-        my $before = log_count($line);
-
-        for (1 .. 3) {
-            fails($path, 503, 'Endpoint unavailable',
-                  title => "$column as $name");
-        }
-
-        is(get($path)->{headers}{'retry-after'}, 1, 'with Retry-After');
-        fails($more, 503, 'Endpoint unavailable') if $more;
-        is(log_count($line) - $before, 1, 'one line tells why');
-        is(foretold($table, $column), 1, 'so does check=1 before');
+        broken($path, $words);
         is(get('/api/review/listings')->{status}, 200, 'others are there');
     });
 
     wait_until { get($path)->{status} == 200 } 'it is answered again', 5;
 }
 
+psql('ALTER TABLE campaigns RENAME product_name TO product',
+     dbname => $::DB);
+broken("$::CAMPAIGN/1", '42703 column c.product_name does not exist');
+psql('ALTER TABLE campaigns RENAME product TO product_name',
+     dbname => $::DB);
+wait_until { get("$::CAMPAIGN/1")->{status} == 200 } 'it is answered again', 5;
+
 # nobody can pass: nobody is told that he is unknown
 
-altered('users', 'is_active', "text", sub {
-    fails('/api/review/my-applications', 503, 'Endpoint unavailable',
-          token => jwt(user_id => 1));
+altered('users', 'is_active', 'text', sub {
+    my $path = '/api/review/my-applications';
+
+    refused($path, qr/ principal: column 1, "active", is of type text, where a boolean is expected/,
+            token => jwt(user_id => 1));
     is(get($::CAMPAIGN, token => undef)->{status}, 200,
        'what is open is answered');
-    is(log_count(qr/ principal: column 1, "is_active", is of type text, where /),
-       1, 'one line tells why');
-    is(foretold('users', 'is_active'), 1, 'so does check=1 before');
 });
 
 wait_until {
     get('/api/review/my-applications', token => jwt(user_id => 1))->{status}
     == 200;
 } 'users are known again', 5;
+
+is(log_count(qr/connection lost|does not match/), 0, 'connections stay');
+--- no_error_log
+[alert]
+[crit]
+[emerg]
+
+
+=== TEST 3: what an endpoint needs in one type is refused in another, by name
+--- http_config eval
+my $n = 0;
+
+main::conf(dbname => $::DB) . CORE::join '', map {
+    $n++;
+    "softfactory_endpoint needs_$n {\n    get /api/needs/$n;\n"
+    . "    access public;\n    $_->[0]\n}\n";
+} @::NEEDS
+--- config eval: SoftFactory::api()
+--- check
+my $n = 0;
+
+for (@::NEEDS) {
+    my ($text, $want) = @$_;
+
+    $n++;
+
+    if ($want =~ /^[\[{]/) {
+        is(get("/api/needs/$n")->{body}, "$want\n", $text =~ s/\s+/ /gr);
+    } else {
+        refused("/api/needs/$n", qr/\[error\].* needs_$n: \Q$want\E/);
+    }
+}
 
 is(log_count(qr/connection lost|does not match/), 0, 'connections stay');
 --- no_error_log

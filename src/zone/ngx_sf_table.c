@@ -14,9 +14,6 @@
  *     table [key=value,value,... | key=*] ...
  *
  * where * means that the values are too many to be told.
- *
- * The last text has a letter of ngx_sf_type_kinds for the id, for each other
- * key and for each column: what statements read them as.
  */
 
 
@@ -26,50 +23,50 @@
 const ngx_sf_table_t  ngx_sf_tables[] = {
 
     { "users", { "id", NULL },
-      "is_active,created_at,name,email", "nbtss" },
+      "is_active,created_at,name,email" },
 
     { "products", { NULL, NULL },
-      "slug", "ns" },
+      "slug" },
 
     { "subscriptions", { "user_id", NULL },
-      "product_id,status", "nnns" },
+      "product_id,status" },
 
     { "payments", { NULL, NULL },
-      "amount,status,created_at", "nnst" },
+      "amount,status,created_at" },
 
     { "campaigns", { "id", "creator_id" },
       "title,product_name,category,reward_type,reward_value,max_reviewers,"
-      "deadline,status,created_at,description", "nnsssssntsts" },
+      "deadline,status,created_at,description" },
 
     { "campaign_applications", { "campaign_id", "user_id" },
-      "message,sns_link,follower_count,status,created_at", "nnnssnst" },
+      "message,sns_link,follower_count,status,created_at" },
 
     { "review_listings", { "id", NULL },
       "source_platform,external_id,title,brand,category,reward_type,"
       "reward_value,deadline,max_applicants,current_applicants,url,image_url,"
-      "status,scraped_at", "nssssssntnnssst" },
+      "status,scraped_at" },
 
     { "review_accounts", { "user_id", NULL },
-      "", "nn" },
+      "" },
 
     { "review_applications", { "listing_id", NULL },
-      "account_id,applied_at,status", "nnnts" },
+      "account_id,applied_at,status" },
 
     { "review_bookmarks", { "user_id", NULL },
-      "listing_id,created_at", "nnnt" },
+      "listing_id,created_at" },
 
     { "sns_accounts", { "user_id", NULL },
-      "platform,account_name,is_active,created_at", "nnssbt" },
+      "platform,account_name,is_active,created_at" },
 
     { "sns_posts", { "user_id", NULL },
       "account_id,content,platform,status,template_type,scheduled_at,"
-      "created_at", "nnnsssstt" },
+      "created_at" },
 
     { "sns_analytics", { "user_id", NULL },
       "account_id,date,followers,total_engagement,total_reach,"
-      "total_impressions", "nnntnnnn" },
+      "total_impressions" },
 
-    { NULL, { NULL, NULL }, NULL, NULL }
+    { NULL, { NULL, NULL }, NULL }
 };
 
 

@@ -28,7 +28,6 @@ typedef struct {
                                              and the id, comma separated: when
                                              no other one changes, an UPDATE
                                              is silent */
-    const char                 *kinds;    /* of the id, other keys, columns */
 } ngx_sf_table_t;
 
 

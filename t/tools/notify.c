@@ -28,7 +28,6 @@
 
 
 #include "ngx_sf_table.h"
-#include "ngx_sf_type.h"
 
 
 #define NOTIFY_VALUES  100      /* of a key; more are told as * */
@@ -46,7 +45,6 @@ typedef struct {
 
 static void notify_names(FILE *out);
 static void notify_tables(FILE *out);
-static void notify_types(FILE *out);
 static void notify_variables(FILE *out);
 static void notify_functions(FILE *out);
 static void notify_farewell(FILE *out);
@@ -55,7 +53,6 @@ static void notify_farewell(FILE *out);
 static const notify_part_t  notify_parts[] = {
     { "names", notify_names },
     { "tables", notify_tables },
-    { "types", notify_types },
     { "variables", notify_variables },
     { "functions", notify_functions },
     { "farewell", notify_farewell },
@@ -371,42 +368,7 @@ notify_tables(FILE *out)
         fprintf(out, "}',\n"
                      "     '{");
         notify_columns(out, t, "", 7);
-        fprintf(out, "}',\n"
-                     "     '%s')%s\n", t->kinds, t[1].name ? "," : "");
-    }
-}
-
-
-/* a kind: its letter and name, and the types that are good for it */
-
-static void
-notify_types(FILE *out)
-{
-    ngx_uint_t                 n;
-    const char                *before;
-    const ngx_sf_type_t       *type;
-    const ngx_sf_type_kind_t  *kind;
-
-    for (kind = ngx_sf_type_kinds; kind->name; kind++) {
-        n = fprintf(out, "    ('%c', '%s', '{", kind->letter, kind->name);
-        before = "";
-
-        for (type = ngx_sf_types; type->name; type++) {
-            if (!(type->kinds & kind->kind)) {
-                continue;
-            }
-
-            n += fprintf(out, "%s", before);
-            before = ",";
-
-            if (n > NOTIFY_WIDTH - 10) {
-                n = fprintf(out, "\n      ");
-            }
-
-            n += fprintf(out, "%u", type->oid);
-        }
-
-        fprintf(out, "}')%s\n", kind[1].name ? "," : "");
+        fprintf(out, "}')%s\n", t[1].name ? "," : "");
     }
 }
 
