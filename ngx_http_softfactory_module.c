@@ -7,9 +7,8 @@
 /*
  * Directives, variables and the life of a worker.
  *
- * The endpoint rows are compiled before any directive is read, so that a
- * directive can name an endpoint; upstreams are looked up after all of http{}
- * has been read, so that they may stand anywhere in it.  A mistake refuses to
+ * Endpoints are declared anywhere in http{}, and so are upstreams: names of
+ * both are looked up after all of it has been read.  A mistake refuses to
  * start, with a line that says what is allowed.
  *
  * Configuration is never written after it has been made, except for
@@ -18,13 +17,13 @@
  *
  * The order in which nginx calls what is below:
  *
- *     create_main_conf    how many endpoints there are
+ *     create_main_conf    empty lists
  *     create_loc_conf     what is not set yet, at each level
- *     preconfiguration    rows, statements and routes are compiled
- *     (directives)        names are kept: ngx_sf_conf.c
- *     init_main_conf      defaults of http{}
- *     merge_loc_conf      levels inherit
- *     postconfiguration   names are looked up, pools and zones are known
+ *     preconfiguration    variables
+ *     (directives)        blocks become rows, names are kept
+ *     init_main_conf      defaults of http{}; endpoints are compiled
+ *     merge_loc_conf      levels inherit; names of endpoints are looked up
+ *     postconfiguration   those of upstreams are, pools and zones are known
  *     init_module         one line of log
  *     init_process        a worker: pools, zones, listeners, gauges
  *     exit_process        the same, backwards
@@ -36,10 +35,6 @@
 
 
 static ngx_int_t ngx_http_softfactory_preconfiguration(ngx_conf_t *cf);
-static ngx_int_t ngx_http_softfactory_compile(ngx_conf_t *cf,
-    ngx_sf_main_conf_t *smcf, ngx_uint_t i);
-static ngx_int_t ngx_http_softfactory_product(ngx_conf_t *cf,
-    ngx_sf_main_conf_t *smcf, const char *slug, ngx_uint_t *bit);
 static ngx_int_t ngx_http_softfactory_postconfiguration(ngx_conf_t *cf);
 static void *ngx_http_softfactory_create_main_conf(ngx_conf_t *cf);
 static void *ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf);
@@ -125,7 +120,8 @@ static ngx_conf_post_t  ngx_http_softfactory_response_bounds = {
 /*
  * Where nginx's own setter and bounds are enough they are used; most of the
  * other setters are in src/conf.  The last field of those that make a location
- * show something is its content handler.
+ * show something is its content handler, of words of an endpoint's block the
+ * member of the row that they set.
  */
 
 static ngx_command_t  ngx_http_softfactory_commands[] = {
@@ -404,6 +400,160 @@ static ngx_command_t  ngx_http_softfactory_commands[] = {
       offsetof(ngx_sf_loc_conf_t, version),
       NULL },
 
+    { ngx_string("softfactory_endpoint"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_principal"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_NOARGS,
+      ngx_sf_endpoint_conf_principal,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("softfactory_fragment"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_2MORE,
+      ngx_sf_endpoint_conf_fragment,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("get"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_method,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("fallback"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_fallback,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("access"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_access,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("role"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_text,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, product) },
+
+    { ngx_string("param"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_2MORE,
+      ngx_sf_endpoint_conf_param,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("page"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_page,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("sql"),
+      NGX_SF_ENDPOINT_CONF|NGX_SF_PRINCIPAL_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_texts,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, sql) },
+
+    { ngx_string("total"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_texts,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, total) },
+
+    { ngx_string("expires"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_text,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, expires) },
+
+    { ngx_string("json"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_texts,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, json) },
+
+    { ngx_string("tags"),
+      NGX_SF_ENDPOINT_CONF|NGX_SF_PRINCIPAL_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_words,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, tags) },
+
+    { ngx_string("total_tags"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_1MORE,
+      ngx_sf_endpoint_conf_words,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, total_tags) },
+
+    { ngx_string("ttl"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_ttl,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("lane"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_lane,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("missing"),
+      NGX_SF_ENDPOINT_CONF|NGX_SF_PRINCIPAL_CONF|NGX_CONF_TAKE12,
+      ngx_sf_endpoint_conf_missing,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("check"),
+      NGX_SF_ENDPOINT_CONF|NGX_SF_PRINCIPAL_CONF|NGX_CONF_TAKE3,
+      ngx_sf_endpoint_conf_check,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("denied"),
+      NGX_SF_PRINCIPAL_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_text,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, denied) },
+
+    { ngx_string("document"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_document,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("summary"),
+      NGX_SF_ENDPOINT_CONF|NGX_CONF_TAKE1,
+      ngx_sf_endpoint_conf_text,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      (void *) offsetof(ngx_sf_row_t, summary) },
+
       ngx_null_command
 };
 
@@ -485,17 +635,10 @@ ngx_module_t  ngx_http_softfactory_module = {
 };
 
 
-/*
- * Statement ids are dense, and are given here: those of the endpoints, those of
- * the listeners, that of the principal.  Each pool has arrays of their number.
- */
-
 static ngx_int_t
 ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
 {
-    ngx_uint_t            i;
     ngx_sf_main_conf_t   *smcf;
-    ngx_sf_param_env_t    env;
     ngx_http_variable_t  *var, *v;
 
     static ngx_str_t  request_id = ngx_string("request_id");
@@ -513,104 +656,9 @@ ngx_http_softfactory_preconfiguration(ngx_conf_t *cf)
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
 
-    if (ngx_sf_rows_check(cf, ngx_sf_api) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < smcf->nendpoints; i++) {
-        if (ngx_http_softfactory_compile(cf, smcf, i) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    smcf->listen_id = smcf->nstatements;
-    smcf->nstatements += NGX_SF_LISTEN_STATEMENTS;
-
-    smcf->routes = ngx_sf_routes_compile(cf, smcf->endpoints,
-                                         smcf->nendpoints);
-
-    if (smcf->routes == NULL
-        || ngx_sf_resource_compile_principal(cf, smcf) != NGX_OK
-        || ngx_sf_param_env_init(cf, &env) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    smcf->sql_like = env.sql_like;
     smcf->request_id = ngx_http_get_variable_index(cf, &request_id);
 
     return smcf->request_id == NGX_ERROR ? NGX_ERROR : NGX_OK;
-}
-
-
-/* a row becomes an endpoint: what can be known of it before any request */
-
-static ngx_int_t
-ngx_http_softfactory_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
-    ngx_uint_t i)
-{
-    ngx_sf_endpoint_t   *endpoint;
-    const ngx_sf_row_t  *row;
-
-    row = &ngx_sf_api[i];
-    endpoint = &smcf->endpoints[i];
-
-    endpoint->row = row;
-    endpoint->index = i;
-    endpoint->name.data = (u_char *) row->name;
-    endpoint->name.len = ngx_strlen(row->name);
-
-    while (row->params[endpoint->nparams].type != NGX_SF_PARAM_END) {
-        endpoint->nparams++;
-    }
-
-    if (row->product
-        && ngx_http_softfactory_product(cf, smcf, row->product,
-                                        &endpoint->product)
-           != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (row->shape) {
-        endpoint->program = ngx_sf_json_compile(cf->pool, row->shape);
-        if (endpoint->program == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_sf_resource_compile(cf, smcf, endpoint);
-}
-
-
-/*
- * A product is known by its bit in the masks of principals, which is its place
- * in the order in which rows ask for products.
- */
-
-static ngx_int_t
-ngx_http_softfactory_product(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
-    const char *slug, ngx_uint_t *bit)
-{
-    ngx_str_t  *product;
-
-    product = smcf->products.elts;
-
-    for (*bit = 0; *bit < smcf->products.nelts; (*bit)++) {
-        if (ngx_strcmp(product[*bit].data, slug) == 0) {
-            return NGX_OK;
-        }
-    }
-
-    product = ngx_array_push(&smcf->products);
-    if (product == NULL) {
-        return NGX_ERROR;
-    }
-
-    product->data = (u_char *) slug;
-    product->len = ngx_strlen(slug);
-
-    return NGX_OK;
 }
 
 
@@ -660,8 +708,6 @@ ngx_http_softfactory_postconfiguration(ngx_conf_t *cf)
 }
 
 
-/* the rows are counted here, so that any directive may have an array of them */
-
 static void *
 ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
 {
@@ -672,14 +718,11 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    while (ngx_sf_api[smcf->nendpoints].name) {
-        smcf->nendpoints++;
-    }
-
-    smcf->endpoints = ngx_pcalloc(cf->pool, smcf->nendpoints
-                                            * sizeof(ngx_sf_endpoint_t));
-
-    if (smcf->endpoints == NULL
+    if (ngx_array_init(&smcf->rows, cf->pool, 32, sizeof(ngx_sf_row_t))
+        != NGX_OK
+        || ngx_array_init(&smcf->fragments, cf->pool, 8,
+                          sizeof(ngx_sf_fragment_t))
+           != NGX_OK
         || ngx_array_init(&smcf->products, cf->pool, 4, sizeof(ngx_str_t))
            != NGX_OK
         || ngx_array_init(&smcf->locations, cf->pool, 4,
@@ -726,7 +769,8 @@ ngx_http_softfactory_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_size_value(smcf->max_bodies, 128 * 1024 * 1024);
     ngx_conf_init_size_value(smcf->max_response, 8 * 1024 * 1024);
 
-    return NGX_CONF_OK;
+    return ngx_sf_endpoints_compile(cf, smcf) == NGX_OK ? NGX_CONF_OK
+                                                        : NGX_CONF_ERROR;
 }
 
 
@@ -825,14 +869,12 @@ ngx_http_softfactory_create_loc_conf(ngx_conf_t *cf)
     ngx_sf_jwt_conf_init(slcf);
 
     slcf->tokens = NGX_CONF_UNSET_PTR;
-    slcf->enabled = NGX_CONF_UNSET_PTR;
     slcf->cors = NGX_CONF_UNSET_PTR;
     slcf->anonymous = NGX_CONF_UNSET;
     slcf->max_page_size = NGX_CONF_UNSET;
     slcf->max_offset = NGX_CONF_UNSET;
     slcf->min_search = NGX_CONF_UNSET;
     slcf->fair_key = NGX_CONF_UNSET_PTR;
-    slcf->ttls = NGX_CONF_UNSET_PTR;
     slcf->bypass = NGX_CONF_UNSET_PTR;
     slcf->incoherent_ttl = NGX_CONF_UNSET_MSEC;
     slcf->auth_grace = NGX_CONF_UNSET_MSEC;
@@ -857,13 +899,9 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_sf_loc_conf_t  *prev = parent;
     ngx_sf_loc_conf_t  *conf = child;
 
-    ngx_sf_main_conf_t  *smcf;
-
-    smcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_softfactory_module);
-
     if (ngx_sf_conf_check_passers(cf) != NGX_OK
         || ngx_sf_conf_inherit_pass(cf, prev, conf) != NGX_OK
+        || ngx_sf_conf_merge_endpoints(cf, prev, conf) != NGX_OK
         || ngx_sf_cache_conf_merge_ttls(cf, prev, conf) != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -890,20 +928,6 @@ ngx_http_softfactory_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->fair_key, prev->fair_key, NULL);
     ngx_conf_merge_str_value(conf->fallback, prev->fallback, "");
     ngx_conf_merge_str_value(conf->version, prev->version, "1.0.0");
-
-    if (conf->enabled == NGX_CONF_UNSET_PTR) {
-        conf->enabled = prev->enabled;
-    }
-
-    if (conf->enabled == NGX_CONF_UNSET_PTR) {
-        conf->enabled = ngx_palloc(cf->pool, smcf->nendpoints);
-        if (conf->enabled == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        ngx_memset(conf->enabled, 1, smcf->nendpoints);
-        prev->enabled = conf->enabled;
-    }
 
     return NGX_CONF_OK;
 }

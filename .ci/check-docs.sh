@@ -3,8 +3,9 @@
 # make check-docs: each directive and variable that the module has (as
 # .ci/describe.sh tells) has a section "### name" in README.md, a directive's
 # with the lines syntax, default and context; each directive stands in
-# conf/softfactory.conf; README.md and the newest entry of CHANGES name the
-# version of src/ngx_sf_version.h; each row of the table under "## Security"
+# conf/softfactory.conf (those of softfactory_endpoint blocks stand in a table
+# of conf/api/README.md instead); README.md and the newest entry of CHANGES name
+# the version of src/ngx_sf_version.h; each row of the table under "## Security"
 # names tests that there are, by file and title.  What the manual's tables,
 # lines and links say is compared by .ci/docs.py.
 
@@ -19,12 +20,15 @@ CHANGES=CHANGES
 JSON=$BUILD/describe.json
 
 
-# names PART: of that list of the description, a line each
+# names PART: of that list of the description, a line each; without directives
+# of blocks
 
 names() {
     PART=$1 perl -MJSON::PP -0777 -ne '
         print ref $_ ? $_->{name} : $_, "\n"
-            for @{decode_json($_)->{$ENV{PART}}}' "$JSON"
+            for grep { !ref $_ || !$_->{contexts}
+                       || "@{$_->{contexts}}" !~ /endpoint|principal/ }
+                @{decode_json($_)->{$ENV{PART}}}' "$JSON"
 }
 
 

@@ -78,7 +78,7 @@ headers() {
 
     for dir in "$@"; do
         ls "src/$dir"
-    done | sed -nE '/_(value|conn|flight|room)\.h$/d; s/\.h$/\\.h/p' |
+    done | sed -nE '/_(value|conn|flight|room|tree)\.h$/d; s/\.h$/\\.h/p' |
         paste -sd '|'
 }
 
@@ -123,6 +123,9 @@ outer() {
 libpq() {
     case $1 in
     src/pg/ngx_sf_pg_pipeline.c)
+        ;;
+    src/api/ngx_sf_template_bind.c)
+        may_not_name "$1" 'PQ(?!nfields|ftype|fname)[a-z]\w*\s*\('
         ;;
     src/pg/* | src/conf/ngx_sf_pg_* | src/bytes/ngx_sf_json.c)
         may_not_name "$1" 'PQgetResult\s*\('

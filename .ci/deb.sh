@@ -79,6 +79,8 @@ inspect() {
     for file in usr/lib/nginx/modules/$NAME.so \
         usr/share/nginx/modules-available/mod-http-softfactory.conf \
         usr/share/softfactory/{nginx.conf,dashboard/index.html} \
+        usr/share/softfactory/api/{principal,review,sns}.conf \
+        usr/share/softfactory/api/{dashboard,health}.conf \
         usr/share/softfactory/postgresql/{notify,notify-remove,indexes}.sql \
         usr/share/softfactory/site/conf.d/softfactory.conf \
         usr/share/softfactory/site/sites-available/softfactory \

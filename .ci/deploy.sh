@@ -103,7 +103,7 @@ files() {
         echo "$BUILD/site/$file $DATA/site/$file"
     done
 
-    for file in "$CONF"/{dashboard,grafana,postgresql,prometheus}/*; do
+    for file in "$CONF"/{api,dashboard,grafana,postgresql,prometheus}/*; do
         case $file in
         *.test.yml | *.md) ;;
         *) echo "$file $DATA/${file#"$CONF"/}" ;;

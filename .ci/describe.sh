@@ -5,7 +5,7 @@
 # pool, what libpq is given in each lane.  The module itself writes it, by
 # t/modules/ngx_sf_test_describe.c, where its form stands.  The timeouts of the
 # second upstream are told apart by their numbers.  Made anew when the module
-# is, or this file.
+# is, or conf/api, or this file.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -19,7 +19,8 @@ OUT=$BUILD/describe
 JSON=$BUILD/describe.json
 
 if [ "$JSON" -nt "$BUILD/$NAME.so" ] && [ "$JSON" -nt "$TEST_SO" ] &&
-   [ "$JSON" -nt "$TOP/.ci/describe.sh" ]
+   [ "$JSON" -nt "$TOP/.ci/describe.sh" ] &&
+   [ -z "$(find "$TOP/conf/api" -newer "$JSON")" ]
 then
     exit 0
 fi
@@ -40,6 +41,7 @@ http {
     uwsgi_temp_path tmp;
     scgi_temp_path tmp;
     softfactory_test_describe $JSON.new;
+    include $TOP/conf/api/*.conf;
 
     upstream defaults {
         server 127.0.0.1:5432;

@@ -16,7 +16,8 @@ One line for each finding.  Compared are
     settings        of the sessions, with what libpq is given in each lane
     keywords        that have another default than in libpq
     backends        the number of connections with the defaults
-    endpoints       the table, with the rows
+    endpoints       the table, with the declarations; directives of a block,
+                    types and options of parameters, with the source
     log lines       each that is quoted is a format in the source, of that level
     errors          each text and status is in the source, and in the table
     files           src/README.md names each file of the source once
@@ -31,11 +32,13 @@ import sys
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 README = "README.md"
 API = "conf/README.md"
+DECLARED = "conf/api/README.md"
 DATABASE = "conf/postgresql/README.md"
 MAP = "src/README.md"
 SAMPLE = "conf/softfactory.conf"
 ALERTS = "conf/prometheus/softfactory.rules.yml"
 MODULE = "ngx_http_softfactory_module.c"
+BLOCKS = "src/conf/ngx_sf_endpoint_conf.c"
 
 UNITS = {
     "number": {"": 1},
@@ -389,14 +392,15 @@ def endpoint(it, cells):
     same(where, "product", product, it.get("product", ""))
     same(where, "lane", lane,
          it.get("lane", "ping" if it["access"] == "ANYONE" else "-"))
-    same(where, "ttl", ttl, "%ds" % it["ttl"] if "ttl" in it else "-")
+    same(where, "ttl", ttl,
+         "%ds" % it["ttl"] if "ttl" in it and "sql" in it else "-")
     has = [p for p in it["params"] if p["type"] not in ("ID", "LIST_ONE")]
     same(where, "parameters", sorted(code(params)),
          sorted(p[key] for p in has for key in ("name", "alias") if key in p))
     says = params_of(params)
     for p in has:
         if p["type"] == "PAGE_SIZE":
-            same(where, p["name"], says.get(p["name"]), "%d" % p["def"]
+            same(where, p["name"], says.get(p["name"]), "%d" % p["number"]
                  + (", at most %d" % p["max"] if p["max"] else ""))
 
 
@@ -412,15 +416,44 @@ def endpoints(rows):
         print("%s: endpoint %s, which the module has not" % (API, name))
 
 
+def first_words(title, column):
+    """Of what stands between backticks in the first column: `get PATH`."""
+    return [text.split(" ")[0] for cells in table(DECLARED, title, column)
+            for text in code(cells[0])]
+
+
+def blocks(directives):
+    """What a block may have, what a parameter may be, and its options."""
+    source = read(BLOCKS)
+    words = re.search(r"ngx_sf_endpoint_conf_types\[\] = \{(.*?)\n\};", source,
+                      flags=re.S).group(1)
+    options = re.search(r"ngx_sf_endpoint_conf_option_list\[\] = \{(.*?)\n\};",
+                        source, flags=re.S).group(1)
+    for title, column, has in (
+            ("Directives of a block", "directive",
+             {it["name"] for it in directives
+              if "endpoint" in it["contexts"]}),
+            ("Users and roles", "directive",
+             {it["name"] for it in directives
+              if "principal" in it["contexts"]}),
+            ("Parameters", "type", set(re.findall(r'\{ "(\w+)"', words))),
+            ("Parameters", "option",
+             {name + "=" for name in re.findall(r'\{ "(\w+)"', options)})):
+        says = {re.sub(r"=.*", "=", word)
+                for word in first_words(title, column)}
+        same(DECLARED, title, sorted(says), sorted(has))
+
+
 # --- what the source prints ---
 
 STRING = r'"(?:[^"\\]|\\.)*"'
 STRINGS = re.compile(r"%s(?:\s*(?:[A-Z_0-9]+\s*)?%s)*" % (STRING, STRING))
 HOLE = re.compile(r"%[\d.*uxX]*[a-zA-Z]")
 
-# a text in three parts, of which the one in the middle is a name
+# a text in three parts, of which the one in the middle is a name: what is
+# wrong with a value, which is 400
 
-PARTS = re.compile(r"ngx_sf_param_error\([^;]*?(%s),\s*([^,]+),\s*(%s)\);"
+PARTS = re.compile(r"ngx_sf_param_wrong\(\w+,\s*(%s),\s*([^,;]+),\s*(%s)\)"
                    % (STRING, STRING))
 
 
@@ -531,23 +564,42 @@ def answered():
             if name and name.strip() != '""':
                 text += "\0" + after[1:-1]
             found.add((STATUSES[status], text))
+        for before, name, after in PARTS.findall(source):
+            text = before[1:-1]
+            if name != '""':
+                text += "\0" + after[1:-1]
+            found.add(("400", text))
     return found
 
 
-def errors(known):
+def declared():
+    """(status, text) of the errors that the blocks of conf/api say."""
+    found = set()
+    for path in glob.glob("conf/api/*.conf", root_dir=TOP):
+        for word, status, text in re.findall(
+                r'^ *(missing|check|denied)\b(?: +\w+)??(?: +(\d+))?'
+                r' +"([^"]*)";', read(path), flags=re.M):
+            found.add((status or ("403" if word == "denied" else "404"),
+                       text.replace("$role", "\0")))
+    return found
+
+
+def errors(known, own):
+    known = known + [(text, None) for _, text in own]
     whole = [text for text, _ in known]
     has = answered()
     if len(has) < 20:
         print("the source has only %d errors" % len(has))
     table_has = {(cells[0], says) for cells in table(API, "Errors", "status")
                  for says in code(cells[1])}
-    lines = {(status, re.sub(r"<\w+>|(?<= )\d\b", "\0", says))
+    lines = {(status, re.sub(r"<\w+>|(?<= )\d+\b", "\0", says))
              for status, says in table_has}
     for status, says in sorted(table_has):
         line = re.sub(r"<\w+>", "x", says)
         if says not in whole and not any(
                 "\0" in text and fits(text, line) for text in whole):
             print("%s: the source has no error \"%s\"" % (API, says))
+    has |= own
     for status, text in sorted(has - lines):
         print("%s: the source answers %s \"%s\", which is not in the table"
               % (API, status, text.replace("\0", "<...>")))
@@ -579,18 +631,22 @@ def main():
     links()
     alerts()
     sections(known)
-    for it in description["directives"]:
+    inner = [it for it in description["directives"]
+             if {"endpoint", "principal"} & set(it["contexts"])]
+    outer = [it for it in description["directives"] if it not in inner]
+    for it in outer:
         directive(it)
-    index(description["directives"])
+    index(outer)
     made_up(description)
-    sample(description["directives"], description["pool"])
+    sample(outer, description["pool"])
     pool(description["pool"])
     settings(description["lanes"])
     keywords(description["lanes"])
     backends(description["pool"], description["connections"])
     endpoints(description["endpoints"])
+    blocks(inner)
     log_lines(known)
-    errors(known)
+    errors(known, declared())
     files()
 
 

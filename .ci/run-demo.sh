@@ -86,6 +86,7 @@ error_log logs/error.log info;
 MAIN
         sed -e "s|modules/$NAME|$BUILD/$NAME|" \
             -e "s|server 127.0.0.1:5432;|server unix:$socket;|" \
+            -e "s|/usr/share/softfactory/api/|$TOP/conf/api/|" \
             -e "s|listen 9000;|$listen include operator.conf;|" \
             -e "s|^\( *\)softfactory_jwt_secret .*|&\n\1$TOKEN|" \
             -e '/^http {/r /dev/stdin' \

@@ -18,6 +18,7 @@
 #                         names are localhost and 127.0.0.1
 #     SF_TEST_PG_BIN      PostgreSQL's programs (initdb, pg_ctl ...)
 #     SF_TEST_SQL         conf/postgresql, absolute
+#     SF_TEST_API         conf/api, absolute
 #     SF_TEST_BUILD       build, absolute: scratch files go to its folder test
 #     SF_TEST_SANITIZED   1 in the run with ASan (slower), else empty
 #     TEST_NGINX_*        as Test::Nginx has them
@@ -106,7 +107,8 @@ if [ $# = 0 ] && [ -z "$QUICK" ]; then
     step check-samples .ci/check-samples.sh
 fi
 
-export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
+export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_API=$TOP/conf/api
+export SF_TEST_BUILD=$BUILD
 export TEST_NGINX_BINARY=$TOP/.ci/nginx-keep-log.sh
 
 export SF_NGINX=/usr/sbin/nginx SF_REPORTS=$TEST/reports SF_TEST_SANITIZED=

@@ -22,7 +22,8 @@ flock -n 8 || die "make test is at work already in this folder"
 
 suite_database
 
-export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_BUILD=$BUILD
+export SF_TEST_SQL=$TOP/conf/postgresql SF_TEST_API=$TOP/conf/api
+export SF_TEST_BUILD=$BUILD
 export SF_TEST_SANITIZED=1 SF_REPORTS=$TEST/reports-valgrind
 export TEST_NGINX_BINARY=/usr/sbin/nginx
 suite_modules

@@ -8,6 +8,7 @@
 #     http      in http{}               location  in its location /api/
 #     events    in events{}
 #     upstream  instead of the upstream "primary"; PG stands for the socket
+#     declared  instead of the endpoints of conf/api
 #     setup     Perl, run before, with $dir, a folder that others can read
 #
 # Refused: words of the line.  The line that is guilty ends with "# here"; if
@@ -70,7 +71,8 @@ CONF
     my $conf = join "\n", $modules . $users, 'error_log stderr;',
         "pid $dir/nginx.pid;", 'events {', $block->events // '', '}',
         $block->main // '',
-        'http {', $paths, $block->http // '', $upstream,
+        'http {', $paths, $block->declared // declared(),
+        $block->http // '', $upstream,
         'server {', "listen unix:$dir/listen;", $block->server // '',
         'location /api/ {', $location, '}', '}', '}', '';
 
@@ -209,7 +211,8 @@ __DATA__
 --- location
 softfactory_endpoints review_campaigns nonsense; # here
 --- refused
-unknown endpoint "nonsense", there are: review_campaigns review_campaign
+unknown endpoint "nonsense" in
+there are: dashboard_kpis dashboard_charts
 sns_posts
 ready
 
@@ -967,6 +970,24 @@ softfactory_pass a;
 upstream "b" cannot be a primary and replicas at once
 
 
+=== softfactory_pass needs an endpoint to serve
+--- declared
+--- location
+softfactory_pass primary; # here
+--- refused
+has no endpoint to serve: declare one by softfactory_endpoint, or include
+conf/api
+
+
+=== an endpoint may be all that there is
+--- declared
+softfactory_endpoint one {
+    get  /api/one;
+    json '{"one": 1}';
+}
+--- accepted
+
+
 === softfactory_pass has one parameter, replicas=
 --- location
 softfactory_pass primary replica=primary; # here
@@ -1628,7 +1649,8 @@ softfactory_token "" user=1; # here
 --- location
 softfactory_token demo_token user=1 products=review,sns; # here
 --- refused
-"review,sns", there are "review" and "sns-auto"
+no endpoint asks for a product of "review,sns" in
+there are: review sns-auto
 
 
 === products need a name
@@ -1992,7 +2014,8 @@ softfactory_slow 1s; # here
 --- location
 softfactory_cache_ttl nonsense 300s; # here
 --- refused
-unknown endpoint "nonsense", there are: review_campaigns review_campaign
+unknown endpoint "nonsense" in
+there are: dashboard_kpis dashboard_charts
 sns_posts
 ready
 
@@ -2849,7 +2872,8 @@ token "env:TOKEN" would be that text
 --- location
 softfactory_cache_ttl sns_templates 5m; # here
 --- refused
-responses of endpoint "sns_templates" are never cached, those are of: review_campaigns
+responses of endpoint "sns_templates" in
+are never cached, those are of: dashboard_kpis
 performance_roi
 
 
@@ -2857,7 +2881,8 @@ performance_roi
 --- location
 softfactory_cache_ttl health 5m; # here
 --- refused
-responses of endpoint "health" are never cached, those are of: review_campaigns
+responses of endpoint "health" in
+are never cached, those are of: dashboard_kpis
 performance_roi
 
 
@@ -2865,7 +2890,8 @@ performance_roi
 --- location
 softfactory_cache_ttl dashboard_charts 5m; # here
 --- refused
-responses of endpoint "dashboard_charts" are never cached, those are of: review_campaigns
+responses of endpoint "dashboard_charts" in
+are never cached, those are of: dashboard_kpis
 performance_roi
 
 

@@ -529,7 +529,7 @@ main::api(main::operators('api'),
           'location = /metrics { softfactory_metrics; }',
           'location = /report { softfactory_report; }')
 --- check
-my @labels = ('review_campaign', 'review_campaigns');
+my @labels = ('review_campaign', 'review_campaigns');   # of the paths
 my @paths = ('/api/review/campaigns/4', '/api/review/campaigns');
 
 sub counted {
@@ -580,6 +580,7 @@ my $total = zone_status()->{requests}{total};
 
 # one goes, one has moved to its place, one is new
 
+@labels = ('was_another', 'review_campaign');
 renamed('softfactory_test_name review_campaign was_another; '
         . 'softfactory_test_name review_campaigns review_campaign;');
 is_counted('0 10', 'each by its name');
@@ -589,6 +590,7 @@ get($paths[1]) for 1 .. 2;
 get($paths[0]);
 is_counted('1 12', 'on both goes on');
 
+@labels = ('review_campaign', 'review_campaigns');
 renamed('');
 is_counted('12 3', 'one that returns finds what it has left');
 is(zone_status()->{requests}{total}, $total + 3, 'nothing is lost');

@@ -261,8 +261,11 @@ my $era = sub {
 
     fetch('/direct/api/review/campaigns/' . ++$n);
 
+    # a text has lines, which the log indents
+
     my ($text) = reverse grep { /review_campaign \*/ && /LOG:  execute / }
-                 split /\n/, substr(SoftFactory::Live::read_file($log), $from);
+                 split /\n(?!\t)/,
+                 substr(SoftFactory::Live::read_file($log), $from);
 
     return $text && $text =~ /-- era (\d+)$/ ? $1 : 0;
 };

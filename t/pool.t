@@ -66,6 +66,7 @@ add_block_preprocessor(sub {
     my $pool = $block->pool // '';
 
     $block->set_value('http_config', <<"CONF" . ($block->http_config // ''));
+    include $ENV{SF_TEST_API}/*.conf;
     upstream primary {
         server unix:$ENV{SF_TEST_PG_SOCKET};
         softfactory_pg "dbname=softfactory user=app";

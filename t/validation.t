@@ -223,7 +223,7 @@ for my $endpoint (endpoints()) {
         is_down($path, token => $jwt);
     }
 
-    if ($endpoint->{body} || $endpoint->{name} eq 'analytics_trends') {
+    if ($endpoint->{json} && !$endpoint->{sql}) {
         $constant++;
         answers($path, 200);
     } else {

@@ -20,6 +20,7 @@
 
 #include "ngx_sf_json.h"
 #include "ngx_sf_pg.h"
+#include "ngx_sf_template.h"
 
 
 typedef struct ngx_sf_endpoint_s   ngx_sf_endpoint_t;
@@ -27,9 +28,11 @@ typedef struct ngx_sf_statement_s  ngx_sf_statement_t;
 typedef struct ngx_sf_resource_s   ngx_sf_resource_t;
 
 
-/* --- ngx_sf_api.c: the API as data --- */
+/* --- the API as data: what a softfactory_endpoint block says --- */
 
-#define NGX_SF_ROWS  500        /* endpoints at most */
+#define NGX_SF_ROWS         500 /* endpoints at most */
+#define NGX_SF_PATH_PARAMS  4   /* $names of one path */
+#define NGX_SF_NO_LIMIT     INT64_MAX
 
 
 typedef enum {
@@ -43,27 +46,28 @@ typedef enum {
 
 typedef enum {
     NGX_SF_PARAM_END = 0,
-    NGX_SF_PARAM_ID,            /* digits of the path */
-    NGX_SF_PARAM_STRING,        /* filter, applied when not empty */
-    NGX_SF_PARAM_LIST,          /* filter, comma separated */
+    NGX_SF_PARAM_ID,            /* digits, an int8 that no row may have */
+    NGX_SF_PARAM_INT,           /* int8 */
+    NGX_SF_PARAM_NUMBER,        /* numeric */
+    NGX_SF_PARAM_BOOL,
+    NGX_SF_PARAM_TEXT,
+    NGX_SF_PARAM_UUID,
+    NGX_SF_PARAM_DATE,
+    NGX_SF_PARAM_TIME,
+    NGX_SF_PARAM_LIST,          /* comma separated */
     NGX_SF_PARAM_LIST_ONE,      /* stands after a LIST: set instead of it when
                                    it has a single item */
-    NGX_SF_PARAM_INT,           /* filter, applied when not 0 */
-    NGX_SF_PARAM_INT_DEFAULT,   /* integer, else the default */
-    NGX_SF_PARAM_INT_STRICT,    /* integer, else 400; text kept as given */
-    NGX_SF_PARAM_TEXT,          /* kept as given, else the default */
-    NGX_SF_PARAM_CHOICE,        /* one of .choices, else the first */
-    NGX_SF_PARAM_DATE,          /* ISO date, else today minus .def days */
+    NGX_SF_PARAM_CHOICE,        /* one of .choices */
     NGX_SF_PARAM_SEARCH,        /* keyword of a LIKE pattern */
     NGX_SF_PARAM_PAGE,
-    NGX_SF_PARAM_PAGE_SIZE      /* default .def, clamped to .max if set */
+    NGX_SF_PARAM_PAGE_SIZE      /* default .number, clamped to .max if set */
 } ngx_sf_param_type_e;
 
 
 /* an allowed value of a CHOICE, and what stands for it in the statement */
 
 typedef struct {
-    const char                 *value;
+    const char                 *value;    /* NULL: the end of the list */
     const char                 *sql;
 } ngx_sf_choice_t;
 
@@ -72,13 +76,34 @@ typedef struct {
     const char                 *name;
     ngx_sf_param_type_e         type;
     const char                 *alias;    /* read when name does not serve */
-    int64_t                     def;
-    int64_t                     min;
-    int64_t                     max;
-    const char                 *text;     /* default of TEXT */
-    const ngx_sf_choice_t      *choices;  /* ended by NULL */
-    const char                 *since;    /* DATE: counted back from this */
+    const char                 *def;      /* value of one that is absent;
+                                             NULL: then it is not set */
+    int64_t                     min;      /* INT, NUMBER: of the value; TEXT,
+                                             SEARCH, LIST: of the code points;
+                                             -NGX_SF_NO_LIMIT: none */
+    int64_t                     max;      /* the same; NGX_SF_NO_LIMIT: none;
+                                             PAGE_SIZE: of the rows */
+    const char                 *unset;    /* this value counts as absent */
+    const char                 *invalid;  /* error of a 400; NULL: "Invalid "
+                                             and the name */
+    ngx_uint_t                  lenient;  /* no such value counts as absent */
+    ngx_uint_t                  path;     /* comes from the path, 1 + its place
+                                             there; 0: from the query string */
+    const ngx_sf_choice_t      *choices;
+    const char                 *since;    /* DATE: the default counts back from
+                                             this, NULL: from today, if .def */
+    int64_t                     number;   /* DATE: days before that; PAGE_SIZE:
+                                             rows of a page by default */
 } ngx_sf_param_t;
+
+
+/* column not true: this status and error; the list ends with a NULL column */
+
+typedef struct {
+    const char                 *column;
+    ngx_uint_t                  status;
+    const char                 *text;
+} ngx_sf_check_t;
 
 
 /* documents that say whether the pool is up: ngx_sf_health.c */
@@ -91,44 +116,60 @@ typedef enum {
 
 
 /*
- * An endpoint.  The statement is a template, see ngx_sf_statement.c; an
- * endpoint has a statement and a shape, or a constant body, or a document.
+ * An endpoint as its block says it.  Texts have their fragments expanded.  It
+ * has a statement, or a template that reads no column, or a document.  The
+ * block of principals is a row, too, of which only sql, tags, missing, checks
+ * and denied are said.
  */
 
 typedef struct {
-    const char                 *name;     /* path in snake case: directives,
-                                             metrics, logs */
-    const char                 *path;     /* {id}: digits */
+    const char                 *name;     /* of directives, metrics, logs */
+    const char                 *path;     /* with its $names */
     ngx_uint_t                  method;
     ngx_uint_t                  app_methods;  /* the application's, same path */
     ngx_sf_access_e             access;
     const char                 *product;  /* slug of the gate, or NULL */
-    const ngx_sf_param_t       *params;
+    const ngx_sf_param_t       *params;   /* never NULL */
     ngx_uint_t                  lane;     /* ngx_sf_pg_lane_e */
-    const char                 *sql;
+    const char                 *sql;      /* a template: ngx_sf_statement.c */
     const char                 *tags;     /* of what it reads: ngx_sf_tag.c */
-    time_t                      ttl;      /* seconds in the cache */
-    const char                 *total;    /* statement of "total" */
+    time_t                      ttl;      /* seconds in the cache, 0: it is not
+                                             kept */
+    ngx_uint_t                  ttl_said; /* in the block */
+    const char                 *total;    /* statement of $total */
     const char                 *total_tags;
-    ngx_uint_t                  deadlines;    /* column 1 of total: ms until
-                                                 the next row drops out */
-    const ngx_sf_json_field_t  *shape;
-    const char                 *missing;  /* no row: 404 with this error */
-    const char                 *forbidden;    /* column 0 of row 0 is not
-                                                 true: 403 with this error */
-    const char                 *body;     /* constant document */
+    const char                 *expires;  /* column of total: ms until the next
+                                             row drops out */
+    const char                 *json;     /* ngx_sf_template.c; NULL: an array
+                                             of all columns */
+    const char                 *missing;  /* no row: this error */
+    ngx_uint_t                  missing_status;
+    const ngx_sf_check_t       *checks;   /* of row 0; NULL: none */
+    const char                 *denied;   /* of a principal without a role */
     ngx_sf_document_e           document;
+    const char                 *summary;
+    const char                 *file;     /* where the block ends */
+    ngx_uint_t                  line;
 } ngx_sf_row_t;
 
 
-extern const ngx_sf_row_t  ngx_sf_api[];      /* ended by a NULL name */
+/* --- ngx_sf_fragment.c: texts that several statements share --- */
 
-/* is_active of $user, and the bits of the products of that user */
-extern const char          ngx_sf_api_principal[];
-extern const char          ngx_sf_api_principal_tags[];
+typedef struct {
+    ngx_str_t                   name;
+    const char                 *text;     /* others in it are expanded */
+    ngx_uint_t                  used;
+    const char                 *file;
+    ngx_uint_t                  line;
+} ngx_sf_fragment_t;
 
-/* answers when the pool is up */
-extern const char          ngx_sf_api_ping[];
+/*
+ * The text with each $name of a fragment (an array of ngx_sf_fragment_t)
+ * replaced, where SQL does not quote it; fragments do not hold other fragments'
+ * names any more.  NULL: memory is short.
+ */
+const char *ngx_sf_fragment_expand(ngx_pool_t *pool,
+    const ngx_array_t *fragments, const char *text);
 
 
 /* --- ngx_sf_identity.c: by what a definition is known --- */
@@ -145,31 +186,39 @@ void ngx_sf_identity(const ngx_sf_row_t *row, ngx_uint_t kind,
     u_char id[NGX_SF_IDENTITY_LEN]);
 
 /*
- * NGX_ERROR, which was logged: two of the rows, up to the one without a name,
- * have a statement and one identity.
+ * NGX_ERROR, which was logged: two of the rows, an array of ngx_sf_row_t, have
+ * a statement and one identity.
  */
-ngx_int_t ngx_sf_identity_check(ngx_conf_t *cf, const ngx_sf_row_t *rows);
-
-
-/* --- ngx_sf_row.c: what a row can say wrongly --- */
-
-/* all rows up to the one without a name; NGX_ERROR, which was logged */
-ngx_int_t ngx_sf_rows_check(ngx_conf_t *cf, const ngx_sf_row_t *rows);
+ngx_int_t ngx_sf_identity_check(ngx_conf_t *cf, const ngx_array_t *rows);
 
 
 /* an endpoint as compiled at configuration */
 
 struct ngx_sf_endpoint_s {
     const ngx_sf_row_t         *row;
-    ngx_uint_t                  index;    /* of ngx_sf_api */
+    ngx_uint_t                  index;    /* of the main configuration */
     ngx_str_t                   name;
+    const char                 *path;     /* as people are shown it: {id} */
     ngx_uint_t                  nparams;
     ngx_uint_t                  product;  /* bit of the gate, where row->product
                                              says that there is one */
     ngx_sf_resource_t          *response; /* NULL: without a statement */
     ngx_sf_resource_t          *total;
-    ngx_sf_json_program_t      *program;
+    ngx_sf_template_t          *template; /* NULL: a document */
+    ngx_sf_shape_t             *empty;    /* without any result; NULL: a row has
+                                             to be there */
+    ngx_sf_shapes_t             shapes;   /* written by workers only */
 };
+
+
+/* --- ngx_sf_shape.c: what a result of an endpoint is rendered by --- */
+
+/*
+ * The judge of a statement whose owner is an endpoint: whether the template
+ * fits the columns of a result.
+ */
+ngx_int_t ngx_sf_shape_judge(const ngx_sf_pg_statement_t *statement,
+    const PGresult *res, u_char *error, size_t size);
 
 
 /* --- ngx_sf_statement.c: templates of SQL -> statement texts --- */
@@ -197,16 +246,25 @@ typedef struct {
 
 
 /*
- * Compiles a template; endpoint gives the names of parameters.  Statement ids
- * are taken from *next_id.  NULL: an error that has been logged.
+ * Compiles a template with the parameters of a row, of which the rest serves
+ * messages; what is the directive that has it, "sql" or "total".  The texts
+ * begin with a comment that names both.  Statement ids are taken from *next_id.
+ * NULL: an error that has been logged.
  */
 ngx_sf_statement_t *ngx_sf_statement_compile(ngx_conf_t *cf,
-    const ngx_str_t *name, const ngx_sf_param_t *params, const char *sql,
+    const ngx_sf_row_t *row, const char *what, const char *sql,
     ngx_uint_t columns, ngx_uint_t *next_id);
 
 /* mask of the parameters that a template names; *user: it names the user */
 uint64_t ngx_sf_statement_params(const ngx_sf_statement_t *statement,
     ngx_uint_t *user);
+
+/* whether a template has a $limit */
+ngx_uint_t ngx_sf_statement_pages(const ngx_sf_statement_t *statement);
+
+/* says who judges the columns of its results: see ngx_sf_pg_statement_t */
+void ngx_sf_statement_set_judge(ngx_sf_statement_t *statement,
+    ngx_sf_pg_judge_pt judge, const void *owner);
 
 /* says what the columns are read as: a mask of ngx_sf_type.h for each */
 void ngx_sf_statement_set_kinds(ngx_sf_statement_t *statement,
@@ -233,8 +291,8 @@ ngx_sf_pg_statement_t *ngx_sf_statement_variant(
     ngx_sf_statement_t *statement, const ngx_sf_bind_source_t *source);
 
 /*
- * Values in the order of the text's $1, $2, …, copied to the pool; statement
- * is a variant.  NULL: memory is short.
+ * Values in the order of the text's $1, $2, …, copied to the pool, NULL for
+ * those that are not set; statement is a variant.  NULL: memory is short.
  */
 const char **ngx_sf_statement_bind(ngx_pool_t *pool,
     const ngx_sf_pg_statement_t *statement,
@@ -243,6 +301,12 @@ const char **ngx_sf_statement_bind(ngx_pool_t *pool,
 /* whether one of these values has come with the request */
 ngx_uint_t ngx_sf_statement_outside(const ngx_sf_pg_statement_t *statement,
     const ngx_sf_bind_source_t *source);
+
+
+/* --- ngx_sf_clock.c: texts whose result changes while the tables do not --- */
+
+/* the first call of a clock or of chance in a template; NULL: there is none */
+const char *ngx_sf_statement_clock(const char *sql);
 
 
 /* --- ngx_sf_param.c: path and query -> typed values --- */
@@ -270,12 +334,12 @@ typedef struct {
 ngx_int_t ngx_sf_param_env_init(ngx_conf_t *cf, ngx_sf_param_env_t *env);
 
 /*
- * Reads the parameters of a row from the path's digits and the raw query
- * string.  An error in the input is left in params->status and ->error;
- * NGX_ERROR only when memory is short.
+ * Reads the parameters of a row from the values of the path, by place, and the
+ * raw query string.  An error in the input is left in params->status and
+ * ->error; NGX_ERROR only when memory is short.
  */
 ngx_int_t ngx_sf_params_read(ngx_pool_t *pool, const ngx_sf_param_t *rows,
-    const ngx_str_t *id, const ngx_str_t *args,
+    const ngx_str_t *path, const ngx_str_t *args,
     const ngx_sf_param_env_t *env, ngx_sf_params_t *params);
 
 /* copies what is needed beyond the request: values and their texts */
@@ -292,6 +356,9 @@ ngx_int_t ngx_sf_params_copy(ngx_pool_t *pool, const ngx_sf_params_t *params,
  */
 ngx_int_t ngx_sf_args_read(ngx_pool_t *pool, const ngx_str_t *args,
     const ngx_sf_param_t *rows, ngx_str_t *raw, ngx_str_t *alias);
+
+/* what is no UTF-8 becomes U+FFFD, a byte at a time */
+ngx_int_t ngx_sf_args_utf8(ngx_pool_t *pool, ngx_str_t *text);
 
 
 #endif /* _NGX_SF_API_H_INCLUDED_ */

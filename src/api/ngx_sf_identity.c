@@ -41,7 +41,6 @@ typedef enum {
     NGX_SF_IDENTITY_END = 0,
     NGX_SF_IDENTITY_NUMBER,     /* the bytes of it */
     NGX_SF_IDENTITY_TEXT,       /* const char * */
-    NGX_SF_IDENTITY_ONE,        /* a structure, by its address */
     NGX_SF_IDENTITY_LIST        /* the same, up to one whose first member in
                                    the table is zero */
 } ngx_sf_identity_form_e;
@@ -58,7 +57,7 @@ typedef enum {
     NGX_SF_IDENTITY_ROW = 0,
     NGX_SF_IDENTITY_PARAM,
     NGX_SF_IDENTITY_CHOICE,
-    NGX_SF_IDENTITY_FIELD
+    NGX_SF_IDENTITY_CHECK
 } ngx_sf_identity_struct_e;
 
 
@@ -66,7 +65,7 @@ typedef struct {
     ngx_sf_identity_form_e      form;
     size_t                      offset;
     size_t                      size;     /* NUMBER */
-    ngx_sf_identity_struct_e    of;       /* ONE, LIST */
+    ngx_sf_identity_struct_e    of;       /* LIST */
 } ngx_sf_identity_member_t;
 
 
@@ -93,8 +92,6 @@ static void ngx_sf_identity_byte(ngx_md5_t *md5, u_char byte);
       sizeof(((type *) 0)->member), 0 }
 #define TEXT(type, member)                                                    \
     { NGX_SF_IDENTITY_TEXT, offsetof(type, member), 0, 0 }
-#define ONE(type, member, of)                                                 \
-    { NGX_SF_IDENTITY_ONE, offsetof(type, member), 0, NGX_SF_IDENTITY_##of }
 #define LIST(type, member, of)                                                \
     { NGX_SF_IDENTITY_LIST, offsetof(type, member), 0, NGX_SF_IDENTITY_##of }
 #define END                                                                   \
@@ -109,10 +106,11 @@ static const ngx_sf_identity_member_t  ngx_sf_identity_row[] = {
     TEXT(ngx_sf_row_t, tags),
     TEXT(ngx_sf_row_t, total),
     TEXT(ngx_sf_row_t, total_tags),
-    NUMBER(ngx_sf_row_t, deadlines),
-    ONE(ngx_sf_row_t, shape, FIELD),
+    TEXT(ngx_sf_row_t, expires),
+    TEXT(ngx_sf_row_t, json),
     TEXT(ngx_sf_row_t, missing),
-    TEXT(ngx_sf_row_t, forbidden),
+    NUMBER(ngx_sf_row_t, missing_status),
+    LIST(ngx_sf_row_t, checks, CHECK),
     END
 };
 
@@ -120,12 +118,16 @@ static const ngx_sf_identity_member_t  ngx_sf_identity_param[] = {
     NUMBER(ngx_sf_param_t, type),
     TEXT(ngx_sf_param_t, name),
     TEXT(ngx_sf_param_t, alias),
-    NUMBER(ngx_sf_param_t, def),
+    TEXT(ngx_sf_param_t, def),
     NUMBER(ngx_sf_param_t, min),
     NUMBER(ngx_sf_param_t, max),
-    TEXT(ngx_sf_param_t, text),
+    TEXT(ngx_sf_param_t, unset),
+    TEXT(ngx_sf_param_t, invalid),
+    NUMBER(ngx_sf_param_t, lenient),
+    NUMBER(ngx_sf_param_t, path),
     LIST(ngx_sf_param_t, choices, CHOICE),
     TEXT(ngx_sf_param_t, since),
+    NUMBER(ngx_sf_param_t, number),
     END
 };
 
@@ -135,13 +137,10 @@ static const ngx_sf_identity_member_t  ngx_sf_identity_choice[] = {
     END
 };
 
-static const ngx_sf_identity_member_t  ngx_sf_identity_field[] = {
-    NUMBER(ngx_sf_json_field_t, kind),
-    TEXT(ngx_sf_json_field_t, key),
-    NUMBER(ngx_sf_json_field_t, column),
-    LIST(ngx_sf_json_field_t, fields, FIELD),
-    TEXT(ngx_sf_json_field_t, text),
-    NUMBER(ngx_sf_json_field_t, first),
+static const ngx_sf_identity_member_t  ngx_sf_identity_of_check[] = {
+    TEXT(ngx_sf_check_t, column),
+    NUMBER(ngx_sf_check_t, status),
+    TEXT(ngx_sf_check_t, text),
     END
 };
 
@@ -150,7 +149,7 @@ static const ngx_sf_identity_struct_t  ngx_sf_identity_structs[] = {
     /* ROW */     { ngx_sf_identity_row, sizeof(ngx_sf_row_t) },
     /* PARAM */   { ngx_sf_identity_param, sizeof(ngx_sf_param_t) },
     /* CHOICE */  { ngx_sf_identity_choice, sizeof(ngx_sf_choice_t) },
-    /* FIELD */   { ngx_sf_identity_field, sizeof(ngx_sf_json_field_t) }
+    /* CHECK */   { ngx_sf_identity_of_check, sizeof(ngx_sf_check_t) }
 };
 
 
@@ -206,19 +205,11 @@ ngx_sf_identity_member(ngx_md5_t *md5, const ngx_sf_identity_member_t *member,
 
     ngx_sf_identity_byte(md5, member->form);
 
-    switch (member->form) {
-
-    case NGX_SF_IDENTITY_TEXT:
+    if (member->form == NGX_SF_IDENTITY_TEXT) {
         ngx_sf_identity_text(md5, p);
-        break;
 
-    case NGX_SF_IDENTITY_ONE:
-        ngx_sf_identity_struct(md5, member->of, p);
-        break;
-
-    default: /* NGX_SF_IDENTITY_LIST */
+    } else { /* NGX_SF_IDENTITY_LIST */
         ngx_sf_identity_list(md5, member->of, p);
-        break;
     }
 }
 
@@ -281,36 +272,39 @@ ngx_sf_identity_byte(ngx_md5_t *md5, u_char byte)
 /* the kinds of what is made of one row differ: one of them says enough */
 
 ngx_int_t
-ngx_sf_identity_check(ngx_conf_t *cf, const ngx_sf_row_t *rows)
+ngx_sf_identity_check(ngx_conf_t *cf, const ngx_array_t *rows)
 {
-    u_char      *ids;
-    ngx_uint_t   i, k, n;
+    u_char              *ids;
+    ngx_uint_t           i, k;
+    const ngx_sf_row_t  *row;
 
-    for (n = 0; rows[n].name; n++) { /* void */ }
-
-    ids = ngx_pcalloc(cf->temp_pool, n * NGX_SF_IDENTITY_LEN + 1);
+    ids = ngx_pcalloc(cf->temp_pool, rows->nelts * NGX_SF_IDENTITY_LEN + 1);
     if (ids == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < n; i++) {
+    row = rows->elts;
 
-        if (rows[i].sql == NULL) {
+    for (i = 0; i < rows->nelts; i++) {
+
+        if (row[i].sql == NULL) {
             continue;
         }
 
-        ngx_sf_identity(&rows[i], 0, &ids[i * NGX_SF_IDENTITY_LEN]);
+        ngx_sf_identity(&row[i], 0, &ids[i * NGX_SF_IDENTITY_LEN]);
 
         for (k = 0; k < i; k++) {
             if (ngx_memcmp(&ids[k * NGX_SF_IDENTITY_LEN],
                            &ids[i * NGX_SF_IDENTITY_LEN], NGX_SF_IDENTITY_LEN)
                 == 0)
             {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "endpoint \"%s\" has the statement, the "
-                                   "parameters, the tags and the shape of "
-                                   "endpoint \"%s\"", rows[i].name,
-                                   rows[k].name);
+                ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                              "endpoint \"%s\" in %s:%ui has the sql, the "
+                              "parameters, the tags and the json of endpoint "
+                              "\"%s\" in %s:%ui: one is enough",
+                              row[i].name, row[i].file,
+                              row[i].line, row[k].name, row[k].file,
+                              row[k].line);
                 return NGX_ERROR;
             }
         }

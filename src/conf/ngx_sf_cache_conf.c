@@ -22,8 +22,13 @@
 static ngx_sf_zone_t *ngx_sf_cache_conf_find(ngx_sf_main_conf_t *smcf,
     const ngx_str_t *name);
 static ngx_uint_t ngx_sf_cache_conf_kept(const ngx_sf_endpoint_t *endpoint);
-static char *ngx_sf_cache_conf_not_kept(ngx_conf_t *cf,
-    ngx_sf_main_conf_t *smcf, const ngx_str_t *name);
+static ngx_int_t ngx_sf_cache_conf_apply(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
+static ngx_int_t ngx_sf_cache_conf_check_kept(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, const ngx_sf_ttl_words_t *words,
+    const u_char *found);
+static void ngx_sf_cache_conf_not_kept(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, const ngx_sf_ttl_words_t *words);
 static char *ngx_sf_cache_conf_time(ngx_conf_t *cf, ngx_str_t *value,
     ngx_msec_t *ms);
 static ngx_sf_ttl_t *ngx_sf_cache_conf_ttls(ngx_conf_t *cf);
@@ -137,23 +142,11 @@ ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     char                *rv;
     ngx_str_t           *value, text;
-    ngx_int_t            n;
     ngx_uint_t           i;
     ngx_sf_ttl_t         ttl;
-    ngx_sf_main_conf_t  *smcf;
+    ngx_sf_ttl_words_t  *words;
 
-    smcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_softfactory_module);
     value = cf->args->elts;
-    n = ngx_sf_conf_endpoint(cf, &value[1]);
-
-    if (n == NGX_ERROR) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (n != NGX_DONE && !ngx_sf_cache_conf_kept(&smcf->endpoints[n])) {
-        return ngx_sf_cache_conf_not_kept(cf, smcf, &value[1]);
-    }
 
     ttl.ttl = NGX_CONF_UNSET_MSEC;
     ttl.stale = NGX_CONF_UNSET_MSEC;
@@ -186,20 +179,96 @@ ngx_sf_cache_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         }
     }
 
-    if (slcf->ttls == NGX_CONF_UNSET_PTR) {
-        slcf->ttls = ngx_sf_cache_conf_ttls(cf);
-        if (slcf->ttls == NULL) {
+    if (slcf->ttl_words == NULL) {
+        slcf->ttl_words = ngx_array_create(cf->pool, 4,
+                                           sizeof(ngx_sf_ttl_words_t));
+        if (slcf->ttl_words == NULL) {
             return NGX_CONF_ERROR;
         }
     }
 
-    for (i = 0; i < smcf->nendpoints; i++) {
-        if (n == NGX_DONE || (ngx_uint_t) n == i) {
-            slcf->ttls[i] = ttl;
+    words = ngx_array_push(slcf->ttl_words);
+    if (words == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    words->name = value[1];
+    words->ttl = ttl;
+    words->file = cf->conf_file->file.name.data;
+    words->line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+/* endpoints may be declared below: what they are is known here only */
+
+static ngx_int_t
+ngx_sf_cache_conf_apply(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    u_char               *found;
+    ngx_uint_t            i, k;
+    ngx_sf_main_conf_t   *smcf;
+    ngx_sf_ttl_words_t   *words;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    if (slcf->ttl_words == NULL || slcf->ttls) {
+        return NGX_OK;
+    }
+
+    slcf->ttls = ngx_sf_cache_conf_ttls(cf);
+    found = ngx_palloc(cf->temp_pool, smcf->nendpoints + 1);
+
+    if (slcf->ttls == NULL || found == NULL) {
+        return NGX_ERROR;
+    }
+
+    words = slcf->ttl_words->elts;
+
+    for (i = 0; i < slcf->ttl_words->nelts; i++) {
+
+        if (ngx_sf_conf_find_endpoints(cf, &words[i].name, words[i].file,
+                                       words[i].line, found)
+            != NGX_OK
+            || ngx_sf_cache_conf_check_kept(cf, smcf, &words[i], found)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        for (k = 0; k < smcf->nendpoints; k++) {
+            if (found[k]) {
+                slcf->ttls[k] = words[i].ttl;
+            }
         }
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
+}
+
+
+/* one that is named by itself is refused; several may have some that are */
+
+static ngx_int_t
+ngx_sf_cache_conf_check_kept(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    const ngx_sf_ttl_words_t *words, const u_char *found)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < smcf->nendpoints; i++) {
+        if (found[i]
+            && (ngx_sf_cache_conf_kept(&smcf->endpoints[i])
+                || smcf->endpoints[i].name.len != words->name.len))
+        {
+            return NGX_OK;
+        }
+    }
+
+    ngx_sf_cache_conf_not_kept(cf, smcf, words);
+
+    return NGX_ERROR;
 }
 
 
@@ -212,9 +281,9 @@ ngx_sf_cache_conf_kept(const ngx_sf_endpoint_t *endpoint)
 }
 
 
-static char *
+static void
 ngx_sf_cache_conf_not_kept(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
-    const ngx_str_t *name)
+    const ngx_sf_ttl_words_t *words)
 {
     u_char      list[NGX_MAX_CONF_ERRSTR], *p;
     ngx_uint_t  i;
@@ -230,11 +299,10 @@ ngx_sf_cache_conf_not_kept(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
 
     *p = '\0';
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "responses of endpoint \"%V\" are never cached, those "
-                       "are of:%s", name, list);
-
-    return NGX_CONF_ERROR;
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "responses of endpoint \"%V\" in %s:%ui are never cached, "
+                  "those are of:%s", &words->name, words->file, words->line,
+                  list);
 }
 
 
@@ -274,7 +342,7 @@ ngx_sf_cache_conf_ttls(ngx_conf_t *cf)
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
 
-    ttls = ngx_palloc(cf->pool, smcf->nendpoints * sizeof(ngx_sf_ttl_t));
+    ttls = ngx_palloc(cf->pool, smcf->nendpoints * sizeof(ngx_sf_ttl_t) + 1);
 
     for (i = 0; ttls && i < smcf->nendpoints; i++) {
         ttls[i].ttl = NGX_CONF_UNSET_MSEC;
@@ -321,7 +389,13 @@ ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
 
-    if (prev->ttls == NGX_CONF_UNSET_PTR) {
+    if (ngx_sf_cache_conf_apply(cf, prev) != NGX_OK
+        || ngx_sf_cache_conf_apply(cf, conf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (prev->ttls == NULL) {
         prev->ttls = ngx_sf_cache_conf_ttls(cf);
 
         if (prev->ttls == NULL) {
@@ -331,7 +405,7 @@ ngx_sf_cache_conf_merge_ttls(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
 
     ngx_sf_cache_conf_default(cf, prev->ttls);
 
-    if (conf->ttls == NGX_CONF_UNSET_PTR) {
+    if (conf->ttls == NULL) {
         conf->ttls = prev->ttls;
         return NGX_OK;
     }

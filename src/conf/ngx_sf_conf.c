@@ -46,8 +46,20 @@ static char *ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
     ngx_str_t *secret);
 static char *ngx_sf_conf_secret_file(ngx_conf_t *cf,
     ngx_str_t *name, ngx_str_t *secret);
-static char *ngx_sf_conf_token_products(ngx_conf_t *cf,
-    ngx_sf_main_conf_t *smcf, ngx_str_t *slugs, uint64_t *products);
+static ngx_int_t ngx_sf_conf_choose(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);
+static ngx_uint_t ngx_sf_conf_nendpoints(ngx_conf_t *cf);
+static u_char *ngx_sf_conf_endpoint_flags(ngx_conf_t *cf, u_char flag);
+static ngx_int_t ngx_sf_conf_token_slugs(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
+static ngx_int_t ngx_sf_conf_token_products(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_sf_fixed_token_t *token);
+static ngx_int_t ngx_sf_conf_product(const ngx_sf_main_conf_t *smcf,
+    const u_char *slug, size_t len);
+static void ngx_sf_conf_refuse_products(ngx_conf_t *cf,
+    const ngx_sf_main_conf_t *smcf, const ngx_sf_fixed_token_t *token,
+    const ngx_str_t *slugs);
+static ngx_int_t ngx_sf_conf_check_endpoints(ngx_conf_t *cf,
+    ngx_sf_loc_conf_t *slcf);
 static ngx_int_t ngx_sf_conf_upstream(ngx_conf_t *cf,
     ngx_sf_loc_conf_t *slcf, ngx_str_t *name, ngx_uint_t replicas,
     ngx_sf_pg_conf_t **pgcf);
@@ -196,38 +208,98 @@ ngx_sf_conf_add_location(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 }
 
 
-/* a byte for each endpoint; the words are applied from left to right */
+/* endpoints may be declared below: the words wait for the end of http{} */
 
 char *
 ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_sf_loc_conf_t  *slcf = conf;
 
-    u_char               on;
-    ngx_int_t            n;
-    ngx_str_t           *value, name;
-    ngx_uint_t           i;
-    ngx_sf_main_conf_t  *smcf;
+    ngx_str_t   *value, *word;
+    ngx_uint_t   n;
 
-    if (slcf->enabled != NGX_CONF_UNSET_PTR) {
+    if (slcf->chosen.words) {
         return "is duplicate";
     }
 
-    smcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_softfactory_module);
+    n = cf->args->nelts - 1;
     value = cf->args->elts;
 
-    slcf->enabled = ngx_palloc(cf->pool, smcf->nendpoints);
-    if (slcf->enabled == NULL) {
+    slcf->chosen.words = ngx_array_create(cf->pool, n, sizeof(ngx_str_t));
+    if (slcf->chosen.words == NULL) {
         return NGX_CONF_ERROR;
     }
 
+    word = ngx_array_push_n(slcf->chosen.words, n);
+    ngx_memcpy(word, &value[1], n * sizeof(ngx_str_t));
+
+    slcf->chosen.file = cf->conf_file->file.name.data;
+    slcf->chosen.line = cf->conf_file->line;
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * nginx merges from the top down, and never the topmost level itself: what that
+ * one says is looked up with the first level below it.
+ */
+
+ngx_int_t
+ngx_sf_conf_merge_endpoints(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf)
+{
+    if (ngx_sf_conf_choose(cf, prev) != NGX_OK
+        || ngx_sf_conf_choose(cf, conf) != NGX_OK
+        || ngx_sf_conf_token_slugs(cf, prev) != NGX_OK
+        || ngx_sf_conf_token_slugs(cf, conf) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (prev->enabled == NULL) {
+        prev->enabled = ngx_sf_conf_endpoint_flags(cf, 1);
+        if (prev->enabled == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (conf->enabled == NULL) {
+        conf->enabled = prev->enabled;
+    }
+
+    return NGX_OK;
+}
+
+
+/* a byte for each endpoint; the words are applied from left to right */
+
+static ngx_int_t
+ngx_sf_conf_choose(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    u_char      *found;
+    ngx_str_t   *word, name;
+    ngx_uint_t   i, k, n, on;
+
+    if (slcf->chosen.words == NULL || slcf->enabled) {
+        return NGX_OK;
+    }
+
+    word = slcf->chosen.words->elts;
+
     /* a list that begins by taking away begins with all of them */
 
-    ngx_memset(slcf->enabled, value[1].data[0] == '-', smcf->nendpoints);
+    slcf->enabled = ngx_sf_conf_endpoint_flags(cf, word[0].data[0] == '-');
+    found = ngx_sf_conf_endpoint_flags(cf, 0);
 
-    for (i = 1; i < cf->args->nelts; i++) {
-        name = value[i];
+    if (slcf->enabled == NULL || found == NULL) {
+        return NGX_ERROR;
+    }
+
+    n = ngx_sf_conf_nendpoints(cf);
+
+    for (i = 0; i < slcf->chosen.words->nelts; i++) {
+        name = word[i];
         on = 1;
 
         if (name.len && name.data[0] == '-') {
@@ -236,56 +308,90 @@ ngx_sf_conf_endpoints(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
             on = 0;
         }
 
-        n = ngx_sf_conf_endpoint(cf, &name);
-
-        if (n == NGX_ERROR) {
-            return NGX_CONF_ERROR;
+        if (ngx_sf_conf_find_endpoints(cf, &name, slcf->chosen.file,
+                                       slcf->chosen.line, found)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
         }
 
-        if (n == NGX_DONE) {
-            ngx_memset(slcf->enabled, on, smcf->nendpoints);
-            continue;
+        for (k = 0; k < n; k++) {
+            if (found[k]) {
+                slcf->enabled[k] = on;
+            }
         }
-
-        slcf->enabled[n] = on;
     }
 
-    return NGX_CONF_OK;
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_sf_conf_nendpoints(ngx_conf_t *cf)
+{
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    return smcf->nendpoints;
+}
+
+
+static u_char *
+ngx_sf_conf_endpoint_flags(ngx_conf_t *cf, u_char flag)
+{
+    u_char      *flags;
+    ngx_uint_t   n;
+
+    n = ngx_sf_conf_nendpoints(cf);
+    flags = ngx_palloc(cf->pool, n + 1);
+
+    if (flags) {
+        ngx_memset(flags, flag, n + 1);
+    }
+
+    return flags;
 }
 
 
 ngx_int_t
-ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name)
+ngx_sf_conf_find_endpoints(ngx_conf_t *cf, const ngx_str_t *name,
+    const u_char *file, ngx_uint_t line, u_char *found)
 {
     u_char               list[NGX_MAX_CONF_ERRSTR], *p;
-    ngx_uint_t           i;
+    ngx_uint_t           i, n, star;
+    const ngx_str_t     *own;
     ngx_sf_main_conf_t  *smcf;
-
-    if (name->len == 3 && ngx_strncmp(name->data, "all", 3) == 0) {
-        return NGX_DONE;
-    }
 
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
+    n = 0;
     p = list;
+    star = name->len && name->data[name->len - 1] == '*';
 
     for (i = 0; i < smcf->nendpoints; i++) {
-        if (smcf->endpoints[i].name.len == name->len
-            && ngx_strncmp(smcf->endpoints[i].name.data, name->data,
-                           name->len)
-               == 0)
-        {
-            return i;
-        }
+        own = &smcf->endpoints[i].name;
 
-        p = ngx_slprintf(p, list + sizeof(list) - 1, " %V",
-                         &smcf->endpoints[i].name);
+        found[i] = (name->len == 3 && ngx_strncmp(name->data, "all", 3) == 0)
+                   || ((star ? own->len >= name->len - 1
+                             : own->len == name->len)
+                       && ngx_strncmp(own->data, name->data,
+                                      name->len - star)
+                          == 0);
+        n += found[i];
+        p = ngx_slprintf(p, list + sizeof(list) - 1, " %V", own);
     }
 
     *p = '\0';
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown endpoint \"%V\", there are:%s", name, list);
+    if (n || (name->len == 3 && ngx_strncmp(name->data, "all", 3) == 0)) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "unknown endpoint \"%V\" in %s:%ui, there are:%s", name,
+                  file, line, list);
 
     return NGX_ERROR;
 }
@@ -468,69 +574,82 @@ ngx_sf_conf_secret_env(ngx_conf_t *cf, ngx_str_t *name,
 }
 
 
+static char *
+ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
+    ngx_str_t *secret)
+{
+    ngx_str_t  path;
+
+    path.data = name->data + 5;
+    path.len = name->len - 5;
+
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK
+        || ngx_sf_conf_read_file(cf, &path, NGX_SF_CONF_SECRET_MAX, secret)
+           != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
 /*
  * The file is read once, by the user that reads the configuration, so the
  * workers need not have access to it.  One that fills the buffer counts as too
  * long.
  */
 
-static char *
-ngx_sf_conf_secret_file(ngx_conf_t *cf, ngx_str_t *name,
-    ngx_str_t *secret)
+ngx_int_t
+ngx_sf_conf_read_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
+    ngx_str_t *bytes)
 {
-    char        *rv;
-    ssize_t      n;
-    ngx_str_t    path;
-    ngx_file_t   file;
-
-    path.data = name->data + 5;
-    path.len = name->len - 5;
-
-    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
+    ssize_t     n;
+    ngx_int_t   rc;
+    ngx_file_t  file;
 
     ngx_memzero(&file, sizeof(ngx_file_t));
 
-    file.name = path;
+    file.name = *path;
     file.log = cf->log;
 
     /* a FIFO is not waited for, and cannot be read at an offset */
 
-    file.fd = ngx_open_file(path.data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
+    file.fd = ngx_open_file(path->data, NGX_FILE_RDONLY|NGX_FILE_NONBLOCK,
                             NGX_FILE_OPEN, 0);
 
     if (file.fd == NGX_INVALID_FILE) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           ngx_open_file_n " \"%V\" failed", &path);
-        return NGX_CONF_ERROR;
+                           ngx_open_file_n " \"%V\" failed", path);
+        return NGX_ERROR;
     }
 
-    rv = NGX_CONF_ERROR;
+    rc = NGX_ERROR;
 
-    secret->data = ngx_pnalloc(cf->pool, NGX_SF_CONF_SECRET_MAX);
+    bytes->data = ngx_pnalloc(cf->pool, max);
 
-    if (secret->data) {
-        n = ngx_read_file(&file, secret->data, NGX_SF_CONF_SECRET_MAX, 0);
+    if (bytes->data) {
+        n = ngx_read_file(&file, bytes->data, max, 0);
 
-        if (n == NGX_SF_CONF_SECRET_MAX) {
+        if (n == (ssize_t) max) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" is longer than %d bytes", &path,
-                               NGX_SF_CONF_SECRET_MAX - 1);
+                               "\"%V\" is longer than %uz bytes", path,
+                               max - 1);
 
         } else if (n == NGX_ERROR) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"%V\" is not a file that can be read", &path);
+                               "\"%V\" is not a file that can be read", path);
 
         } else {
-            secret->len = n;
-            rv = NGX_CONF_OK;
+            bytes->data[n] = '\0';
+            bytes->len = n;
+            rc = NGX_OK;
         }
     }
 
     (void) ngx_close_file(file.fd);
 
-    return rv;
+    return rc;
 }
 
 
@@ -546,8 +665,7 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_sf_loc_conf_t  *slcf = conf;
 
     int64_t                id;
-    ngx_str_t             *value, slugs;
-    ngx_sf_main_conf_t    *smcf;
+    ngx_str_t             *value;
     ngx_sf_fixed_token_t  *token;
 
     value = cf->args->elts;
@@ -595,6 +713,7 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     token->token = value[1];
     token->principal.id = id;
     token->principal.products = 0;
+    ngx_str_null(&token->slugs);
 
     if (cf->args->nelts == 3) {
         return NGX_CONF_OK;
@@ -608,61 +727,125 @@ ngx_sf_conf_token(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    slugs.data = value[3].data + 9;
-    slugs.len = value[3].len - 9;
+    token->slugs.data = value[3].data + 9;
+    token->slugs.len = value[3].len - 9;
+    token->file = cf->conf_file->file.name.data;
+    token->line = cf->conf_file->line;
 
-    smcf = ngx_http_conf_get_module_main_conf(cf,
-                                              ngx_http_softfactory_module);
-
-    return ngx_sf_conf_token_products(cf, smcf, &slugs,
-                                               &token->principal.products);
+    return NGX_CONF_OK;
 }
 
 
 /* products are those that endpoints ask for; the bits stand in their order */
 
-static char *
-ngx_sf_conf_token_products(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
-    ngx_str_t *slugs, uint64_t *products)
+static ngx_int_t
+ngx_sf_conf_token_slugs(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 {
-    u_char      *p, *last, *comma;
-    ngx_str_t   *product;
-    ngx_uint_t   i;
+    ngx_uint_t             i;
+    ngx_sf_main_conf_t    *smcf;
+    ngx_sf_fixed_token_t  *token;
 
-    if (slugs->len == 3 && ngx_strncmp(slugs->data, "all", 3) == 0) {
-        *products = (uint64_t) -1;
-        return NGX_CONF_OK;
+    if (slcf->tokens == NGX_CONF_UNSET_PTR || slcf->tokens == NULL) {
+        return NGX_OK;
     }
 
-    product = smcf->products.elts;
-    last = slugs->data + slugs->len;
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+    token = slcf->tokens->elts;
 
-    for (p = slugs->data; p < last; p = comma + 1) {
+    for (i = 0; i < slcf->tokens->nelts; i++) {
+        if (token[i].slugs.data
+            && ngx_sf_conf_token_products(cf, smcf, &token[i]) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_conf_token_products(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_fixed_token_t *token)
+{
+    u_char      *p, *last, *comma;
+    ngx_str_t    slugs;
+    ngx_int_t    bit;
+
+    slugs = token->slugs;
+    token->slugs.data = NULL;
+
+    if (slugs.len == 3 && ngx_strncmp(slugs.data, "all", 3) == 0) {
+        token->principal.products = (uint64_t) -1;
+        return NGX_OK;
+    }
+
+    last = slugs.data + slugs.len;
+
+    for (p = slugs.data; p < last; p = comma + 1) {
         comma = ngx_strlchr(p, last, ',');
 
         if (comma == NULL) {
             comma = last;
         }
 
-        for (i = 0; i < smcf->products.nelts; i++) {
-            if (product[i].len == (size_t) (comma - p)
-                && ngx_strncmp(product[i].data, p, comma - p) == 0)
-            {
-                *products |= (uint64_t) 1 << i;
-                break;
-            }
+        bit = ngx_sf_conf_product(smcf, p, comma - p);
+
+        if (bit == NGX_ERROR) {
+            ngx_sf_conf_refuse_products(cf, smcf, token, &slugs);
+            return NGX_ERROR;
         }
 
-        if (i == smcf->products.nelts) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "no endpoint asks for a product of "
-                               "\"%V\", there are \"review\" and "
-                               "\"sns-auto\"", slugs);
-            return NGX_CONF_ERROR;
+        token->principal.products |= (uint64_t) 1 << bit;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_conf_product(const ngx_sf_main_conf_t *smcf, const u_char *slug,
+    size_t len)
+{
+    ngx_str_t   *product;
+    ngx_uint_t   i;
+
+    product = smcf->products.elts;
+
+    for (i = 0; i < smcf->products.nelts; i++) {
+        if (product[i].len == len
+            && ngx_strncmp(product[i].data, slug, len) == 0)
+        {
+            return i;
         }
     }
 
-    return NGX_CONF_OK;
+    return NGX_ERROR;
+}
+
+
+static void
+ngx_sf_conf_refuse_products(ngx_conf_t *cf, const ngx_sf_main_conf_t *smcf,
+    const ngx_sf_fixed_token_t *token, const ngx_str_t *slugs)
+{
+    u_char       list[NGX_MAX_CONF_ERRSTR], *p;
+    ngx_str_t   *product;
+    ngx_uint_t   i;
+
+    p = list;
+    product = smcf->products.elts;
+
+    for (i = 0; i < smcf->products.nelts; i++) {
+        p = ngx_slprintf(p, list + sizeof(list) - 1, " %V", &product[i]);
+    }
+
+    *p = '\0';
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "no endpoint asks for a product of \"%V\" in %s:%ui, there "
+                  "are:%s", slugs, token->file, token->line,
+                  p == list ? (u_char *) " none" : list);
 }
 
 
@@ -748,8 +931,10 @@ ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
 ngx_int_t
 ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
 {
-    if (ngx_sf_conf_upstream(cf, slcf, &slcf->primary, 0, &slcf->primary_pg)
-        != NGX_OK)
+    if (ngx_sf_conf_check_endpoints(cf, slcf) != NGX_OK
+        || ngx_sf_conf_upstream(cf, slcf, &slcf->primary, 0,
+                                &slcf->primary_pg)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -777,6 +962,38 @@ ngx_sf_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
     }
 
     return ngx_sf_conf_check_fallback(cf, slcf);
+}
+
+
+/* there are some, and each method of a path is that of one of them */
+
+static ngx_int_t
+ngx_sf_conf_check_endpoints(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf)
+{
+    ngx_sf_main_conf_t       *smcf;
+    const ngx_sf_endpoint_t  *both[2];
+
+    smcf = ngx_http_conf_get_module_main_conf(cf,
+                                              ngx_http_softfactory_module);
+
+    if (smcf->nendpoints == 0) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_pass in %s:%ui has no endpoint to serve: "
+                      "declare one by softfactory_endpoint, or include the "
+                      "files of conf/api, in http{}", slcf->file, slcf->line);
+        return NGX_ERROR;
+    }
+
+    if (ngx_sf_routes_check(smcf->routes, slcf->enabled, both) != NGX_OK) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_pass in %s:%ui serves endpoints \"%V\" and "
+                      "\"%V\", which have one path and one method: choose by "
+                      "softfactory_endpoints", slcf->file, slcf->line,
+                      &both[0]->name, &both[1]->name);
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

@@ -27,8 +27,25 @@ char *ngx_sf_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_sf_conf_cors_origin(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 
-/* index of an endpoint, NGX_DONE for "all", or NGX_ERROR, which was logged */
-ngx_int_t ngx_sf_conf_endpoint(ngx_conf_t *cf, ngx_str_t *name);
+/*
+ * Marks, by endpoint, those that a word stands for: "all", a name, or the
+ * beginning of some as in "sns_*".  NGX_ERROR, which was logged: there is none;
+ * name was said in file:line.
+ */
+ngx_int_t ngx_sf_conf_find_endpoints(ngx_conf_t *cf, const ngx_str_t *name,
+    const u_char *file, ngx_uint_t line, u_char *found);
+
+/* which endpoints a location serves, and the products of its tokens */
+ngx_int_t ngx_sf_conf_merge_endpoints(ngx_conf_t *cf, ngx_sf_loc_conf_t *prev,
+    ngx_sf_loc_conf_t *conf);
+
+/*
+ * The bytes of a local file, ended by NUL; those of the configuration are read
+ * like this.  NGX_ERROR, which was logged: also for one that has max bytes or
+ * more.
+ */
+ngx_int_t ngx_sf_conf_read_file(ngx_conf_t *cf, ngx_str_t *path, size_t max,
+    ngx_str_t *bytes);
 
 /* whether the location that is being merged passes nothing to PostgreSQL */
 ngx_int_t ngx_sf_conf_check_passers(ngx_conf_t *cf);
@@ -68,6 +85,47 @@ char *ngx_sf_jwt_conf_user(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 /* what is not set yet, and what is inherited from the previous level */
 void ngx_sf_jwt_conf_init(ngx_sf_loc_conf_t *slcf);
 void ngx_sf_jwt_conf_merge(ngx_sf_loc_conf_t *prev, ngx_sf_loc_conf_t *conf);
+/* --- ngx_sf_endpoint_conf.c: blocks that declare endpoints --- */
+
+/* contexts of what stands in such blocks: bits that nginx does not use */
+#define NGX_SF_ENDPOINT_CONF   0x00100000
+#define NGX_SF_PRINCIPAL_CONF  0x00200000
+
+char *ngx_sf_endpoint_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_sf_endpoint_conf_principal(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_fragment(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* words of a block */
+char *ngx_sf_endpoint_conf_method(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_fallback(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_access(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_lane(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_document(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_ttl(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_missing(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_check(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_page(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_param(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+/* one text, several lines of one, or words, at cmd->post in ngx_sf_row_t */
+char *ngx_sf_endpoint_conf_text(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_texts(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+char *ngx_sf_endpoint_conf_words(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* after all of http{}: whether each key can be used by slcf */
 ngx_int_t ngx_sf_jwt_conf_finish(ngx_conf_t *cf, ngx_sf_loc_conf_t *slcf);

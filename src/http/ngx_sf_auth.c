@@ -10,10 +10,11 @@
  * Four steps.  TOKEN reads the header and needs no I/O: a fixed token of the
  * configuration is a principal at once, a JWT gives a user id.  PRINCIPAL_ASK
  * asks for that user, first the worker's own table, then the zone and the
- * database; PRINCIPAL_TAKE reads what has come: role, e-mail and the active
- * flag come from the row, never from the token.  GATE compares the products
- * of the principal with that of the endpoint.  The responses and their order
- * are those of the original's require_auth and require_subscription.
+ * database; PRINCIPAL_TAKE reads what has come: whether it may pass, and its
+ * roles, come from the database, never from the token.  GATE compares the roles
+ * of the principal with that of the endpoint.
+ *
+ * Who a user is says softfactory_principal; without it a good token is enough.
  */
 
 
@@ -26,7 +27,6 @@
 
 #define NGX_SF_AUTH_MISSING     "Missing authorization header"
 #define NGX_SF_AUTH_INVALID     "Invalid or expired token"
-#define NGX_SF_AUTH_INACTIVE    "User not found or inactive"
 
 
 static ngx_int_t ngx_sf_auth_bearer(ngx_http_request_t *r, ngx_str_t *token);
@@ -35,6 +35,8 @@ static ngx_sf_fixed_token_t *ngx_sf_auth_fixed(ngx_sf_loc_conf_t *slcf,
 static uint64_t ngx_sf_auth_who(const ngx_sf_ctx_t *ctx);
 static void ngx_sf_auth_lookup(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup);
 static ngx_int_t ngx_sf_auth_read(ngx_sf_ctx_t *ctx);
+static ngx_int_t ngx_sf_auth_refuse(ngx_sf_ctx_t *ctx, ngx_uint_t check);
+static ngx_int_t ngx_sf_auth_deny(ngx_sf_ctx_t *ctx);
 
 
 ngx_int_t
@@ -85,8 +87,7 @@ ngx_sf_auth_token(ngx_sf_ctx_t *ctx)
     }
 
     if (claims.user == NGX_SF_JWT_USER_NONE) {
-        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
-                                    NGX_SF_AUTH_INACTIVE);
+        return ngx_sf_auth_refuse(ctx, 0);
     }
 
     ctx->user = claims.user_id;
@@ -248,6 +249,15 @@ ngx_sf_auth_principal_ask(ngx_sf_ctx_t *ctx)
         return NGX_OK;
     }
 
+    /* nothing is known of users but what the token says */
+
+    if (ctx->worker->smcf->principal == NULL) {
+        ctx->known.id = ctx->user;
+        ctx->known.products = 0;
+        ctx->principal = &ctx->known;
+        return NGX_OK;
+    }
+
     ngx_sf_auth_lookup(ctx, &lookup);
 
     if (ngx_sf_principal_find(ctx->worker, &lookup, &ctx->known) == NGX_OK) {
@@ -323,28 +333,26 @@ ngx_sf_auth_lookup(ngx_sf_ctx_t *ctx, ngx_sf_lookup_t *lookup)
 static ngx_int_t
 ngx_sf_auth_read(ngx_sf_ctx_t *ctx)
 {
-    int64_t          products;
-    ngx_str_t        text, bits;
+    int64_t          number;
+    ngx_str_t        text, digits;
     ngx_sf_lookup_t  lookup;
 
     text = ngx_sf_flight_body(&ctx->wait);
 
-    if (text.len == 0 || text.data[0] != '1') {
-        ctx->refused = 1;
+    digits.data = text.data + 1;
+    digits.len = text.len ? text.len - 1 : 0;
 
-        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
-                                    NGX_SF_AUTH_INACTIVE);
+    if (ngx_sf_number_parse_int(&digits, &number) != NGX_OK) {
+        number = 0;
     }
 
-    bits.data = text.data + 1;
-    bits.len = text.len - 1;
-
-    if (ngx_sf_number_parse_int(&bits, &products) != NGX_OK) {
-        products = 0;
+    if (text.len == 0 || text.data[0] != '1') {
+        ctx->refused = 1;
+        return ngx_sf_auth_refuse(ctx, number);
     }
 
     ctx->known.id = ctx->user;
-    ctx->known.products = products;
+    ctx->known.products = number;
     ctx->principal = &ctx->known;
 
     if (ctx->wait.found.value) {
@@ -357,12 +365,70 @@ ngx_sf_auth_read(ngx_sf_ctx_t *ctx)
 }
 
 
+/* what the block of principals says of a user without a row, or of a check */
+
+static ngx_int_t
+ngx_sf_auth_refuse(ngx_sf_ctx_t *ctx, ngx_uint_t check)
+{
+    const ngx_sf_row_t  *row;
+
+    row = ctx->worker->smcf->principal_row;
+
+    if (row == NULL) {
+        return ngx_sf_response_error(ctx, NGX_HTTP_UNAUTHORIZED,
+                                    NGX_SF_AUTH_INVALID);
+    }
+
+    if (check) {
+        return ngx_sf_response_error(ctx, row->checks[check - 1].status,
+                                    row->checks[check - 1].text);
+    }
+
+    return ngx_sf_response_error(ctx, row->missing_status, row->missing);
+}
+
+
+/* the text may name the role; where there are roles there are principals */
+
+static ngx_int_t
+ngx_sf_auth_deny(ngx_sf_ctx_t *ctx)
+{
+    size_t               before;
+    u_char              *p;
+    ngx_str_t           *product;
+    const char          *role, *text;
+    ngx_sf_main_conf_t  *smcf;
+
+    smcf = ctx->worker->smcf;
+    product = smcf->products.elts;
+    product += ctx->endpoint->product;
+    text = smcf->principal_row->denied;
+    role = strstr(text, "$role");
+
+    p = ngx_pnalloc(ctx->request->pool, ngx_strlen(text) + product->len);
+    if (p == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    before = role ? (size_t) (role - text) : ngx_strlen(text);
+
+    ctx->error.data = p;
+    p = ngx_cpymem(p, text, before);
+
+    if (role) {
+        p = ngx_sprintf(p, "%V%s", product, role + sizeof("$role") - 1);
+    }
+
+    ctx->error.len = p - ctx->error.data;
+
+    return NGX_HTTP_FORBIDDEN;
+}
+
+
 ngx_int_t
 ngx_sf_auth_gate(ngx_sf_ctx_t *ctx)
 {
-    u_char              *p;
-    ngx_str_t           *product;
-    ngx_sf_endpoint_t   *endpoint;
+    ngx_sf_endpoint_t  *endpoint;
 
     endpoint = ctx->endpoint;
 
@@ -371,21 +437,7 @@ ngx_sf_auth_gate(ngx_sf_ctx_t *ctx)
             || !(ctx->principal->products
                  & ((uint64_t) 1 << endpoint->product))))
     {
-        product = ctx->worker->smcf->products.elts;
-        product += endpoint->product;
-
-        p = ngx_pnalloc(ctx->request->pool,
-                        sizeof("Subscription to  required") + product->len);
-        if (p == NULL) {
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        ctx->error.data = p;
-        ctx->error.len = ngx_sprintf(p, "Subscription to %V required",
-                                     product)
-                         - p;
-
-        return NGX_HTTP_FORBIDDEN;
+        return ngx_sf_auth_deny(ctx);
     }
 
     if (ctx->params.status) {

@@ -484,7 +484,7 @@ ngx_sf_flight_total_first(const ngx_sf_flight_t *flight)
 
     lookup = &flight->lookup;
 
-    return (flight->zone && lookup->resource->endpoint->row->deadlines)
+    return (flight->zone && lookup->resource->endpoint->row->expires)
            || (lookup->slcf->zone && lookup->params->page > 1)
            || lookup->params->offset > lookup->slcf->max_offset;
 }

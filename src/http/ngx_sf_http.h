@@ -49,7 +49,8 @@ typedef struct {
     ngx_sf_endpoint_t          *endpoint; /* NULL: no such native method */
     ngx_uint_t                  native;   /* methods, of enabled endpoints */
     ngx_uint_t                  app;      /* methods of the application */
-    ngx_str_t                   id;       /* digits that {id} stands for */
+    ngx_str_t                   path[NGX_SF_PATH_PARAMS];   /* names of the
+                                             path, by place; no data: none */
 } ngx_sf_match_t;
 
 ngx_sf_routes_t *ngx_sf_routes_compile(ngx_conf_t *cf,
@@ -59,6 +60,10 @@ ngx_sf_routes_t *ngx_sf_routes_compile(ngx_conf_t *cf,
 ngx_int_t ngx_sf_route_find(const ngx_sf_routes_t *routes,
     const u_char *enabled, const ngx_str_t *path, ngx_uint_t method,
     ngx_sf_match_t *match);
+
+/* NGX_DECLINED: both of them are enabled, with one path and one method */
+ngx_int_t ngx_sf_routes_check(const ngx_sf_routes_t *routes,
+    const u_char *enabled, const ngx_sf_endpoint_t *both[2]);
 
 /* by what a request is counted, and what that is called */
 ngx_uint_t ngx_sf_route_index(const ngx_sf_ctx_t *ctx);
@@ -134,6 +139,10 @@ typedef struct {
 typedef struct {
     ngx_str_t                   token;
     ngx_sf_principal_t          principal;
+    ngx_str_t                   slugs;    /* its products, until their bits are
+                                             known; no data: they are */
+    u_char                     *file;
+    ngx_uint_t                  line;
 } ngx_sf_fixed_token_t;
 
 /* the steps from TOKEN to GATE of ngx_sf_request.c */
@@ -171,6 +180,15 @@ ngx_msec_t ngx_sf_fence_time(ngx_sf_ctx_t *ctx);
 void ngx_sf_fence_init(void);
 
 
+/* --- ngx_sf_endpoint.c: declarations become endpoints --- */
+
+/*
+ * All of smcf->rows: what one word says of another is checked, statements,
+ * templates and routes are compiled.  NGX_ERROR has been logged.
+ */
+ngx_int_t ngx_sf_endpoints_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf);
+
+
 /* --- ngx_sf_resource.c: what is asked of the database, and made of it --- */
 
 typedef enum {
@@ -190,6 +208,8 @@ struct ngx_sf_resource_s {
     u_char                      id[NGX_SF_IDENTITY_LEN];  /* its keys begin
                                                              with that */
     uint64_t                    params;   /* mask of those that matter */
+    uint64_t                    echoes;   /* of those that are shown as they
+                                             came */
     unsigned                    personal:1;   /* differs from user to user */
     unsigned                    cached:1;
 };
@@ -234,10 +254,11 @@ int64_t ngx_sf_resource_id(const ngx_sf_lookup_t *lookup);
  */
 ngx_int_t ngx_sf_resource_render(ngx_sf_flight_t *flight);
 
-/* JSON of an endpoint; res may be NULL if the shape reads no cell */
+/* JSON of an endpoint, by the shape of res; it has one also without a res */
 ngx_int_t ngx_sf_resource_render_json(ngx_pool_t *pool,
-    const ngx_sf_endpoint_t *endpoint, const ngx_sf_params_t *params,
-    const PGresult *res, int64_t total, ngx_str_t *body);
+    const ngx_sf_endpoint_t *endpoint, const ngx_sf_shape_t *shape,
+    const ngx_sf_params_t *params, const PGresult *res, int64_t total,
+    ngx_str_t *body);
 
 /* the number of a total's text, and ms to its deadline, or -1 */
 ngx_int_t ngx_sf_resource_parse_total(const ngx_str_t *text, int64_t *total,
@@ -698,11 +719,35 @@ typedef struct {
     ngx_str_t                   path;
 } ngx_sf_link_t;
 
+/* the words of softfactory_endpoints, until the endpoints are known */
+
+typedef struct {
+    ngx_array_t                *words;    /* of ngx_str_t; NULL: not said */
+    u_char                     *file;     /* where it stands */
+    ngx_uint_t                  line;
+} ngx_sf_choice_words_t;
+
+/* the same of softfactory_cache_ttl */
+
+typedef struct {
+    ngx_str_t                   name;
+    ngx_sf_ttl_t                ttl;
+    u_char                     *file;
+    ngx_uint_t                  line;
+} ngx_sf_ttl_words_t;
+
+typedef struct ngx_sf_declaration_s  ngx_sf_declaration_t;
+
 struct ngx_sf_main_conf_s {
-    ngx_sf_endpoint_t          *endpoints;
+    ngx_array_t                 rows;     /* of ngx_sf_row_t: declared */
+    ngx_array_t                 fragments;    /* of ngx_sf_fragment_t */
+    ngx_sf_row_t               *principal_row;    /* NULL: a good token is
+                                                     enough */
+    ngx_sf_declaration_t       *declaration;  /* that is being read */
+    ngx_sf_endpoint_t          *endpoints;    /* a row of each */
     ngx_uint_t                  nendpoints;
     ngx_sf_routes_t            *routes;
-    ngx_sf_resource_t          *principal;
+    ngx_sf_resource_t          *principal;    /* NULL: the same */
     ngx_uint_t                  nstatements;
     ngx_uint_t                  listen_id;    /* of listeners' statements */
     ngx_array_t                 products; /* of ngx_str_t: bit = index */
@@ -738,6 +783,7 @@ struct ngx_sf_loc_conf_s {
     ngx_sf_jwt_trust_t          own;      /* of this level */
     ngx_sf_jwt_rules_t          jwt;
     ngx_array_t                *tokens;   /* of ngx_sf_fixed_token_t */
+    ngx_sf_choice_words_t       chosen;   /* softfactory_endpoints */
     u_char                     *enabled;  /* by endpoint index */
     ngx_array_t                *cors;     /* of ngx_str_t */
     ngx_str_t                   fallback;
@@ -751,6 +797,7 @@ struct ngx_sf_loc_conf_s {
     ngx_str_t                   cache;    /* name of its zone, or "off" */
     ngx_sf_zone_t              *zone;     /* NULL: no cache */
     ngx_uint_t                  origin;   /* of its responses */
+    ngx_array_t                *ttl_words;    /* of ngx_sf_ttl_words_t */
     ngx_sf_ttl_t               *ttls;     /* by endpoint index */
     ngx_array_t                *bypass;   /* predicates */
     ngx_msec_t                  incoherent_ttl;

@@ -195,7 +195,7 @@ ngx_sf_parsed_fits(ngx_sf_ctx_t *ctx)
          param->type != NGX_SF_PARAM_END;
          param++)
     {
-        if (param->type == NGX_SF_PARAM_DATE) {
+        if (param->type == NGX_SF_PARAM_DATE && param->def) {
             return 0;
         }
     }
@@ -234,14 +234,13 @@ ngx_sf_parsed_create(ngx_sf_parsed_table_t *table, ngx_sf_ctx_t *ctx)
     parsed->hash = ngx_sf_parsed_hash(ctx->slcf, &r->uri, &r->args);
     parsed->slcf = ctx->slcf;
     parsed->match = ctx->match;
-    parsed->match.id.data = ngx_pstrdup(pool, &ctx->match.id);
+    ngx_memzero(parsed->match.path, sizeof(parsed->match.path));
     parsed->uri.len = r->uri.len;
     parsed->uri.data = ngx_pstrdup(pool, &r->uri);
     parsed->args.len = r->args.len;
     parsed->args.data = ngx_pstrdup(pool, &r->args);
 
-    if (parsed->match.id.data == NULL || parsed->uri.data == NULL
-        || parsed->args.data == NULL
+    if (parsed->uri.data == NULL || parsed->args.data == NULL
         || ngx_sf_params_copy(pool, &ctx->params, ctx->endpoint->nparams,
                               &parsed->params)
            != NGX_OK

@@ -51,6 +51,7 @@ static ngx_int_t ngx_sf_request_route(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_remember(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_fallback(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_read(ngx_sf_ctx_t *ctx);
+static void ngx_sf_request_no_row(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_params(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_ask(ngx_sf_ctx_t *ctx);
 static ngx_int_t ngx_sf_request_take(ngx_sf_ctx_t *ctx);
@@ -514,21 +515,36 @@ ngx_sf_request_read(ngx_sf_ctx_t *ctx)
     env.now = ngx_time();
 
     if (ngx_sf_params_read(r->pool, ctx->endpoint->row->params,
-                           &ctx->match.id, &r->args, &env, &ctx->params)
+                           ctx->match.path, &r->args, &env, &ctx->params)
         != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     if (ctx->params.no_row && ctx->params.status == 0) {
-        ctx->params.status = NGX_HTTP_NOT_FOUND;
-        ctx->params.error.data = (u_char *) ctx->endpoint->row->missing;
-        ctx->params.error.len = ngx_strlen(ctx->params.error.data);
+        ngx_sf_request_no_row(ctx);
     }
 
     ngx_sf_parsed_keep(ctx->worker->parsed_table, ctx);
 
     return NGX_OK;
+}
+
+
+/* an id that no row can have: the database need not be asked */
+
+static void
+ngx_sf_request_no_row(ngx_sf_ctx_t *ctx)
+{
+    const ngx_sf_row_t  *row;
+
+    row = ctx->endpoint->row;
+
+    ctx->params.status = row->missing ? row->missing_status
+                                      : NGX_HTTP_NOT_FOUND;
+    ctx->params.error.data = (u_char *) (row->missing ? row->missing
+                                                      : "Not found");
+    ctx->params.error.len = ngx_strlen(ctx->params.error.data);
 }
 
 
@@ -634,17 +650,10 @@ ngx_sf_request_cache_status(const ngx_sf_ctx_t *ctx)
 static ngx_int_t
 ngx_sf_request_take_own(ngx_sf_ctx_t *ctx)
 {
-    const ngx_sf_row_t  *row;
-
-    row = ctx->endpoint->row;
-
-    if (row->body) {
-        ctx->body.data = (u_char *) row->body;
-        ctx->body.len = ngx_strlen(row->body);
-
-    } else if (ngx_sf_resource_render_json(ctx->request->pool, ctx->endpoint,
-                                           &ctx->params, NULL, 0, &ctx->body)
-               != NGX_OK)
+    if (ngx_sf_resource_render_json(ctx->request->pool, ctx->endpoint,
+                                    ctx->endpoint->empty, &ctx->params, NULL,
+                                    0, &ctx->body)
+        != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

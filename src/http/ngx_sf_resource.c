@@ -12,7 +12,8 @@
  * it.  The principal says what a user may do.  Each has a statement, the tags
  * of what that reads, and a form in which it is kept in the zone:
  *
- *   principal   "0" for nobody, or "1" and the bits of the products
+ *   principal   "1" and the bits of the roles, or "0" and the number of the
+ *               check that is not true; 0: there is no such user
  *   total       the number, and after a blank the ms to its deadline
  *   response    the document
  *
@@ -34,11 +35,13 @@
 #define NGX_SF_RESOURCE_FAR  (366LL * 24 * 3600 * 1000)
 
 
-/* of the principal's statement: bits of a slug, and what stands for a slug */
+/* room for what is made of the statement of principals */
 
-#define NGX_SF_RESOURCE_NO_BITS  "0::bigint"
-#define NGX_SF_RESOURCE_BITS     "CASE p.slug END"
-#define NGX_SF_RESOURCE_BIT      " WHEN '' THEN ''::bigint"
+#define NGX_SF_RESOURCE_WHOLE      "SELECT  FROM (\n) p"
+#define NGX_SF_RESOURCE_NO_BITS    "0::bigint"
+#define NGX_SF_RESOURCE_BITS                                                  \
+    "(SELECT bit_or(CASE r END) FROM unnest(p.roles) r)"
+#define NGX_SF_RESOURCE_BIT        " WHEN '' THEN ''::bigint"
 
 
 /* where a key has the user */
@@ -52,11 +55,27 @@ typedef struct {
 } ngx_sf_resource_writer_t;
 
 
+static ngx_int_t ngx_sf_resource_compile_total(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_sf_endpoint_t *endpoint);
 static ngx_sf_resource_t *ngx_sf_resource_create(ngx_conf_t *cf,
     ngx_sf_main_conf_t *smcf, ngx_sf_resource_e kind,
-    ngx_sf_endpoint_t *endpoint, const char *sql, ngx_uint_t columns,
-    const char *tags);
+    ngx_sf_endpoint_t *endpoint, const ngx_sf_row_t *row, const char *sql,
+    ngx_uint_t columns, const char *tags);
+static void ngx_sf_resource_refuse_tags(ngx_conf_t *cf,
+    const ngx_sf_resource_t *resource, const ngx_sf_row_t *row,
+    const char *tags, const char *wrong);
+static void ngx_sf_resource_list_tables(const char *tag, size_t len,
+    u_char *list, u_char *last);
+static ngx_int_t ngx_sf_resource_judge_total(
+    const ngx_sf_pg_statement_t *statement, const PGresult *res,
+    u_char *error, size_t size);
+static ngx_int_t ngx_sf_resource_principal_kinds(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, ngx_uint_t columns);
+static ngx_int_t ngx_sf_resource_principal_sql(ngx_conf_t *cf,
+    ngx_sf_main_conf_t *smcf, const ngx_sf_row_t *row, ngx_str_t *sql);
 static u_char *ngx_sf_resource_bits(u_char *p, const ngx_array_t *products);
+static u_char *ngx_sf_resource_quote(u_char *p, u_char quote,
+    const u_char *text, size_t len);
 static ngx_int_t ngx_sf_resource_key_write(const ngx_sf_lookup_t *lookup,
     ngx_uint_t source, ngx_sf_key_t *key);
 static void ngx_sf_resource_write(ngx_sf_resource_writer_t *w, const void *data,
@@ -69,7 +88,13 @@ static ngx_int_t ngx_sf_resource_render_principal(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_render_total(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_render_response(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_render_ping(ngx_sf_flight_t *flight);
-static const char *ngx_sf_resource_refuse(ngx_sf_flight_t *flight);
+static ngx_sf_shape_t *ngx_sf_resource_shape(ngx_log_t *log,
+    ngx_sf_endpoint_t *endpoint, const PGresult *res);
+static void ngx_sf_resource_say(u_char *error, size_t size, const char *fmt,
+    ...);
+static const char *ngx_sf_resource_refuse(ngx_sf_flight_t *flight,
+    const ngx_sf_shape_t *shape);
+static const char *ngx_sf_resource_refuse_empty(ngx_sf_flight_t *flight);
 static ngx_int_t ngx_sf_resource_refuse_depth(ngx_sf_flight_t *flight);
 
 
@@ -83,30 +108,25 @@ static const ngx_sf_resource_render_pt  ngx_sf_resource_renderers[] = {
 };
 
 
-typedef enum {
-    NGX_SF_PRINCIPAL_ACTIVE = 0,
-    NGX_SF_PRINCIPAL_PRODUCTS
-} ngx_sf_principal_column_e;
+/* the directives that have their statements, and what is not of one */
 
-
-/* what the columns of those are read as that have no shape */
-
-static const u_char  ngx_sf_resource_principal_kinds[] = {
-    /* ACTIVE */    NGX_SF_TYPE_BOOLEAN,
-    /* PRODUCTS */  NGX_SF_TYPE_NUMBER
+static const char *const  ngx_sf_resource_whats[] = {
+    /* PRINCIPAL */  "sql",
+    /* TOTAL */      "total",
+    /* RESPONSE */   "sql",
+    /* PING */       "ping"
 };
 
-static const u_char  ngx_sf_resource_total_kinds[] = {
-    NGX_SF_TYPE_NUMBER, NGX_SF_TYPE_NUMBER
-};
 
+/*
+ * The columns of a response are those that its template binds; a total and a
+ * principal have theirs by their places.
+ */
 
 ngx_int_t
 ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_sf_endpoint_t *endpoint)
 {
-    u_char              *kinds;
-    ngx_uint_t           columns;
     ngx_sf_resource_t   *resource;
     const ngx_sf_row_t  *row;
 
@@ -115,7 +135,7 @@ ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     if (row->document) {
         endpoint->response =
             ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PING, endpoint,
-                                   ngx_sf_api_ping, 1, "");
+                                   row, "SELECT 1", 1, "");
 
         return endpoint->response ? NGX_OK : NGX_ERROR;
     }
@@ -124,59 +144,146 @@ ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NGX_OK;
     }
 
-    columns = ngx_sf_json_columns(endpoint->program);
     resource = ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_RESPONSE,
-                                      endpoint, row->sql, columns, row->tags);
+                                      endpoint, row, row->sql, 0, row->tags);
 
     if (resource == NULL) {
         return NGX_ERROR;
     }
 
-    kinds = ngx_sf_json_kinds(endpoint->program);
-
-    if (row->forbidden) {
-        kinds[0] |= NGX_SF_TYPE_BOOLEAN;
-    }
-
-    ngx_sf_statement_set_kinds(resource->statement, kinds);
+    ngx_sf_statement_set_judge(resource->statement, ngx_sf_shape_judge,
+                               endpoint);
 
     endpoint->response = resource;
     resource->params = (uint64_t) -1;
+    resource->echoes = ngx_sf_template_needs(endpoint->template)->echoes;
 
-    if (row->total == NULL) {
-        return NGX_OK;
-    }
+    return row->total ? ngx_sf_resource_compile_total(cf, smcf, endpoint)
+                      : NGX_OK;
+}
 
-    endpoint->total = ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_TOTAL,
-                                             endpoint, row->total,
-                                             row->deadlines ? 2 : 1,
-                                             row->total_tags);
-    if (endpoint->total == NULL) {
+
+static ngx_int_t
+ngx_sf_resource_compile_total(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_sf_endpoint_t *endpoint)
+{
+    ngx_sf_resource_t   *response, *total;
+    const ngx_sf_row_t  *row;
+
+    row = endpoint->row;
+    response = endpoint->response;
+
+    total = ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_TOTAL, endpoint,
+                                   row, row->total, 0,
+                                   row->total_tags ? row->total_tags
+                                                   : row->tags);
+    if (total == NULL) {
         return NGX_ERROR;
     }
 
-    ngx_sf_statement_set_kinds(endpoint->total->statement,
-                               ngx_sf_resource_total_kinds);
-    endpoint->total->lane = resource->lane == NGX_SF_PG_HEAVY ? NGX_SF_PG_HEAVY
-                            : NGX_SF_PG_TOTALS;
-    resource->total = endpoint->total;
-    resource->personal |= endpoint->total->personal;
+    ngx_sf_statement_set_judge(total->statement, ngx_sf_resource_judge_total,
+                               endpoint);
+
+    total->lane = response->lane == NGX_SF_PG_HEAVY ? NGX_SF_PG_HEAVY
+                                                    : NGX_SF_PG_TOTALS;
+    endpoint->total = total;
+    response->total = total;
+    response->personal |= total->personal;
 
     return NGX_OK;
 }
 
 
+/*
+ * What the database says of a user becomes columns of known places: those that
+ * are checked, in their order, and the bits of the roles that it has.
+ *
+ *     SELECT p."active", (SELECT bit_or(CASE r WHEN 'review' THEN '1'::bigint
+ *     WHEN 'sns-auto' THEN '2'::bigint END) FROM unnest(p.roles) r)
+ *     FROM (statement of the block) p
+ */
+
 ngx_int_t
 ngx_sf_resource_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
 {
-    size_t         size;
-    u_char        *sql;
-    ngx_str_t      bits, *product;
-    ngx_uint_t     i;
-    ngx_sf_row_t   row;
+    ngx_str_t              sql;
+    ngx_uint_t             columns;
+    ngx_sf_row_t           made;
+    const ngx_sf_row_t    *row;
+    const ngx_sf_check_t  *check;
 
-    size = ngx_max(sizeof(NGX_SF_RESOURCE_NO_BITS),
-                   sizeof(NGX_SF_RESOURCE_BITS));
+    row = smcf->principal_row;
+
+    if (row == NULL) {
+        return NGX_OK;
+    }
+
+    columns = 1;
+
+    for (check = row->checks; check && check->column; check++) {
+        columns++;
+    }
+
+    if (ngx_sf_resource_principal_sql(cf, smcf, row, &sql) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* the bits are part of its identity, and the roles give them */
+
+    made = *row;
+    made.sql = (char *) sql.data;
+
+    smcf->principal =
+        ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PRINCIPAL, NULL,
+                               &made, made.sql, columns, made.tags);
+
+    if (smcf->principal == NULL) {
+        return NGX_ERROR;
+    }
+
+    return ngx_sf_resource_principal_kinds(cf, smcf, columns);
+}
+
+
+/* booleans, and a number behind them */
+
+static ngx_int_t
+ngx_sf_resource_principal_kinds(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    ngx_uint_t columns)
+{
+    u_char  *kinds;
+
+    kinds = ngx_palloc(cf->pool, columns);
+    if (kinds == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memset(kinds, NGX_SF_TYPE_BOOLEAN, columns);
+    kinds[columns - 1] = NGX_SF_TYPE_NUMBER;
+
+    ngx_sf_statement_set_kinds(smcf->principal->statement, kinds);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_sf_resource_principal_sql(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
+    const ngx_sf_row_t *row, ngx_str_t *sql)
+{
+    u_char                *p;
+    size_t                 size;
+    ngx_str_t             *product;
+    ngx_uint_t             i;
+    const ngx_sf_check_t  *check;
+
+    size = sizeof(NGX_SF_RESOURCE_WHOLE) + ngx_strlen(row->sql)
+           + sizeof(NGX_SF_RESOURCE_NO_BITS) + sizeof(NGX_SF_RESOURCE_BITS);
+
+    for (check = row->checks; check && check->column; check++) {
+        size += sizeof("p.\"\", ") + 2 * ngx_strlen(check->column);
+    }
+
     product = smcf->products.elts;
 
     for (i = 0; i < smcf->products.nelts; i++) {
@@ -184,48 +291,40 @@ ngx_sf_resource_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
                 + NGX_INT64_LEN;
     }
 
-    bits.data = ngx_pnalloc(cf->temp_pool, size);
-    sql = ngx_pnalloc(cf->pool, size + ngx_strlen(ngx_sf_api_principal));
-
-    if (bits.data == NULL || sql == NULL) {
+    p = ngx_pnalloc(cf->pool, size);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    bits.len = ngx_sf_resource_bits(bits.data, &smcf->products) - bits.data;
-    *ngx_sprintf(sql, ngx_sf_api_principal, &bits) = '\0';
+    sql->data = p;
+    p = ngx_cpymem(p, "SELECT ", sizeof("SELECT ") - 1);
 
-    ngx_memzero(&row, sizeof(ngx_sf_row_t));
-    row.sql = (char *) sql;
-    row.tags = ngx_sf_api_principal_tags;
-
-    smcf->principal =
-        ngx_sf_resource_create(cf, smcf, NGX_SF_RESOURCE_PRINCIPAL, NULL,
-                               row.sql, 2, row.tags);
-
-    if (smcf->principal == NULL) {
-        return NGX_ERROR;
+    for (check = row->checks; check && check->column; check++) {
+        p = ngx_cpymem(p, "p.", sizeof("p.") - 1);
+        p = ngx_sf_resource_quote(p, '"', (u_char *) check->column,
+                                  ngx_strlen(check->column));
+        p = ngx_cpymem(p, ", ", sizeof(", ") - 1);
     }
 
-    ngx_sf_identity(&row, NGX_SF_RESOURCE_PRINCIPAL, smcf->principal->id);
+    p = ngx_sf_resource_bits(p, &smcf->products);
+    p = ngx_sprintf(p, " FROM (%s\n) p%Z", row->sql);
 
-    ngx_sf_statement_set_kinds(smcf->principal->statement,
-                               ngx_sf_resource_principal_kinds);
+    sql->len = p - 1 - sql->data;
 
     return NGX_OK;
 }
 
 
 /*
- * A bit for each slug that gates an endpoint, the same as in a principal.  The
- * database compares whole slugs, whatever stands in one.
+ * A bit for each role that gates an endpoint, the same as in a principal.  The
+ * database compares whole texts, whatever stands in one.
  */
 
 static u_char *
 ngx_sf_resource_bits(u_char *p, const ngx_array_t *products)
 {
-    size_t      n;
-    ngx_str_t  *product;
-    ngx_uint_t  i;
+    ngx_str_t   *product;
+    ngx_uint_t   i;
 
     if (products->nelts == 0) {
         return ngx_cpymem(p, NGX_SF_RESOURCE_NO_BITS,
@@ -233,33 +332,50 @@ ngx_sf_resource_bits(u_char *p, const ngx_array_t *products)
     }
 
     product = products->elts;
-    p = ngx_cpymem(p, "CASE p.slug", sizeof("CASE p.slug") - 1);
+    p = ngx_cpymem(p, "(SELECT bit_or(CASE r", sizeof("(SELECT bit_or(CASE r")
+                                                - 1);
 
     for (i = 0; i < products->nelts; i++) {
-        p = ngx_cpymem(p, " WHEN '", sizeof(" WHEN '") - 1);
-
-        for (n = 0; n < product[i].len; n++) {
-            if (product[i].data[n] == '\'') {
-                *p++ = '\'';
-            }
-
-            *p++ = product[i].data[n];
-        }
-
-        p = ngx_sprintf(p, "' THEN '%L'::bigint",
+        p = ngx_cpymem(p, " WHEN ", sizeof(" WHEN ") - 1);
+        p = ngx_sf_resource_quote(p, '\'', product[i].data, product[i].len);
+        p = ngx_sprintf(p, " THEN '%L'::bigint",
                         (int64_t) ((uint64_t) 1 << i));
     }
 
-    return ngx_cpymem(p, " END", sizeof(" END") - 1);
+    return ngx_cpymem(p, " END) FROM unnest(p.roles) r)",
+                      sizeof(" END) FROM unnest(p.roles) r)") - 1);
 }
 
 
+static u_char *
+ngx_sf_resource_quote(u_char *p, u_char quote, const u_char *text, size_t len)
+{
+    size_t  i;
+
+    *p++ = quote;
+
+    for (i = 0; i < len; i++) {
+        if (text[i] == quote) {
+            *p++ = quote;
+        }
+
+        *p++ = text[i];
+    }
+
+    *p++ = quote;
+
+    return p;
+}
+
+
+/* row: for names and parameters, it need not live */
+
 static ngx_sf_resource_t *
 ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
-    ngx_sf_resource_e  kind, ngx_sf_endpoint_t *endpoint, const char *sql,
-    ngx_uint_t columns, const char *tags)
+    ngx_sf_resource_e kind, ngx_sf_endpoint_t *endpoint,
+    const ngx_sf_row_t *row, const char *sql, ngx_uint_t columns,
+    const char *tags)
 {
-    ngx_str_t           name;
     ngx_uint_t          personal;
     const char         *wrong;
     ngx_sf_resource_t  *resource;
@@ -269,38 +385,105 @@ ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NULL;
     }
 
-    ngx_str_set(&name, "principal");
-
-    if (endpoint) {
-        name = endpoint->name;
-        resource->lane = endpoint->row->lane;
-        ngx_sf_identity(endpoint->row, kind, resource->id);
-    }
+    resource->lane = endpoint ? row->lane : NGX_SF_PG_READ;
+    ngx_sf_identity(row, kind, resource->id);
 
     resource->kind = kind;
     resource->endpoint = endpoint;
-    resource->statement = ngx_sf_statement_compile(cf, &name,
-                                     endpoint ? endpoint->row->params : NULL,
-                                     sql, columns, &smcf->nstatements);
+    resource->statement = ngx_sf_statement_compile(cf, row,
+                                                ngx_sf_resource_whats[kind],
+                                                sql, columns,
+                                                &smcf->nstatements);
     if (resource->statement == NULL) {
         return NULL;
     }
 
-    wrong = tags ? ngx_sf_tags_compile(tags, &resource->tags) : "no tags";
+    wrong = ngx_sf_tags_compile(tags, &resource->tags);
 
     if (wrong) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "tags of endpoint \"%V\": %s", &name, wrong);
+        ngx_sf_resource_refuse_tags(cf, resource, row, tags, wrong);
         return NULL;
     }
 
-    ngx_sf_statement_set_tables(resource->statement, resource->tags.tables);
+    ngx_sf_statement_set_tables(resource->statement,
+                                resource->tags.tables & ~NGX_SF_TAGS_UNKNOWN);
 
     resource->params = ngx_sf_statement_params(resource->statement, &personal);
     resource->personal = personal;
-    resource->cached = kind != NGX_SF_RESOURCE_PING;
+    resource->cached = kind != NGX_SF_RESOURCE_PING && row->ttl != 0;
 
     return resource;
+}
+
+
+/* the last of those that have been compiled is the wrong one */
+
+static void
+ngx_sf_resource_refuse_tags(ngx_conf_t *cf, const ngx_sf_resource_t *resource,
+    const ngx_sf_row_t *row, const char *tags, const char *wrong)
+{
+    u_char      list[NGX_MAX_CONF_ERRSTR];
+    size_t      len;
+    ngx_uint_t  n;
+
+    for (n = 1; n < resource->tags.n; n++) {
+        tags += strcspn(tags, " ") + 1;
+    }
+
+    len = strcspn(tags, " ");
+    list[0] = '\0';
+    ngx_sf_resource_list_tables(tags, len, list, list + sizeof(list) - 1);
+
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "%s of endpoint \"%s\" in %s:%ui have %s at \"%*s\"%s",
+                  resource->kind == NGX_SF_RESOURCE_TOTAL && row->total_tags
+                  ? "total_tags" : "tags",
+                  row->name, row->file, row->line, wrong, len, tags, list);
+}
+
+
+/* the tables that there are, or the keys of the one that is named */
+
+static void
+ngx_sf_resource_list_tables(const char *tag, size_t len, u_char *list,
+    u_char *last)
+{
+    size_t                table, key;
+    ngx_int_t             n;
+    ngx_uint_t            i;
+    const ngx_sf_table_t  *t;
+
+    table = ngx_min(strcspn(tag, "."), len);
+    n = ngx_sf_table_find((const u_char *) tag, table);
+
+    if (n == NGX_ERROR) {
+        list = ngx_slprintf(list, last, ", there are:");
+
+        for (t = ngx_sf_tables; t->name; t++) {
+            list = ngx_slprintf(list, last, " %s", t->name);
+        }
+
+    } else if (table < len && memchr(tag, '=', len)) {
+        tag += table + 1;
+        key = strcspn(tag, "=");
+
+        if (ngx_sf_table_key(n, (const u_char *) tag, key) != NGX_ERROR) {
+            return;
+        }
+
+        list = ngx_slprintf(list, last, ", there are:");
+        t = &ngx_sf_tables[n];
+
+        for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
+            list = ngx_slprintf(list, last, " %s", t->keys[i]);
+        }
+
+        if (i == 0) {
+            list = ngx_slprintf(list, last, " none");
+        }
+    }
+
+    *list = '\0';
 }
 
 
@@ -469,7 +652,7 @@ ngx_sf_resource_write_params(ngx_sf_resource_writer_t *w,
         ngx_sf_resource_write(w, &value->number, sizeof(value->number));
         ngx_sf_resource_write_text(w, &value->text);
 
-        if (resource->kind == NGX_SF_RESOURCE_RESPONSE) {
+        if (resource->echoes & ((uint64_t) 1 << i)) {
             ngx_sf_resource_write_text(w, &value->echo);
         }
     }
@@ -490,31 +673,46 @@ ngx_sf_resource_render(ngx_sf_flight_t *flight)
 }
 
 
+/* the first check that is not true counts; without a row it is number 0 */
+
 static ngx_int_t
 ngx_sf_resource_render_principal(ngx_sf_flight_t *flight)
 {
-    u_char     *p;
-    ngx_str_t   bits;
+    u_char                *p;
+    ngx_str_t              bits;
+    ngx_uint_t             i;
+    const ngx_sf_check_t  *check;
 
-    if (ngx_sf_pg_result_rows(flight->res) == 0
-        || !ngx_sf_pg_result_bool(flight->res, 0, NGX_SF_PRINCIPAL_ACTIVE))
-    {
-        ngx_str_set(&flight->body, "0");
+    if (ngx_sf_pg_result_rows(flight->res) == 0) {
+        ngx_str_set(&flight->body, "00");
         return NGX_OK;
     }
 
-    bits = ngx_sf_pg_result_cell(flight->res, 0, NGX_SF_PRINCIPAL_PRODUCTS);
+    check = flight->worker->smcf->principal_row->checks;
 
-    p = ngx_pnalloc(flight->pool, 1 + bits.len);
+    for (i = 0; check && check[i].column; i++) {
+        if (!ngx_sf_pg_result_bool(flight->res, 0, i)) {
+            break;
+        }
+    }
+
+    p = ngx_pnalloc(flight->pool, 1 + NGX_INT64_LEN);
     if (p == NULL) {
         return NGX_ERROR;
     }
 
     flight->body.data = p;
-    flight->body.len = 1 + bits.len;
+
+    if (check && check[i].column) {
+        flight->body.len = ngx_sprintf(p, "0%ui", i + 1) - p;
+        return NGX_OK;
+    }
+
+    bits = ngx_sf_pg_result_cell(flight->res, 0, i);
+    flight->body.len = 1 + ngx_min(bits.len, NGX_INT64_LEN);
 
     *p++ = '1';
-    ngx_memcpy(p, bits.data, bits.len);
+    ngx_memcpy(p, bits.data, flight->body.len - 1);
 
     return NGX_OK;
 }
@@ -530,7 +728,7 @@ ngx_sf_resource_render_total(ngx_sf_flight_t *flight)
     count = ngx_sf_pg_result_cell(flight->res, 0, 0);
     ngx_str_null(&left);
 
-    if (flight->lookup.resource->endpoint->row->deadlines) {
+    if (flight->lookup.resource->endpoint->row->expires) {
         left = ngx_sf_pg_result_cell(flight->res, 0, 1);
     }
 
@@ -597,7 +795,9 @@ ngx_sf_resource_parse_total(const ngx_str_t *text, int64_t *total, int64_t *ms)
 static ngx_int_t
 ngx_sf_resource_render_response(ngx_sf_flight_t *flight)
 {
-    const char  *refusal;
+    const char          *refusal;
+    ngx_sf_shape_t      *shape;
+    ngx_sf_endpoint_t   *endpoint;
 
     /* it was not asked for, see ngx_sf_flight_needless(): it has no rows, or */
 
@@ -607,7 +807,10 @@ ngx_sf_resource_render_response(ngx_sf_flight_t *flight)
         return ngx_sf_resource_refuse_depth(flight);
     }
 
-    refusal = ngx_sf_resource_refuse(flight);
+    endpoint = flight->lookup.resource->endpoint;
+    shape = ngx_sf_resource_shape(flight->worker->cycle->log, endpoint,
+                                  flight->res);
+    refusal = ngx_sf_resource_refuse(flight, shape);
 
     if (refusal) {
         flight->error.data = (u_char *) refusal;
@@ -615,11 +818,11 @@ ngx_sf_resource_render_response(ngx_sf_flight_t *flight)
         return NGX_OK;
     }
 
-    if (ngx_sf_resource_render_json(flight->pool,
-                                    flight->lookup.resource->endpoint,
-                                    flight->lookup.params, flight->res,
-                                    flight->count, &flight->body)
-        != NGX_OK)
+    if (shape == NULL
+        || ngx_sf_resource_render_json(flight->pool, endpoint, shape,
+                                       flight->lookup.params, flight->res,
+                                       flight->count, &flight->body)
+           != NGX_OK)
     {
         return NGX_ERROR;
     }
@@ -633,30 +836,124 @@ ngx_sf_resource_render_response(ngx_sf_flight_t *flight)
 }
 
 
-/* the errors that only the rows can tell */
+/*
+ * A result has been judged when it came, so that there is a shape for it; NULL
+ * without one means that a row has to be there, or that memory is short.
+ */
+
+static ngx_sf_shape_t *
+ngx_sf_resource_shape(ngx_log_t *log, ngx_sf_endpoint_t *endpoint,
+    const PGresult *res)
+{
+    u_char  error[NGX_MAX_ERROR_STR];
+
+    return res ? ngx_sf_shape_find(&endpoint->shapes, endpoint->template, res,
+                                   log, error, sizeof(error))
+               : endpoint->empty;
+}
+
+
+/* the count, and behind it the column of expires, if there is one */
+
+static ngx_int_t
+ngx_sf_resource_judge_total(const ngx_sf_pg_statement_t *statement,
+    const PGresult *res, u_char *error, size_t size)
+{
+    ngx_uint_t                 i, n;
+    const char                *expires;
+    const ngx_sf_endpoint_t   *endpoint;
+
+    endpoint = statement->owner;
+    expires = endpoint->row->expires;
+    n = expires ? 2 : 1;
+
+    if (ngx_sf_pg_result_columns(res) != n) {
+        ngx_sf_resource_say(error, size, "the total has %ui columns, it needs "
+                            "count(*)%s", ngx_sf_pg_result_columns(res),
+                            expires ? " and behind it that of expires"
+                                    : " alone");
+        return NGX_DECLINED;
+    }
+
+    if (expires && ngx_strcmp(ngx_sf_pg_result_name(res, 1), expires) != 0) {
+        ngx_sf_resource_say(error, size, "column 2 of the total is not \"%s\", "
+                            "as expires says", expires);
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < n; i++) {
+        if (ngx_sf_type_misfit(ngx_sf_pg_result_type(res, i),
+                               NGX_SF_TYPE_NUMBER))
+        {
+            ngx_sf_resource_say(error, size, "column %ui of the total is no "
+                                "number", i + 1);
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_sf_resource_say(u_char *error, size_t size, const char *fmt, ...)
+{
+    u_char   *p;
+    va_list   args;
+
+    va_start(args, fmt);
+    p = ngx_vslprintf(error, error + size - 1, fmt, args);
+    va_end(args);
+
+    *p = '\0';
+}
+
+
+/* the errors that only the rows can tell; the first one counts */
 
 static const char *
-ngx_sf_resource_refuse(ngx_sf_flight_t *flight)
+ngx_sf_resource_refuse(ngx_sf_flight_t *flight, const ngx_sf_shape_t *shape)
 {
-    ngx_uint_t           rows;
-    const ngx_sf_row_t  *row;
+    ngx_uint_t             i;
+    const ngx_sf_row_t    *row;
+    const ngx_sf_check_t  *check;
 
     row = flight->lookup.resource->endpoint->row;
-    rows = ngx_sf_pg_result_rows(flight->res);
 
-    if (rows == 0 && row->missing) {
-        flight->status = NGX_HTTP_NOT_FOUND;
-        return row->missing;
+    if (ngx_sf_pg_result_rows(flight->res) == 0) {
+        return ngx_sf_resource_refuse_empty(flight);
     }
 
-    if (rows == 0 && flight->lookup.params->page > 1) {
+    for (i = 0, check = row->checks; check && check[i].column; i++) {
+        if (!ngx_sf_pg_result_bool(flight->res, 0, shape->hidden[i])) {
+            flight->status = check[i].status;
+            return check[i].text;
+        }
+    }
+
+    return NULL;
+}
+
+
+/* no row is an error where the block says so, or where one has to be shown */
+
+static const char *
+ngx_sf_resource_refuse_empty(ngx_sf_flight_t *flight)
+{
+    const ngx_sf_endpoint_t  *endpoint;
+
+    endpoint = flight->lookup.resource->endpoint;
+
+    if (endpoint->row->missing) {
+        flight->status = endpoint->row->missing_status;
+        return endpoint->row->missing;
+    }
+
+    if (endpoint->row->checks || flight->lookup.params->page > 1
+        || ngx_sf_template_needs(endpoint->template)->row)
+    {
         flight->status = NGX_HTTP_NOT_FOUND;
         return "Not found";
-    }
-
-    if (row->forbidden && !ngx_sf_pg_result_bool(flight->res, 0, 0)) {
-        flight->status = NGX_HTTP_FORBIDDEN;
-        return row->forbidden;
     }
 
     return NULL;
@@ -694,27 +991,32 @@ ngx_sf_resource_render_ping(ngx_sf_flight_t *flight)
 
 
 ngx_int_t
-ngx_sf_resource_render_json(ngx_pool_t *pool, const ngx_sf_endpoint_t *endpoint,
+ngx_sf_resource_render_json(ngx_pool_t *pool,
+    const ngx_sf_endpoint_t *endpoint, const ngx_sf_shape_t *shape,
     const ngx_sf_params_t *params, const PGresult *res, int64_t total,
     ngx_str_t *body)
 {
-    ngx_str_t             *echoes;
-    ngx_uint_t             i;
+    ngx_str_t             *texts;
+    ngx_uint_t             i, n;
     ngx_sf_json_source_t   source;
 
-    echoes = ngx_palloc(pool, endpoint->nparams * sizeof(ngx_str_t) + 1);
-    if (echoes == NULL) {
+    n = endpoint->nparams;
+
+    texts = ngx_palloc(pool, 2 * n * sizeof(ngx_str_t) + 1);
+    if (texts == NULL) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < endpoint->nparams; i++) {
-        echoes[i] = params->values[i].echo;
+    for (i = 0; i < n; i++) {
+        texts[i] = params->values[i].text;
+        texts[n + i] = params->values[i].echo;
     }
 
     ngx_memzero(&source, sizeof(ngx_sf_json_source_t));
 
     source.res = res;
-    source.params = echoes;
+    source.params = texts;
+    source.echoes = texts + n;
 
     if (params->page_size) {
         source.page = params->page;
@@ -722,7 +1024,7 @@ ngx_sf_resource_render_json(ngx_pool_t *pool, const ngx_sf_endpoint_t *endpoint,
         source.pages = (total + params->page_size - 1) / params->page_size;
     }
 
-    return ngx_sf_json_render(pool, endpoint->program, &source, body);
+    return ngx_sf_json_render(pool, shape->program, &source, body);
 }
 
 

@@ -23,7 +23,8 @@
 static ngx_int_t ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone,
     json_t *moved, const char **error);
 static ngx_int_t ngx_sf_purge_endpoint(ngx_http_request_t *r,
-    ngx_sf_zone_t *zone, const ngx_str_t *name, json_t *moved);
+    ngx_sf_zone_t *zone, const ngx_str_t *name, json_t *moved,
+    const char **error);
 static ngx_int_t ngx_sf_purge_tag(ngx_sf_zone_t *zone, const ngx_str_t *tag,
     json_t *moved);
 static ngx_int_t ngx_sf_purge_payload(const ngx_str_t *tag, u_char *payload,
@@ -85,8 +86,7 @@ ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone, json_t *moved,
     ngx_str_t   value;
 
     if (ngx_http_arg(r, (u_char *) "endpoint", 8, &value) == NGX_OK) {
-        *error = "There is no such endpoint with cached responses";
-        return ngx_sf_purge_endpoint(r, zone, &value, moved);
+        return ngx_sf_purge_endpoint(r, zone, &value, moved, error);
     }
 
     if (ngx_http_arg(r, (u_char *) "tag", 3, &value) == NGX_OK) {
@@ -112,11 +112,14 @@ ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone, json_t *moved,
 }
 
 
-/* an endpoint has no counter of its own: those of its tables are moved */
+/*
+ * An endpoint has no counter of its own: those of its tables are moved.  One
+ * whose tables nobody knows has none at all.
+ */
 
 static ngx_int_t
 ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
-    const ngx_str_t *name, json_t *moved)
+    const ngx_str_t *name, json_t *moved, const char **error)
 {
     ngx_uint_t           i, table, tables;
     ngx_sf_endpoint_t   *endpoint;
@@ -136,6 +139,14 @@ ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
 
         tables = endpoint[i].response->tags.tables;
 
+        if (tables & NGX_SF_TAGS_UNKNOWN) {
+            *error = "This endpoint has no tags, so its responses cannot be "
+                     "told from others: they are kept for "
+                     "softfactory_cache_incoherent_ttl at most, and ?all "
+                     "drops them";
+            return NGX_DECLINED;
+        }
+
         for (table = 0; table < ngx_sf_table_count(); table++) {
             if (tables & ((ngx_uint_t) 1 << table)) {
                 ngx_sf_purge_table(zone, table, moved);
@@ -144,6 +155,8 @@ ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
 
         return NGX_OK;
     }
+
+    *error = "There is no such endpoint with cached responses";
 
     return NGX_DECLINED;
 }

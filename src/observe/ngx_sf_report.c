@@ -724,7 +724,8 @@ ngx_sf_report_time(time_t sec)
 static const char *
 ngx_sf_report_path(const ngx_sf_report_t *report, ngx_uint_t i)
 {
-    return i < report->metrics->nendpoints ? ngx_sf_api[i].path
+    return i < report->metrics->nendpoints
+           ? report->smcf->endpoints[i].path
            : ngx_sf_route_name(report->smcf, i);
 }
 

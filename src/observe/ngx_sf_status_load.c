@@ -308,7 +308,7 @@ ngx_sf_status_load_endpoint(ngx_sf_status_load_view_t *view, ngx_uint_t i,
     return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:I, s:f}",
                      "name", ngx_sf_route_name(view->smcf, i),
                      "path", i < view->metrics->nendpoints
-                             ? ngx_sf_api[i].path : "",
+                             ? view->smcf->endpoints[i].path : "",
                      "requests", (json_int_t) now.requests,
                      "minute",
                      (json_int_t) ngx_sf_metrics_since(now.requests,

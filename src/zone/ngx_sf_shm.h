@@ -547,9 +547,13 @@ typedef struct {
     ngx_uint_t                  tables;   /* mask */
 } ngx_sf_tags_t;
 
+/* in a mask of tables: others, whose changes nobody tells */
+#define NGX_SF_TAGS_UNKNOWN                                                   \
+    ((ngx_uint_t) 1 << (8 * sizeof(ngx_uint_t) - 1))
+
 /*
- * Compiles "table table.key=$user table.key=$id ...".  NULL, or what is wrong
- * with it.
+ * Compiles "table table.key=$user table.key=$id ..."; a text of NULL says that
+ * nothing is known of the tables.  NULL, or what is wrong with it.
  */
 const char *ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags);
 

@@ -56,6 +56,11 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
 
     ngx_memzero(tags, sizeof(ngx_sf_tags_t));
 
+    if (text == NULL) {
+        tags->tables = NGX_SF_TAGS_UNKNOWN;
+        return NULL;
+    }
+
     p = (const u_char *) text;
     last = p + ngx_strlen(text);
     pairs = 0;
@@ -64,7 +69,7 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
         end = ngx_sf_tag_word(p, last);
 
         if (tags->n == NGX_SF_TAGS) {
-            return "too many tags";
+            return "too many tags, there may be 8";
         }
 
         tag = &tags->tag[tags->n++];
@@ -79,7 +84,8 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
         p = end + 1;
     }
 
-    return pairs > NGX_SF_TAGS ? "too many counters" : NULL;
+    return pairs > NGX_SF_TAGS ? "too many tags, there may be 8, and one with "
+                                 "a key counts twice" : NULL;
 }
 
 
@@ -95,7 +101,7 @@ ngx_sf_tag_parse(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
     n = ngx_sf_table_find(p, (dot ? dot : last) - p);
 
     if (n == NGX_ERROR) {
-        return "unknown table";
+        return "an unknown table";
     }
 
     tag->table = n;
@@ -108,13 +114,13 @@ ngx_sf_tag_parse(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
     equals = ngx_strlchr((u_char *) dot, (u_char *) last, '=');
 
     if (equals == NULL) {
-        return "no value of the key";
+        return "a key without a value, which is $user or $id";
     }
 
     n = ngx_sf_table_key(tag->table, dot + 1, equals - dot - 1);
 
     if (n == NGX_ERROR) {
-        return "unknown key";
+        return "an unknown key";
     }
 
     tag->key = n;
@@ -130,7 +136,7 @@ ngx_sf_tag_parse(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
         return NULL;
     }
 
-    return "unknown value";
+    return "a value that is neither $user nor $id";
 }
 
 

@@ -26,6 +26,9 @@ WORD_MAX = 4000
 
 SECRET = "a-secret-of-the-benchmark"
 
+TOP = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
+DECLARED = f"include {TOP}/conf/api/*.conf;"
+
 # headers whose values differ from answer to answer
 TIMES = ("Date", "Age", "Server-Timing")
 
@@ -220,6 +223,7 @@ http {{
 def upstream(socket_path):
     """All clients have one address, and each stands for another one."""
     return f"""
+    {DECLARED}
     softfactory_zone bench 256m;
     softfactory_fair_key $connection;
 

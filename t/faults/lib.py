@@ -488,6 +488,7 @@ http {{
     access_log logs/access.log f;
     keepalive_requests 1000000;
     softfactory_fair_key $connection;
+    include {api}/*.conf;
     {http}
 
     upstream primary {{
@@ -579,6 +580,7 @@ class Nginx:
             module = HOME + "/module.so"
             if not os.path.exists(module):
                 module = BUILD + "/ngx_http_softfactory_module.so"
+        w["api"] = os.path.join(TOP, "conf/api")
         w["load"] = "" if ASAN else "load_module %s;" % module
         w["user"] = "user www-data;" if ROOT else ""
         if w["zone"]:

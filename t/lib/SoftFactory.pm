@@ -10,8 +10,9 @@ package SoftFactory;
 #
 # A block without http_config, config or request gets conf(), api() and a
 # request that is no matter, or what the file has set by defaults(); one
-# without no_error_log allows no [error] and nothing worse.  Text is bytes
-# everywhere: UTF-8 as it comes.
+# without no_error_log allows no [error] and nothing worse.  An http_config that
+# has no softfactory_endpoint of its own and no declared() gets declared(), the
+# endpoints of conf/api.  Text is bytes everywhere: UTF-8 as it comes.
 
 use strict;
 use warnings;
@@ -27,7 +28,7 @@ use Test::Nginx::Socket ();
 
 use Exporter 'import';
 
-our @EXPORT = qw(conf api operators defaults jwt psql ask truth rows scratch
+our @EXPORT = qw(conf declared api operators defaults jwt psql ask truth rows scratch
                  install_notify zone_status described endpoints request get wire
                  answers fails document float_text token_of);
 
@@ -64,6 +65,13 @@ upstream $o{name} {
     $listen
 }
 CONF
+}
+
+
+# declared(): the line of an http_config that has the endpoints of conf/api
+
+sub declared {
+    return "include $ENV{SF_TEST_API}/*.conf;\n";
 }
 
 
@@ -713,6 +721,12 @@ Test::Nginx::Socket::add_block_preprocessor(sub {
         $block->set_value($name, $values{$name})
             if !defined $block->$name;
     }
+
+    my $http = $block->http_config;
+
+    $block->set_value(http_config => declared() . $http)
+        if $http !~ /^\s*softfactory_endpoint\s/m
+           && index($http, declared()) < 0;
 
     if (!defined $block->request && !defined $block->raw_request
         && !defined $block->pipelined_requests)

@@ -27,6 +27,7 @@ ROOM = 1024                 # connections beside those of clients
 
 def module_conf(port, ttl):
     return f"""
+    {servers.DECLARED}
     softfactory_zone load 256m;
 
     # the clients stand for many, and have one address

@@ -233,22 +233,24 @@ ngx_sf_test_later_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 static char *
 ngx_sf_test_name_directive(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    ngx_int_t            i;
     ngx_str_t           *value;
+    ngx_uint_t           i;
+    ngx_sf_row_t        *row;
     ngx_sf_main_conf_t  *smcf;
 
     value = cf->args->elts;
     smcf = ngx_http_conf_get_module_main_conf(cf,
                                               ngx_http_softfactory_module);
+    row = smcf->rows.elts;
 
-    i = ngx_sf_conf_endpoint(cf, &value[1]);
-    if (i < 0) {
-        return NGX_CONF_ERROR;
+    for (i = 0; i < smcf->rows.nelts; i++) {
+        if (ngx_strcmp(row[i].name, value[1].data) == 0) {
+            row[i].name = (char *) value[2].data;
+            return NGX_CONF_OK;
+        }
     }
 
-    smcf->endpoints[i].name = value[2];
-
-    return NGX_CONF_OK;
+    return "names no endpoint that is declared above it";
 }
 
 

@@ -16,19 +16,21 @@
  * whose keys are
  *
  *     directives  objects: name, contexts ("http", "upstream", "server",
- *                 "location"), and where the value is a number or a flag, kind
- *                 ("flag", "number", "size", "ms", "s") and default, of the
- *                 first server; min and max if nginx checks them
+ *                 "location", "endpoint", "principal"), and where the value is
+ *                 a number or a flag, kind ("flag", "number", "size", "ms",
+ *                 "s") and default, of the first server; min and max if nginx
+ *                 checks them
  *     variables   names, without the "$"
  *     endpoints   objects in the order of the rows: name, path, method, access
  *                 (ANYONE, ANONYMOUS, USER), params, personal (whether one of
  *                 its responses differs from user to user), and what the row
  *                 has of product, lane, sql, total (texts), tags, total_tags,
- *                 ttl, missing, forbidden, body; document: true, where a
- *                 function makes it
- *       params    objects: name, type (as in ngx_sf_param_type_e), def, min,
- *                 max, and where there are some alias, since, and choices:
- *                 values
+ *                 ttl, expires, json, summary, missing; checks: objects with
+ *                 column, status and text; document: true, where a function
+ *                 makes it
+ *       params    objects: name, type (as in ngx_sf_param_type_e), min, max,
+ *                 number, lenient, and where there are some def, unset, alias,
+ *                 since, and choices: values
  *     products    slugs, in the order of their bits
  *     tables      objects: name, keys, columns (without the keys), version (as
  *                 the triggers have it)
@@ -94,6 +96,8 @@ static const ngx_sf_test_context_t  ngx_sf_test_contexts[] = {
     { NGX_HTTP_UPS_CONF, "upstream" },
     { NGX_HTTP_SRV_CONF, "server" },
     { NGX_HTTP_LOC_CONF, "location" },
+    { NGX_SF_ENDPOINT_CONF, "endpoint" },
+    { NGX_SF_PRINCIPAL_CONF, "principal" },
     { 0, NULL }
 };
 
@@ -123,8 +127,8 @@ static const char *const  ngx_sf_test_access[] = {
 
 
 static const char *const  ngx_sf_test_types[] = {
-    "END", "ID", "STRING", "LIST", "LIST_ONE", "INT", "INT_DEFAULT",
-    "INT_STRICT", "TEXT", "CHOICE", "DATE", "SEARCH", "PAGE", "PAGE_SIZE"
+    "END", "ID", "INT", "NUMBER", "BOOL", "TEXT", "UUID", "DATE", "TIME",
+    "LIST", "LIST_ONE", "CHOICE", "SEARCH", "PAGE", "PAGE_SIZE"
 };
 
 
@@ -278,13 +282,16 @@ ngx_sf_test_params(const ngx_sf_param_t *param)
 
     for ( /* void */ ; param && param->type != NGX_SF_PARAM_END; param++) {
 
-        object = json_pack("{s:s, s:I, s:I, s:I}",
+        object = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b}",
+                           "name", param->name,
                            "type", ngx_sf_test_types[param->type],
-                           "def", (json_int_t) param->def,
                            "min", (json_int_t) param->min,
-                           "max", (json_int_t) param->max);
+                           "max", (json_int_t) param->max,
+                           "number", (json_int_t) param->number,
+                           "lenient", (int) param->lenient);
 
-        ngx_sf_test_text(object, "name", param->name);
+        ngx_sf_test_text(object, "def", param->def);
+        ngx_sf_test_text(object, "unset", param->unset);
         ngx_sf_test_text(object, "alias", param->alias);
         ngx_sf_test_text(object, "since", param->since);
 
@@ -305,6 +312,29 @@ ngx_sf_test_params(const ngx_sf_param_t *param)
 }
 
 
+static void
+ngx_sf_test_checks(json_t *object, const ngx_sf_check_t *check)
+{
+    json_t  *out;
+
+    if (check == NULL) {
+        return;
+    }
+
+    out = json_array();
+
+    for ( /* void */ ; check->column; check++) {
+        json_array_append_new(out, json_pack("{s:s, s:I, s:s}",
+                                             "column", check->column,
+                                             "status",
+                                             (json_int_t) check->status,
+                                             "text", check->text));
+    }
+
+    json_object_set_new(object, "checks", out);
+}
+
+
 static json_t *
 ngx_sf_test_endpoint(const ngx_sf_endpoint_t *endpoint)
 {
@@ -317,7 +347,7 @@ ngx_sf_test_endpoint(const ngx_sf_endpoint_t *endpoint)
                || (endpoint->total && endpoint->total->personal);
 
     out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:b}", "name", row->name,
-                    "path", row->path,
+                    "path", endpoint->path,
                     "method", row->method == NGX_HTTP_GET ? "GET" : "other",
                     "access", ngx_sf_test_access[row->access],
                     "params", ngx_sf_test_params(row->params),
@@ -329,8 +359,10 @@ ngx_sf_test_endpoint(const ngx_sf_endpoint_t *endpoint)
     ngx_sf_test_text(out, "total", row->total);
     ngx_sf_test_text(out, "total_tags", row->total_tags);
     ngx_sf_test_text(out, "missing", row->missing);
-    ngx_sf_test_text(out, "forbidden", row->forbidden);
-    ngx_sf_test_text(out, "body", row->body);
+    ngx_sf_test_text(out, "expires", row->expires);
+    ngx_sf_test_text(out, "json", row->json);
+    ngx_sf_test_text(out, "summary", row->summary);
+    ngx_sf_test_checks(out, row->checks);
 
     if (row->sql) {
         ngx_sf_test_text(out, "lane", ngx_sf_test_lanes[row->lane]);

@@ -156,6 +156,7 @@ http {
     scgi_temp_path tmp/scgi;
     access_log off;
 
+    include ${TOP}/conf/api/*.conf;
     softfactory_zone api 8m;
     softfactory_jwt_secret "a secret of the tests of the page";
     softfactory_slow ${slow};

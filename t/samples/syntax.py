@@ -15,7 +15,8 @@ import lib
 CONTEXT = {
     "main": "load_module env user worker_processes error_log pid events http",
     "http": "softfactory_zone softfactory_listen_lease"
-            " softfactory_listen_schema upstream server map geo"
+            " softfactory_listen_schema softfactory_endpoint"
+            " softfactory_fragment softfactory_principal upstream server map geo"
             " log_format limit_req_zone limit_conn_zone",
     "upstream": "softfactory_pg softfactory_pg_pool softfactory_listen",
     "location": "softfactory_pass softfactory_purge softfactory_status"
@@ -35,6 +36,15 @@ NAMED = (
     ("upstream app", "upstream app {\n    server 127.0.0.1:8000;\n}\n"),
     ("softfactory_zone", "softfactory_zone api 64m;\n"),
 )
+
+# The endpoints, for a block that neither includes them nor has its own; one is
+# enough for a block that says who a user is, which is said once.
+
+API = "include /usr/share/softfactory/api/*.conf;\n"
+ONE = "softfactory_endpoint one {\n    get /api/one;\n    json '1';\n}\n"
+DECLARED = re.compile(r"^ *(?:include \S*/api/|softfactory_endpoint \w+ \{)",
+                      flags=re.M)
+PRINCIPAL = re.compile(r"^ *softfactory_principal \{", flags=re.M)
 
 LOAD = "load_module modules/%s;\n" % lib.MODULE
 
@@ -116,7 +126,8 @@ def wrap(block):
             text += "events {\n}\n"
         return text
 
-    extra = ""
+    extra = "" if DECLARED.search(text) \
+        else ONE if PRINCIPAL.search(text) else API
     if context == "location":
         text = "location /api/ {\n%s}\n" % indent(text)
     if context in ("location", "server"):

@@ -6,7 +6,10 @@
 
 #include "endpoints.h"
 
+#include <glob.h>
 
+
+#define ENDPOINTS_API     "conf/api"
 #define ENDPOINTS_SOCKET  "unix:/nowhere/.s.PGSQL.5432"
 
 
@@ -18,6 +21,11 @@ enum {
     ENDPOINTS_UPSTREAM,
     ENDPOINTS_CONFS
 };
+
+
+/* the one with include, which no header of nginx declares */
+
+extern ngx_module_t  ngx_conf_module;
 
 
 static ngx_str_t  endpoints_conninfo[] = {
@@ -87,6 +95,66 @@ endpoints_conf(ngx_conf_t *cf, ngx_pool_t *pool)
 }
 
 
+/* what nginx's parser needs of a cycle to find directives and to include */
+
+static void
+endpoints_cycle(ngx_cycle_t *cycle, ngx_pool_t *pool)
+{
+    static ngx_module_t  *modules[] = {
+        &ngx_conf_module, &ngx_http_softfactory_module, NULL
+    };
+
+    cycle->modules = modules;
+    cycle->conf_prefix.data = (u_char *) "";
+    cycle->prefix.data = (u_char *) "";
+
+    ngx_rbtree_init(&cycle->config_dump_rbtree, &cycle->config_dump_sentinel,
+                    ngx_str_rbtree_insert_value);
+
+    endpoints_require(ngx_array_init(&cycle->config_dump, pool, 8,
+                                     sizeof(ngx_conf_dump_t))
+                      == NGX_OK, "no memory");
+}
+
+
+/* all files of conf/api, or of the folder in SF_TEST_API, as if included */
+
+static void
+endpoints_parse(ngx_conf_t *cf, ngx_pool_t *pool)
+{
+    char         pattern[NGX_MAX_PATH];
+    glob_t       files;
+    size_t       i;
+    ngx_str_t    file;
+    const char  *dir;
+
+    dir = getenv("SF_TEST_API");
+    ngx_snprintf((u_char *) pattern, sizeof(pattern), "%s/*.conf%Z",
+                 dir ? dir : ENDPOINTS_API);
+
+    endpoints_cycle(cf->cycle, pool);
+
+    cf->module_type = NGX_HTTP_MODULE;
+    cf->cmd_type = NGX_HTTP_MAIN_CONF;
+    cf->args = ngx_array_create(pool, 10, sizeof(ngx_str_t));
+    endpoints_require(cf->args != NULL, "no memory");
+
+    endpoints_require(glob(pattern, 0, NULL, &files) == 0,
+                      "there are no files of endpoints");
+
+    for (i = 0; i < files.gl_pathc; i++) {
+        file.len = strlen(files.gl_pathv[i]);
+        file.data = endpoints_alloc(pool, file.len + 1);
+        ngx_memcpy(file.data, files.gl_pathv[i], file.len);
+
+        endpoints_require(ngx_conf_parse(cf, &file) == NGX_CONF_OK,
+                          "a file of endpoints cannot be read");
+    }
+
+    globfree(&files);
+}
+
+
 void
 endpoints_compile(endpoints_t *e, ngx_pool_t *pool)
 {
@@ -105,7 +173,12 @@ endpoints_compile(endpoints_t *e, ngx_pool_t *pool)
     ctx->main_conf[ENDPOINTS_MODULE] = e->smcf;
 
     endpoints_require(module->preconfiguration(&e->cf) == NGX_OK,
-                      "the endpoint rows do not compile");
+                      "no memory");
+
+    endpoints_parse(&e->cf, pool);
+
+    endpoints_require(module->init_main_conf(&e->cf, e->smcf) == NGX_CONF_OK,
+                      "the endpoints do not compile");
 
     e->worker.cycle = e->cf.cycle;
     e->worker.smcf = e->smcf;
@@ -155,7 +228,7 @@ endpoints_combine(endpoints_source_t *s, const ngx_sf_param_t *params,
 
     for (i = 0; params && params[i].type != NGX_SF_PARAM_END; i++) {
 
-        endpoints_require(i < 16, "too many parameters");
+        endpoints_require(i < ENDPOINTS_PARAMS, "too many parameters");
 
         if (params[i].type == NGX_SF_PARAM_CHOICE) {
             for (choice = params[i].choices; choice->value; choice++) {

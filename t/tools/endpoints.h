@@ -5,9 +5,9 @@
 
 
 /*
- * The endpoint rows as a configured nginx holds them, without an nginx: the
- * module's own preconfiguration compiles them.  For unit tests, fuzzing and
- * t/tools/statements.c; unit_init() comes first.
+ * The endpoints of conf/api as a configured nginx holds them, without an nginx:
+ * its parser reads the files, and the module compiles what they declare.  For
+ * unit tests, fuzzing and t/tools/statements.c; unit_init() comes first.
  */
 
 
@@ -19,6 +19,7 @@
 
 
 #define ENDPOINTS_MAX_PAGE_SIZE  500
+#define ENDPOINTS_PARAMS         64
 
 
 typedef struct {
@@ -34,7 +35,7 @@ typedef struct {
 
 typedef struct {
     ngx_sf_bind_source_t  source;
-    ngx_sf_value_t        values[16];
+    ngx_sf_value_t        values[ENDPOINTS_PARAMS];
 } endpoints_source_t;
 
 
@@ -45,7 +46,7 @@ typedef void (*endpoints_variant_pt)(ngx_sf_pg_statement_t *variant,
 /* a configuration in which names can be looked up; all of pool's life */
 void endpoints_conf(ngx_conf_t *cf, ngx_pool_t *pool);
 
-/* compiles all rows; ends the program when that fails */
+/* compiles all endpoints; ends the program when that fails */
 void endpoints_compile(endpoints_t *e, ngx_pool_t *pool);
 
 ngx_sf_endpoint_t *endpoints_find(endpoints_t *e, const char *name);

@@ -194,7 +194,8 @@ tool_sent(endpoints_t *e, const ngx_sf_lookup_t *lookup)
     values = json_array();
 
     for (i = 0; i < variant->nvalues; i++) {
-        json_array_append_new(values, json_string(value[i]));
+        json_array_append_new(values, value[i] ? json_string(value[i])
+                                               : json_null());
     }
 
     return json_pack("{s:s, s:o}", "text", variant->text, "values", values);

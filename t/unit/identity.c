@@ -29,44 +29,33 @@ static ngx_sf_choice_t      test_other_choices[] = {
 };
 
 static ngx_sf_param_t       test_params[] = {
-    { "s", NGX_SF_PARAM_STRING, "t", 1, 2, 3, "u", test_choices, "v" },
-    { "order", NGX_SF_PARAM_CHOICE, NULL, 0, 0, 0, NULL, NULL, NULL },
-    { NULL, NGX_SF_PARAM_END, NULL, 0, 0, 0, NULL, NULL, NULL },
-    { NULL, NGX_SF_PARAM_END, NULL, 0, 0, 0, NULL, NULL, NULL }
+    { "s", NGX_SF_PARAM_TEXT, "t", "u", 1, 2, "v", "w", 3, 4, test_choices,
+      "x", 5 },
+    { .name = "order", .type = NGX_SF_PARAM_CHOICE },
+    { .name = NULL, .type = NGX_SF_PARAM_END },
+    { .name = NULL, .type = NGX_SF_PARAM_END }
 };
 
 static ngx_sf_param_t       test_other_params[] = {
-    { NULL, NGX_SF_PARAM_END, NULL, 0, 0, 0, NULL, NULL, NULL }
+    { .name = NULL, .type = NGX_SF_PARAM_END }
 };
 
-static ngx_sf_json_field_t  test_inner[] = {
-    { "a", NGX_SF_JSON_INT, 1, NULL, "x", 0 },
-    { "b", NGX_SF_JSON_STRING, 2, NULL, NULL, 0 },
-    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }
+static ngx_sf_check_t       test_checks[] = {
+    { "mine", 403, "not yours" }, { "open", 400, "closed" }, { NULL, 0, NULL }
 };
 
-static ngx_sf_json_field_t  test_other_fields[] = {
-    { "a", NGX_SF_JSON_INT, 1, NULL, "x", 0 },
-    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }
-};
-
-static ngx_sf_json_field_t  test_outer[] = {
-    { "rows", NGX_SF_JSON_ROWS, -1, test_inner, NULL, 0 },
-    { "total", NGX_SF_JSON_TOTAL, 0, NULL, NULL, 0 },
-    { NULL, NGX_SF_JSON_END, 0, NULL, NULL, 0 }
-};
-
-static ngx_sf_json_field_t  test_shape[] = {
-    { NULL, NGX_SF_JSON_OBJECT, 0, test_outer, NULL, 0 }
+static ngx_sf_check_t       test_other_checks[] = {
+    { "mine", 403, "not yours" }, { NULL, 0, NULL }
 };
 
 static ngx_sf_row_t         test_row = {
     .name = "name", .path = "/path", .method = NGX_HTTP_GET,
     .app_methods = NGX_HTTP_POST, .access = NGX_SF_USER, .product = "product",
     .params = test_params, .lane = NGX_SF_PG_READ, .sql = "SELECT 1",
-    .tags = "users", .ttl = 1, .total = "SELECT 2", .total_tags = "payments",
-    .deadlines = 1, .shape = test_shape, .missing = "missing",
-    .forbidden = "forbidden", .body = "body"
+    .tags = "users", .ttl = 1, .ttl_said = 1, .total = "SELECT 2",
+    .total_tags = "payments", .expires = "expires", .json = "{*}",
+    .missing = "missing", .missing_status = 404, .checks = test_checks,
+    .summary = "summary", .file = "file", .line = 1
 };
 
 
@@ -98,8 +87,8 @@ typedef struct {
     MEMBER(test_params, ngx_sf_param_t, member, form, NULL, 1)
 #define CHOICE(member)                                                        \
     MEMBER(&test_choices[1], ngx_sf_choice_t, member, TEST_TEXT, NULL, 1)
-#define FIELD(member, form)                                                   \
-    MEMBER(test_inner, ngx_sf_json_field_t, member, form, NULL, 1)
+#define CHECK(member, form)                                                   \
+    MEMBER(test_checks, ngx_sf_check_t, member, form, NULL, 1)
 
 
 static const test_member_t  test_members[] = {
@@ -114,44 +103,50 @@ static const test_member_t  test_members[] = {
     ROW(product, TEST_TEXT, 0),
     ROW(lane, TEST_NUMBER, 0),
     ROW(ttl, TEST_NUMBER, 0),
+    ROW(ttl_said, TEST_NUMBER, 0),
 
-    /* of those that have no statement */
+    /* of those that have no statement, and what only people read */
 
-    ROW(body, TEST_TEXT, 0),
     ROW(document, TEST_NUMBER, 0),
+    ROW(summary, TEST_TEXT, 0),
+    ROW(denied, TEST_TEXT, 0),
+    ROW(file, TEST_TEXT, 0),
+    ROW(line, TEST_NUMBER, 0),
 
     ROW(sql, TEST_TEXT, 1),
     ROW(tags, TEST_TEXT, 1),
     ROW(total, TEST_TEXT, 1),
     ROW(total_tags, TEST_TEXT, 1),
-    ROW(deadlines, TEST_NUMBER, 1),
+    ROW(expires, TEST_TEXT, 1),
+    ROW(json, TEST_TEXT, 1),
     ROW(missing, TEST_TEXT, 1),
-    ROW(forbidden, TEST_TEXT, 1),
+    ROW(missing_status, TEST_NUMBER, 1),
     MEMBER(&test_row, ngx_sf_row_t, params, TEST_POINTER, test_other_params,
            1),
-    MEMBER(&test_row, ngx_sf_row_t, shape, TEST_POINTER, test_outer, 1),
+    MEMBER(&test_row, ngx_sf_row_t, checks, TEST_POINTER, test_other_checks,
+           1),
 
     PARAM(name, TEST_TEXT),
     PARAM(type, TEST_NUMBER),
     PARAM(alias, TEST_TEXT),
-    PARAM(def, TEST_NUMBER),
+    PARAM(def, TEST_TEXT),
     PARAM(min, TEST_NUMBER),
     PARAM(max, TEST_NUMBER),
-    PARAM(text, TEST_TEXT),
+    PARAM(unset, TEST_TEXT),
+    PARAM(invalid, TEST_TEXT),
+    PARAM(lenient, TEST_NUMBER),
+    PARAM(path, TEST_NUMBER),
     PARAM(since, TEST_TEXT),
+    PARAM(number, TEST_NUMBER),
     MEMBER(test_params, ngx_sf_param_t, choices, TEST_POINTER,
            test_other_choices, 1),
 
     CHOICE(value),
     CHOICE(sql),
 
-    FIELD(key, TEST_TEXT),
-    FIELD(kind, TEST_NUMBER),
-    FIELD(column, TEST_NUMBER),
-    FIELD(text, TEST_TEXT),
-    FIELD(first, TEST_NUMBER),
-    MEMBER(test_outer, ngx_sf_json_field_t, fields, TEST_POINTER,
-           test_other_fields, 1),
+    CHECK(column, TEST_TEXT),
+    CHECK(status, TEST_NUMBER),
+    CHECK(text, TEST_TEXT),
 
     { NULL, NULL, 0, 0, 0, NULL, 0 }
 };
@@ -258,9 +253,7 @@ test_complete(const void *base, size_t size, const char *what)
     ngx_memzero(seen, sizeof(seen));
 
     for (m = test_members; m->name; m++) {
-        if (m->base == base
-            || (base == test_inner && m->base == test_outer))
-        {
+        if (m->base == base) {
             ngx_memset(&seen[m->offset], 1, m->size);
         }
     }
@@ -282,9 +275,9 @@ test_complete(const void *base, size_t size, const char *what)
 static void
 test_framing(void)
 {
-    ngx_sf_param_t       param;
-    ngx_sf_choice_t      choice;
-    ngx_sf_json_field_t  field;
+    ngx_sf_param_t   param;
+    ngx_sf_check_t   check;
+    ngx_sf_choice_t  choice;
 
     unit_ok(test_new(1), "another kind");
 
@@ -311,12 +304,12 @@ test_framing(void)
     test_row.missing = NULL;
     unit_ok(test_new(0), "a text less");
 
-    test_row.missing = "forbidden";
-    test_row.forbidden = NULL;
+    test_row.missing = "{*}";
+    test_row.json = NULL;
     unit_ok(test_new(0), "the same text in place of another one");
 
     test_row.missing = "missing";
-    test_row.forbidden = "forbidden";
+    test_row.json = "{*}";
 
     param = test_params[0];
     test_params[0] = test_params[1];
@@ -335,7 +328,7 @@ test_framing(void)
     unit_ok(test_new(0), "a parameter less");
 
     test_params[1].type = NGX_SF_PARAM_CHOICE;
-    test_params[2].type = NGX_SF_PARAM_STRING;
+    test_params[2].type = NGX_SF_PARAM_TEXT;
     unit_ok(test_new(0), "a parameter more");
 
     test_params[2].type = NGX_SF_PARAM_END;
@@ -349,22 +342,19 @@ test_framing(void)
     test_choices[0] = test_choices[1];
     test_choices[1] = choice;
 
-    /* {"rows":[{a,b}],"total"}, and "total" after a, in each row */
+    check = test_checks[0];
+    test_checks[0] = test_checks[1];
+    test_checks[1] = check;
+    unit_ok(test_new(0), "checks in another order");
 
-    field = test_inner[1];
-    test_inner[1] = test_outer[1];
-    test_outer[1].kind = NGX_SF_JSON_END;
-    unit_ok(test_new(0), "a field that has moved into its neighbour");
+    check = test_checks[0];
+    test_checks[0] = test_checks[1];
+    test_checks[1] = check;
 
-    test_outer[1] = test_inner[1];
-    test_inner[1] = field;
-    test_row.shape = test_outer;
-    unit_ok(test_new(0), "a shape without what is around it");
-
-    test_row.shape = NULL;
+    test_row.checks = NULL;
     unit_ok(test_new(0), "none");
 
-    test_row.shape = test_shape;
+    test_row.checks = test_checks;
     test_row.params = NULL;
     unit_ok(test_new(0), "no table of parameters in place of an empty one");
 
@@ -390,7 +380,7 @@ main(void)
     test_complete(&test_row, sizeof(ngx_sf_row_t), "a row");
     test_complete(test_params, sizeof(ngx_sf_param_t), "a parameter");
     test_complete(&test_choices[1], sizeof(ngx_sf_choice_t), "a choice");
-    test_complete(test_inner, sizeof(ngx_sf_json_field_t), "a field");
+    test_complete(test_checks, sizeof(ngx_sf_check_t), "a check");
 
     test_framing();
 

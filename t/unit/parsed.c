@@ -67,7 +67,7 @@ test_keep(const char *name, const char *uri, const char *query,
     ctx.match.endpoint = ctx.endpoint;
     ctx.endpoint->response->cached = 1;
 
-    if (ngx_sf_params_read(r.pool, ctx.endpoint->row->params, &ctx.match.id,
+    if (ngx_sf_params_read(r.pool, ctx.endpoint->row->params, ctx.match.path,
                            &r.args, &test_e.env, &ctx.params)
         != NGX_OK)
     {

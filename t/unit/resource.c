@@ -346,7 +346,9 @@ test_effect(const test_lookup_t *o)
                          o->params.page_size);
 
         for (i = 0; i < resource->endpoint->nparams; i++) {
-            p = ngx_slprintf(p, last, "|%V", &o->params.values[i].echo);
+            if (resource->echoes & ((uint64_t) 1 << i)) {
+                p = ngx_slprintf(p, last, "|%V", &o->params.values[i].echo);
+            }
         }
     }
 
@@ -515,7 +517,7 @@ static const char *
 test_digits(const ngx_sf_resource_t *resource)
 {
     return resource->endpoint
-           && strstr(resource->endpoint->row->path, "{id}") ? "5" : "";
+           && strstr(resource->endpoint->path, "{id}") ? "5" : "";
 }
 
 
@@ -823,8 +825,9 @@ test_variant(ngx_sf_pg_statement_t *variant,
 static const char *
 test_template(const ngx_sf_resource_t *resource)
 {
-    return resource->kind == NGX_SF_RESOURCE_PRINCIPAL ? ngx_sf_api_principal
-           : resource->kind == NGX_SF_RESOURCE_PING ? ngx_sf_api_ping
+    return resource->kind == NGX_SF_RESOURCE_PRINCIPAL
+           ? test_e.smcf->principal_row->sql
+           : resource->kind == NGX_SF_RESOURCE_PING ? ""
            : resource->kind == NGX_SF_RESOURCE_TOTAL
              ? resource->endpoint->row->total
            : resource->endpoint->row->sql;

@@ -5,7 +5,8 @@
 
 
 /*
- * Routes: every row of the API, the forms of {id}, endpoints that are off.
+ * Routes: every endpoint of conf/api, the forms of names in paths, endpoints
+ * that are not served.
  *
  *     unit-with: -It/tools t/tools/endpoints.c
  */
@@ -38,7 +39,7 @@ static const test_path_t  test_paths[] = {
     { "/", NULL, NULL },
     { "", NULL, NULL },
 
-    /* {id}: digits and nothing else, however many */
+    /* $id: digits and nothing else, however many */
 
     { "/api/review/campaigns/1", "review_campaign", "1" },
     { "/api/review/campaigns/0", "review_campaign", "0" },
@@ -54,7 +55,7 @@ static const test_path_t  test_paths[] = {
     { "/api/review/campaigns//1", NULL, NULL },
     { "/api/review/campaigns/ 1", NULL, NULL },
     { "/api/review/campaigns/1 ", NULL, NULL },
-    { "/api/review/campaigns/{id}", NULL, NULL },
+    { "/api/review/campaigns/$id", NULL, NULL },
     { "/api/review/campaigns/\xd9\xa1", NULL, NULL },
     { "/api/review/campaigns/:", NULL, NULL },
     { "/api/review/campaigns//", NULL, NULL },
@@ -126,8 +127,9 @@ test_table(void)
         good = rc == NGX_OK && match.endpoint
                && strcmp(match.endpoint->row->name, p->name) == 0
                && (p->id == NULL
-                   || (match.id.len == strlen(p->id)
-                       && ngx_memcmp(match.id.data, p->id, match.id.len)
+                   || (match.path[0].len == strlen(p->id)
+                       && ngx_memcmp(match.path[0].data, p->id,
+                                     match.path[0].len)
                           == 0));
 
         unit_ok(good, "\"%s\" is %s", p->path, p->name);
@@ -135,14 +137,14 @@ test_table(void)
 }
 
 
-/* the path of a row with digits in place of {id} */
+/* the path of a row with digits in place of $id */
 
 static void
 test_path(char *out, const ngx_sf_row_t *row, const char *digits)
 {
     const char  *id;
 
-    id = strstr(row->path, "{id}");
+    id = strstr(row->path, "$id");
 
     if (id == NULL) {
         (void) sprintf(out, "%s", row->path);
@@ -150,7 +152,7 @@ test_path(char *out, const ngx_sf_row_t *row, const char *digits)
     }
 
     (void) sprintf(out, "%.*s%s%s", (int) (id - row->path), row->path, digits,
-                   id + 4);
+                   id + 3);
 }
 
 
@@ -197,12 +199,13 @@ test_row(ngx_sf_endpoint_t *endpoint)
                 (unsigned long) test_methods[i]);
     }
 
-    if (strstr(row->path, "{id}") == NULL) {
-        unit_ok(match.id.len == 0, "%s has no id", row->name);
+    if (strstr(row->path, "$id") == NULL) {
+        unit_ok(match.path[0].len == 0, "%s has no id", row->name);
         return;
     }
 
-    unit_ok(match.id.len == 2 && ngx_memcmp(match.id.data, "42", 2) == 0,
+    unit_ok(match.path[0].len == 2
+            && ngx_memcmp(match.path[0].data, "42", 2) == 0,
             "%s has its id", row->name);
 }
 
@@ -257,20 +260,67 @@ test_disabled(ngx_sf_endpoint_t *endpoint)
 }
 
 
-/* rows of the test: several methods of a path, a prefix of another, an id in
-   the middle and at the end of the same text */
+/* parameters whose values come from the path */
+
+#define TEST_NAME(n, t, place)                                                \
+    { .name = n, .type = NGX_SF_PARAM_##t, .path = place }
+#define TEST_END                                                              \
+    { .name = NULL, .type = NGX_SF_PARAM_END }
+
+static const ngx_sf_param_t  test_none[] = { TEST_END };
+
+static const ngx_sf_param_t  test_id[] = { TEST_NAME("id", ID, 1), TEST_END };
+
+static const ngx_sf_param_t  test_uuid[] = {
+    TEST_NAME("key", UUID, 1), TEST_END
+};
+
+static const ngx_sf_param_t  test_text[] = {
+    TEST_NAME("slug", TEXT, 1), TEST_END
+};
+
+static const ngx_sf_param_t  test_int[] = {
+    TEST_NAME("n", INT, 1), TEST_END
+};
+
+static const ngx_sf_param_t  test_two[] = {
+    TEST_NAME("page", TEXT, 2), TEST_NAME("id", ID, 1), TEST_END
+};
+
+
+/*
+ * Rows of the test: several methods of a path, a prefix of another, names of
+ * different types in one place, a path that two locations serve each in a way
+ * of its own.
+ */
 
 static const ngx_sf_row_t  test_rows[] = {
-    { .name = "list", .path = "/a", .method = NGX_HTTP_GET },
+    { .name = "list", .path = "/a", .method = NGX_HTTP_GET,
+      .params = test_none },
     { .name = "make", .path = "/a", .method = NGX_HTTP_POST,
-      .app_methods = NGX_HTTP_PUT },
-    { .name = "item", .path = "/a/{id}", .method = NGX_HTTP_GET,
-      .app_methods = NGX_HTTP_PATCH },
-    { .name = "change", .path = "/a/{id}", .method = NGX_HTTP_PUT },
-    { .name = "part", .path = "/a/{id}/b", .method = NGX_HTTP_GET },
-    { .name = "drop", .path = "/a/{id}/b", .method = NGX_HTTP_DELETE },
-    { .name = "number", .path = "/a/{id}7", .method = NGX_HTTP_GET },
-    { .name = "fixed", .path = "/a/5", .method = NGX_HTTP_GET },
+      .app_methods = NGX_HTTP_PUT, .params = test_none },
+    { .name = "item", .path = "/a/$id", .method = NGX_HTTP_GET,
+      .app_methods = NGX_HTTP_PATCH, .params = test_id },
+    { .name = "change", .path = "/a/$id", .method = NGX_HTTP_PUT,
+      .params = test_id },
+    { .name = "part", .path = "/a/$id/b", .method = NGX_HTTP_GET,
+      .params = test_id },
+    { .name = "drop", .path = "/a/$id/b", .method = NGX_HTTP_DELETE,
+      .params = test_id },
+    { .name = "fixed", .path = "/a/5", .method = NGX_HTTP_GET,
+      .params = test_none },
+    { .name = "slug", .path = "/a/$slug", .method = NGX_HTTP_GET,
+      .params = test_text },
+    { .name = "key", .path = "/a/$key", .method = NGX_HTTP_GET,
+      .params = test_uuid },
+    { .name = "page", .path = "/a/$id/$page", .method = NGX_HTTP_GET,
+      .params = test_two },
+    { .name = "count", .path = "/n/$n", .method = NGX_HTTP_GET,
+      .params = test_int },
+    { .name = "Big", .path = "/Big", .method = NGX_HTTP_GET,
+      .params = test_none },
+    { .name = "other", .path = "/a", .method = NGX_HTTP_GET,
+      .params = test_none },
     { .name = NULL }
 };
 
@@ -297,22 +347,93 @@ static const test_match_t  test_matches[] = {
       NGX_HTTP_PATCH },
     { "/a/1/b", NGX_HTTP_GET, "part", NGX_HTTP_GET|NGX_HTTP_DELETE, 0 },
     { "/a/1/b", NGX_HTTP_DELETE, "drop", NGX_HTTP_GET|NGX_HTTP_DELETE, 0 },
+    { "/a/1/c", NGX_HTTP_GET, "page", NGX_HTTP_GET, 0 },
     { "/a/5", NGX_HTTP_GET, "fixed", NGX_HTTP_GET, 0 },
     { "/a/57", NGX_HTTP_GET, "item", NGX_HTTP_GET|NGX_HTTP_PUT,
       NGX_HTTP_PATCH },
+
+    /* a narrow type comes first; a name never has a "/" in it, nor nothing */
+
+    { "/a/5x", NGX_HTTP_GET, "slug", NGX_HTTP_GET, 0 },
+    { "/a/0b1c9f6e-6f0a-4C6f-9d1c-5f2b6a7c8d9e", NGX_HTTP_GET, "key",
+      NGX_HTTP_GET, 0 },
+    { "/a/0b1c9f6e-6f0a-4c6f-9d1c-5f2b6a7c8d9", NGX_HTTP_GET, "slug",
+      NGX_HTTP_GET, 0 },
+    { "/a/0b1c9f6e-6f0a-4c6f-9d1c-5f2b6a7c8d9ef", NGX_HTTP_GET, "slug",
+      NGX_HTTP_GET, 0 },
+    { "/a/0b1c9f6e+6f0a-4c6f-9d1c-5f2b6a7c8d9e", NGX_HTTP_GET, "slug",
+      NGX_HTTP_GET, 0 },
+    { "/a/", NGX_HTTP_GET, NULL, 0, 0 },
+    { "/a/x/", NGX_HTTP_GET, NULL, 0, 0 },
+    { "/a/1/", NGX_HTTP_GET, NULL, 0, 0 },
+    { "/a/1/b/", NGX_HTTP_GET, NULL, 0, 0 },
+
+    { "/n/-12", NGX_HTTP_GET, "count", NGX_HTTP_GET, 0 },
+    { "/n/12", NGX_HTTP_GET, "count", NGX_HTTP_GET, 0 },
+    { "/n/-", NGX_HTTP_GET, NULL, 0, 0 },
+    { "/n/--1", NGX_HTTP_GET, NULL, 0, 0 },
+    { "/n/+1", NGX_HTTP_GET, NULL, 0, 0 },
+
+    /* letters are compared as they are */
+
+    { "/Big", NGX_HTTP_GET, "Big", NGX_HTTP_GET, 0 },
+    { "/big", NGX_HTTP_GET, NULL, 0, 0 },
+    { "/A", NGX_HTTP_GET, NULL, 0, 0 },
+
     { NULL, 0, NULL, 0, 0 }
 };
+
+
+/* what two of the rows have in common is served by one of them */
+
+static void
+test_shared(const ngx_sf_routes_t *routes, ngx_sf_endpoint_t *endpoints,
+    ngx_uint_t n)
+{
+    u_char                    enabled[16];
+    ngx_str_t                 path;
+    ngx_sf_match_t            match;
+    const ngx_sf_endpoint_t  *both[2];
+
+    ngx_memset(enabled, 1, sizeof(enabled));
+
+    unit_ok(ngx_sf_routes_check(routes, enabled, both) == NGX_DECLINED
+            && both[0] == &endpoints[0] && both[1] == &endpoints[n - 1],
+            "two endpoints of one path and one method");
+
+    enabled[0] = 0;
+    path = unit_str("/a", 2);
+
+    unit_ok(ngx_sf_routes_check(routes, enabled, both) == NGX_OK
+            && ngx_sf_route_find(routes, enabled, &path, NGX_HTTP_GET, &match)
+               == NGX_OK
+            && match.endpoint == &endpoints[n - 1],
+            "a location serves one of them");
+
+    /* the digits are the other endpoint's, where nothing serves ids */
+
+    enabled[2] = 0;
+    enabled[3] = 0;
+    path = unit_str("/a/1", 4);
+
+    unit_ok(ngx_sf_route_find(routes, enabled, &path, NGX_HTTP_GET, &match)
+            == NGX_OK
+            && strcmp(match.endpoint->row->name, "slug") == 0
+            && match.path[0].len == 1,
+            "what is not served leaves the path to a wider type");
+}
 
 
 static void
 test_own(void)
 {
+    u_char               enabled[16];
     ngx_str_t            path;
     ngx_int_t            rc;
     ngx_uint_t           n, good;
     ngx_sf_match_t       match;
     ngx_sf_routes_t     *routes;
-    ngx_sf_endpoint_t    endpoints[8];
+    ngx_sf_endpoint_t    endpoints[16];
     const test_match_t  *m;
 
     ngx_memzero(endpoints, sizeof(endpoints));
@@ -324,12 +445,17 @@ test_own(void)
 
     routes = ngx_sf_routes_compile(&test_e.cf, endpoints, n);
 
+    test_shared(routes, endpoints, n);
+
+    ngx_memset(enabled, 1, sizeof(enabled));
+    enabled[n - 1] = 0;
+
     for (m = test_matches; m->path; m++) {
         path = unit_str(m->path, strlen(m->path));
-        rc = ngx_sf_route_find(routes, test_all, &path, m->method, &match);
+        rc = ngx_sf_route_find(routes, enabled, &path, m->method, &match);
 
-        good = rc == NGX_OK && match.native == m->native
-               && match.app == m->app;
+        good = rc == (m->native ? NGX_OK : NGX_DECLINED)
+               && match.native == m->native && match.app == m->app;
 
         if (m->name == NULL) {
             good = good && match.endpoint == NULL;
@@ -342,6 +468,15 @@ test_own(void)
         unit_ok(good, "own rows: %s, method %lx", m->path,
                 (unsigned long) m->method);
     }
+
+    path = unit_str("/a/42/next", 10);
+    (void) ngx_sf_route_find(routes, enabled, &path, NGX_HTTP_GET, &match);
+
+    unit_ok(match.path[0].len == 2
+            && ngx_memcmp(match.path[0].data, "42", 2) == 0
+            && match.path[1].len == 4
+            && ngx_memcmp(match.path[1].data, "next", 4) == 0,
+            "names are told by their places");
 }
 
 
@@ -370,7 +505,7 @@ test_prefixes(void)
         for (path[len] = '\0'; len > 0; path[--len] = '\0') {
             if (test_find(test_all, path, NGX_HTTP_GET, &match) == NGX_OK
                 && strncmp(match.endpoint->row->path, path,
-                           strcspn(match.endpoint->row->path, "{"))
+                           strcspn(match.endpoint->row->path, "$"))
                    != 0)
             {
                 wrong++;

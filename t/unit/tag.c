@@ -28,6 +28,10 @@ typedef struct {
 } test_compile_t;
 
 
+#define TEST_MANY                                                             \
+    "too many tags, there may be 8, and one with a key counts twice"
+
+
 static const test_compile_t  test_compiles[] = {
 
     { "", NULL, "0" },
@@ -41,41 +45,41 @@ static const test_compile_t  test_compiles[] = {
     { "users users", NULL, "users users 2" },
     { "users ", NULL, "users 1" },
 
-    { "user", "unknown table", NULL },
-    { "userss", "unknown table", NULL },
-    { "Users", "unknown table", NULL },
-    { " ", "unknown table", NULL },
-    { " users", "unknown table", NULL },
-    { "users  products", "unknown table", NULL },
-    { "users,products", "unknown table", NULL },
-    { "users\tproducts", "unknown table", NULL },
-    { "users=1", "unknown table", NULL },
-    { ".id=$id", "unknown table", NULL },
-    { "users no_table", "unknown table", NULL },
+    { "user", "an unknown table", NULL },
+    { "userss", "an unknown table", NULL },
+    { "Users", "an unknown table", NULL },
+    { " ", "an unknown table", NULL },
+    { " users", "an unknown table", NULL },
+    { "users  products", "an unknown table", NULL },
+    { "users,products", "an unknown table", NULL },
+    { "users\tproducts", "an unknown table", NULL },
+    { "users=1", "an unknown table", NULL },
+    { ".id=$id", "an unknown table", NULL },
+    { "users no_table", "an unknown table", NULL },
 
-    { "users.", "no value of the key", NULL },
-    { "users.id", "no value of the key", NULL },
-    { "users.id $id", "no value of the key", NULL },
+    { "users.", "a key without a value, which is $user or $id", NULL },
+    { "users.id", "a key without a value, which is $user or $id", NULL },
+    { "users.id $id", "a key without a value, which is $user or $id", NULL },
 
-    { "users.=$id", "unknown key", NULL },
-    { "users.name=$id", "unknown key", NULL },
-    { "users.i=$id", "unknown key", NULL },
-    { "users.idd=$id", "unknown key", NULL },
-    { "users. id=$id", "no value of the key", NULL },
-    { "users.id.id=$id", "unknown key", NULL },
-    { "products.id=$id", "unknown key", NULL },
-    { "campaigns.creator_i=$user", "unknown key", NULL },
+    { "users.=$id", "an unknown key", NULL },
+    { "users.name=$id", "an unknown key", NULL },
+    { "users.i=$id", "an unknown key", NULL },
+    { "users.idd=$id", "an unknown key", NULL },
+    { "users. id=$id", "a key without a value, which is $user or $id", NULL },
+    { "users.id.id=$id", "an unknown key", NULL },
+    { "products.id=$id", "an unknown key", NULL },
+    { "campaigns.creator_i=$user", "an unknown key", NULL },
 
-    { "users.id=", "unknown value", NULL },
-    { "users.id=$", "unknown value", NULL },
-    { "users.id=id", "unknown value", NULL },
-    { "users.id=$i", "unknown value", NULL },
-    { "users.id=$ids", "unknown value", NULL },
-    { "users.id=$use", "unknown value", NULL },
-    { "users.id=$users", "unknown value", NULL },
-    { "users.id=5", "unknown value", NULL },
-    { "users.id==$id", "unknown value", NULL },
-    { "users.id=$id,$user", "unknown value", NULL },
+    { "users.id=", "a value that is neither $user nor $id", NULL },
+    { "users.id=$", "a value that is neither $user nor $id", NULL },
+    { "users.id=id", "a value that is neither $user nor $id", NULL },
+    { "users.id=$i", "a value that is neither $user nor $id", NULL },
+    { "users.id=$ids", "a value that is neither $user nor $id", NULL },
+    { "users.id=$use", "a value that is neither $user nor $id", NULL },
+    { "users.id=$users", "a value that is neither $user nor $id", NULL },
+    { "users.id=5", "a value that is neither $user nor $id", NULL },
+    { "users.id==$id", "a value that is neither $user nor $id", NULL },
+    { "users.id=$id,$user", "a value that is neither $user nor $id", NULL },
 
     /* eight counters beside the epoch: a key takes two */
 
@@ -84,13 +88,14 @@ static const test_compile_t  test_compiles[] = {
       "users products subscriptions payments campaigns review_listings "
       "sns_posts sns_accounts 8" },
     { "users products subscriptions payments campaigns review_listings "
-      "sns_posts sns_accounts sns_analytics", "too many tags", NULL },
+      "sns_posts sns_accounts sns_analytics", "too many tags, there may be 8",
+      NULL },
     { "users.id=$id users.id=$user campaigns.id=$id campaigns.id=$user", NULL,
       "users.id=id users.id=user campaigns.id=id campaigns.id=user 8" },
     { "users.id=$id users.id=$user campaigns.id=$id campaigns.id=$user users",
-      "too many counters", NULL },
+      TEST_MANY, NULL },
     { "users.id=$id users products subscriptions payments campaigns "
-      "sns_posts sns_accounts", "too many counters", NULL },
+      "sns_posts sns_accounts", TEST_MANY, NULL },
 
     { NULL, NULL, NULL }
 };
