@@ -1204,48 +1204,58 @@ softfactory_endpoint products {
 endpoint "products" in HERE has a tag of $user, who is not in its total: say total_tags
 
 
-=== a table that has no triggers
+=== any table may be named, and any key, with its schema or without
+--- declared
+softfactory_endpoint products {
+    get  /api/products/$id;
+    sql  "SELECT $id AS id";
+    tags items shop.orders products.id=$id shop.orders.slug=$id;
+}
+--- accepted
+
+
+=== a table that is no name
 --- declared
 softfactory_endpoint products {
     get  /api/products;
     sql  "SELECT 1 AS one";
-    tags items;
+    tags products Items;
 } # here
 --- refused
-tags of endpoint "products" in HERE have an unknown table at "items", there are: users products subscriptions payments campaigns campaign_applications review_listings review_accounts review_applications review_bookmarks sns_accounts sns_posts sns_analytics
+tags of endpoint "products" in HERE have a bad name of a table at "Items"
 
 
-=== a key that the triggers do not tell
+=== a table of a database
+--- declared
+softfactory_endpoint products {
+    get  /api/products;
+    sql  "SELECT 1 AS one";
+    tags shop.public.items;
+} # here
+--- refused
+tags of endpoint "products" in HERE have a bad name of a table at "shop.public.items"
+
+
+=== a schema that is no name
+--- declared
+softfactory_endpoint products {
+    get  /api/products;
+    sql  "SELECT 1 AS one";
+    tags $schema.items;
+} # here
+--- refused
+tags of endpoint "products" in HERE have a bad name of a schema at "$schema.items"
+
+
+=== a key that is no name
 --- declared
 softfactory_endpoint products {
     get  /api/products/$id;
     sql  "SELECT $id AS id";
-    tags products campaigns.status=$id;
+    tags products campaigns.*=$id;
 } # here
 --- refused
-tags of endpoint "products" in HERE have an unknown key at "campaigns.status=$id", there are: id creator_id
-
-
-=== a table without keys
---- declared
-softfactory_endpoint products {
-    get  /api/products/$id;
-    sql  "SELECT $id AS id";
-    tags products.id=$id;
-} # here
---- refused
-tags of endpoint "products" in HERE have an unknown key at "products.id=$id", there are: none
-
-
-=== a key without a value
---- declared
-softfactory_endpoint products {
-    get  /api/products/$id;
-    sql  "SELECT $id AS id";
-    tags campaigns.id;
-} # here
---- refused
-tags of endpoint "products" in HERE have a key without a value, which is $user or $id at "campaigns.id"
+tags of endpoint "products" in HERE have a bad name of a key at "campaigns.*=$id"
 
 
 === a key of another parameter
@@ -1272,7 +1282,7 @@ softfactory_endpoint products {
 tags of endpoint "products" in HERE have too many tags, there may be 8 at "sns_posts"
 
 
-=== a table of the total that there is not
+=== a table of the total that is no name
 --- declared
 softfactory_endpoint products {
     get        /api/products;
@@ -1281,10 +1291,10 @@ softfactory_endpoint products {
     total      "SELECT count(*) FROM $schema.products";
     json       '{"total": $total, "products": [{*}]}';
     tags       products;
-    total_tags product.id=$id;
+    total_tags 2products;
 } # here
 --- refused
-total_tags of endpoint "products" in HERE have an unknown table at "product.id=$id", there are: users products subscriptions payments campaigns campaign_applications review_listings review_accounts review_applications review_bookmarks sns_accounts sns_posts sns_analytics
+total_tags of endpoint "products" in HERE have a bad name of a table at "2products"
 
 
 === a name in a statement that is no parameter

@@ -64,8 +64,6 @@ static ngx_sf_resource_t *ngx_sf_resource_create(ngx_conf_t *cf,
 static void ngx_sf_resource_refuse_tags(ngx_conf_t *cf,
     const ngx_sf_resource_t *resource, const ngx_sf_row_t *row,
     const char *tags, const char *wrong);
-static void ngx_sf_resource_list_tables(const char *tag, size_t len,
-    u_char *list, u_char *last);
 static ngx_int_t ngx_sf_resource_judge_total(
     const ngx_sf_pg_statement_t *statement, const PGresult *res,
     u_char *error, size_t size);
@@ -422,7 +420,6 @@ static void
 ngx_sf_resource_refuse_tags(ngx_conf_t *cf, const ngx_sf_resource_t *resource,
     const ngx_sf_row_t *row, const char *tags, const char *wrong)
 {
-    u_char      list[NGX_MAX_CONF_ERRSTR];
     size_t      len;
     ngx_uint_t  n;
 
@@ -431,59 +428,12 @@ ngx_sf_resource_refuse_tags(ngx_conf_t *cf, const ngx_sf_resource_t *resource,
     }
 
     len = strcspn(tags, " ");
-    list[0] = '\0';
-    ngx_sf_resource_list_tables(tags, len, list, list + sizeof(list) - 1);
 
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                  "%s of endpoint \"%s\" in %s:%ui have %s at \"%*s\"%s",
+                  "%s of endpoint \"%s\" in %s:%ui have %s at \"%*s\"",
                   resource->kind == NGX_SF_RESOURCE_TOTAL && row->total_tags
                   ? "total_tags" : "tags",
-                  row->name, row->file, row->line, wrong, len, tags, list);
-}
-
-
-/* the tables that there are, or the keys of the one that is named */
-
-static void
-ngx_sf_resource_list_tables(const char *tag, size_t len, u_char *list,
-    u_char *last)
-{
-    size_t                table, key;
-    ngx_int_t             n;
-    ngx_uint_t            i;
-    const ngx_sf_table_t  *t;
-
-    table = ngx_min(strcspn(tag, "."), len);
-    n = ngx_sf_table_find((const u_char *) tag, table);
-
-    if (n == NGX_ERROR) {
-        list = ngx_slprintf(list, last, ", there are:");
-
-        for (t = ngx_sf_tables; t->name; t++) {
-            list = ngx_slprintf(list, last, " %s", t->name);
-        }
-
-    } else if (table < len && memchr(tag, '=', len)) {
-        tag += table + 1;
-        key = strcspn(tag, "=");
-
-        if (ngx_sf_table_key(n, (const u_char *) tag, key) != NGX_ERROR) {
-            return;
-        }
-
-        list = ngx_slprintf(list, last, ", there are:");
-        t = &ngx_sf_tables[n];
-
-        for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
-            list = ngx_slprintf(list, last, " %s", t->keys[i]);
-        }
-
-        if (i == 0) {
-            list = ngx_slprintf(list, last, " none");
-        }
-    }
-
-    *list = '\0';
+                  row->name, row->file, row->line, wrong, len, tags);
 }
 
 

@@ -536,9 +536,11 @@ typedef enum {
 /* a tag of an endpoint, as compiled from its row */
 
 typedef struct {
-    ngx_uint_t                  table;
-    ngx_uint_t                  key;
+    ngx_str_t                   table;    /* "table" or "schema.table" */
+    ngx_str_t                   key;      /* column; empty: any row */
     ngx_sf_tag_e                from;
+    uint64_t                    whole;    /* hash of the table, and of table */
+    uint64_t                    keyed;    /* and key: see ngx_sf_tag.c */
 } ngx_sf_tag_t;
 
 typedef struct {
@@ -547,13 +549,16 @@ typedef struct {
     ngx_uint_t                  tables;   /* mask */
 } ngx_sf_tags_t;
 
+#define NGX_SF_TAG_NAME  63           /* bytes of a name in PostgreSQL */
+
 /* in a mask of tables: others, whose changes nobody tells */
 #define NGX_SF_TAGS_UNKNOWN                                                   \
     ((ngx_uint_t) 1 << (8 * sizeof(ngx_uint_t) - 1))
 
 /*
- * Compiles "table table.key=$user table.key=$id ..."; a text of NULL says that
- * nothing is known of the tables.  NULL, or what is wrong with it.
+ * Compiles "table table.key=$user schema.table.key=$id ...", in which names are
+ * as PostgreSQL folds them; a text of NULL says that nothing is known of the
+ * tables.  NULL, or what is wrong with it.  The tags point into the text.
  */
 const char *ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags);
 
@@ -579,6 +584,10 @@ ngx_uint_t ngx_sf_tags_move(ngx_sf_zone_t *zone, ngx_uint_t source,
  */
 ngx_int_t ngx_sf_tags_try(ngx_sf_zone_t *zone, ngx_uint_t source,
     const u_char *payload, size_t len, ngx_uint_t *moved);
+
+/* whether that can be a name in a tag, or a value in a notification */
+ngx_uint_t ngx_sf_tag_is_name(const u_char *p, size_t len);
+ngx_uint_t ngx_sf_tag_is_value(const u_char *p, size_t len);
 
 /* drops all that was read from a table of a source, by whatever tag */
 void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,

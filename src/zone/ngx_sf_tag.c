@@ -15,6 +15,12 @@
  * counters.  The first counters are the epochs of the sources: moving one
  * drops all that came from there.
  *
+ * What is hashed is the text that a notification has: the names of the table
+ * and of the key, and the value.  So whoever is told moves the same counters as
+ * whoever has tags of that table expects, whatever either knows of it: there is
+ * no list of tables that both would have to share.  A notification tells no
+ * schema, so tables of one name in two schemas share counters.
+ *
  * A stamp is taken before a statement is sent.  Its response is good while the
  * counters are what they were: a change that is committed after the statement
  * has read its rows is told later still.
@@ -25,23 +31,31 @@
 #include "ngx_sf_table.h"
 
 
-/* kinds of counters of one table, see ngx_sf_tag_index() */
+#define NGX_SF_TAG_BASIS   0xcbf29ce484222325ULL      /* of FNV-1a */
+#define NGX_SF_TAG_PRIME   0x100000001b3ULL
 
-#define NGX_SF_TAG_COUNTER_TABLE     0
-#define NGX_SF_TAG_COUNTER_ANY(key)  (1 + 2 * (key))
-#define NGX_SF_TAG_COUNTER_ONE(key)  (2 + 2 * (key))
+#define NGX_SF_TAG_DIGEST  16         /* digits of a digest of a text */
+#define NGX_SF_TAG_UUID    36
 
 
 static const char *ngx_sf_tag_parse(const u_char *p, const u_char *last,
     ngx_sf_tag_t *tag);
-static uint32_t ngx_sf_tag_index(ngx_uint_t source, ngx_uint_t table,
-    ngx_uint_t kind, int64_t value);
+static const char *ngx_sf_tag_parse_key(const u_char *p, const u_char *last,
+    ngx_sf_tag_t *tag);
+static const char *ngx_sf_tag_parse_table(const u_char *p, const u_char *last,
+    ngx_sf_tag_t *tag);
+static ngx_uint_t ngx_sf_tag_mask(const ngx_sf_tag_t *tag);
+static uint64_t ngx_sf_tag_hash(uint64_t hash, const u_char *p, size_t len);
+static uint64_t ngx_sf_tag_hash_number(uint64_t hash, int64_t n);
+static uint32_t ngx_sf_tag_index(ngx_uint_t source, uint64_t hash);
 static void ngx_sf_stamp_add(ngx_sf_zone_t *zone, ngx_sf_stamp_t *stamp,
     uint32_t index);
 static ngx_int_t ngx_sf_tags_move_key(ngx_sf_zone_t *zone, ngx_uint_t source,
-    ngx_uint_t table, const u_char *p, const u_char *last, ngx_uint_t *moved);
-static ngx_int_t ngx_sf_tag_value(const u_char **pp, const u_char *last,
-    int64_t *value);
+    uint64_t table, const u_char *p, const u_char *last, ngx_uint_t *moved);
+static ngx_int_t ngx_sf_tag_value(const u_char *p, const u_char *last,
+    uint64_t *hash);
+static ngx_uint_t ngx_sf_tag_is_digest(const u_char *p, size_t len);
+static ngx_uint_t ngx_sf_tag_is_uuid(const u_char *p, size_t len);
 static void ngx_sf_tag_move(ngx_sf_zone_t *zone, uint32_t index);
 static const u_char *ngx_sf_tag_word(const u_char *p, const u_char *last);
 
@@ -79,7 +93,7 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
             return wrong;
         }
 
-        tags->tables |= (ngx_uint_t) 1 << tag->table;
+        tags->tables |= ngx_sf_tag_mask(tag);
         pairs += tag->from == NGX_SF_TAG_TABLE ? 1 : 2;
         p = end + 1;
     }
@@ -89,41 +103,73 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
 }
 
 
-/* table, table.key=$user or table.key=$id */
+/* table, table.key=$user or table.key=$id, each also with a schema in front */
 
 static const char *
 ngx_sf_tag_parse(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
 {
-    ngx_int_t      n;
+    const char    *wrong;
     const u_char  *dot, *equals;
 
-    dot = ngx_strlchr((u_char *) p, (u_char *) last, '.');
-    n = ngx_sf_table_find(p, (dot ? dot : last) - p);
-
-    if (n == NGX_ERROR) {
-        return "an unknown table";
-    }
-
-    tag->table = n;
     tag->from = NGX_SF_TAG_TABLE;
 
-    if (dot == NULL) {
-        return NULL;
-    }
-
-    equals = ngx_strlchr((u_char *) dot, (u_char *) last, '=');
+    equals = ngx_strlchr((u_char *) p, (u_char *) last, '=');
 
     if (equals == NULL) {
-        return "a key without a value, which is $user or $id";
+        return ngx_sf_tag_parse_table(p, last, tag);
     }
 
-    n = ngx_sf_table_key(tag->table, dot + 1, equals - dot - 1);
+    for (dot = equals; dot > p && *dot != '.'; dot--) { /* void */ }
 
-    if (n == NGX_ERROR) {
-        return "an unknown key";
+    wrong = ngx_sf_tag_parse_table(p, dot, tag);
+
+    return wrong ? wrong : ngx_sf_tag_parse_key(dot + 1, last, tag);
+}
+
+
+static const char *
+ngx_sf_tag_parse_table(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
+{
+    const u_char  *dot;
+
+    tag->table.data = (u_char *) p;
+    tag->table.len = last - p;
+
+    dot = ngx_strlchr((u_char *) p, (u_char *) last, '.');
+
+    if (dot) {
+        if (!ngx_sf_tag_is_name(p, dot - p)) {
+            return "a bad name of a schema";
+        }
+
+        p = dot + 1;
     }
 
-    tag->key = n;
+    if (!ngx_sf_tag_is_name(p, last - p)) {
+        return "a bad name of a table";
+    }
+
+    tag->whole = ngx_sf_tag_hash(NGX_SF_TAG_BASIS, p, last - p);
+
+    return NULL;
+}
+
+
+static const char *
+ngx_sf_tag_parse_key(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
+{
+    const u_char  *equals;
+
+    equals = ngx_strlchr((u_char *) p, (u_char *) last, '=');
+
+    if (!ngx_sf_tag_is_name(p, equals - p)) {
+        return "a bad name of a key";
+    }
+
+    tag->key.data = (u_char *) p;
+    tag->key.len = equals - p;
+    tag->keyed = ngx_sf_tag_hash(tag->whole, p, equals - p);
+
     p = equals + 1;
 
     if (last - p == 5 && ngx_memcmp(p, "$user", 5) == 0) {
@@ -140,12 +186,24 @@ ngx_sf_tag_parse(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
 }
 
 
+static ngx_uint_t
+ngx_sf_tag_mask(const ngx_sf_tag_t *tag)
+{
+    ngx_int_t  n;
+
+    n = ngx_sf_table_find(tag->table.data, tag->table.len);
+
+    return n == NGX_ERROR ? NGX_SF_TAGS_UNKNOWN : (ngx_uint_t) 1 << n;
+}
+
+
 void
 ngx_sf_stamp_read(ngx_sf_zone_t *zone, ngx_uint_t source,
     const ngx_sf_tags_t *tags, int64_t user, int64_t id,
     ngx_sf_stamp_t *stamp)
 {
     int64_t              value;
+    uint64_t             one;
     ngx_uint_t           i;
     const ngx_sf_tag_t  *tag;
 
@@ -157,20 +215,15 @@ ngx_sf_stamp_read(ngx_sf_zone_t *zone, ngx_uint_t source,
 
         if (tag->from == NGX_SF_TAG_TABLE) {
             ngx_sf_stamp_add(zone, stamp,
-                             ngx_sf_tag_index(source, tag->table,
-                                              NGX_SF_TAG_COUNTER_TABLE, 0));
+                             ngx_sf_tag_index(source, tag->whole));
             continue;
         }
 
         value = tag->from == NGX_SF_TAG_USER ? user : id;
+        one = ngx_sf_tag_hash_number(tag->keyed, value);
 
-        ngx_sf_stamp_add(zone, stamp,
-                         ngx_sf_tag_index(source, tag->table,
-                                     NGX_SF_TAG_COUNTER_ANY(tag->key), 0));
-        ngx_sf_stamp_add(zone, stamp,
-                         ngx_sf_tag_index(source, tag->table,
-                                     NGX_SF_TAG_COUNTER_ONE(tag->key),
-                                     value));
+        ngx_sf_stamp_add(zone, stamp, ngx_sf_tag_index(source, tag->keyed));
+        ngx_sf_stamp_add(zone, stamp, ngx_sf_tag_index(source, one));
     }
 
     /* the values are read before anything that the caller does next */
@@ -203,17 +256,46 @@ ngx_sf_stamp_current(ngx_sf_zone_t *zone, const ngx_sf_stamp_t *stamp)
 }
 
 
+/*
+ * FNV-1a of one word more, and of a byte between words that none has.  Words
+ * are names, then a value, so what stands for a table, for a key and for a
+ * value of it have one, two and three of them.
+ */
+
+static uint64_t
+ngx_sf_tag_hash(uint64_t hash, const u_char *p, size_t len)
+{
+    while (len--) {
+        hash = (hash ^ *p++) * NGX_SF_TAG_PRIME;
+    }
+
+    return hash * NGX_SF_TAG_PRIME;
+}
+
+
+/* as PostgreSQL writes it */
+
+static uint64_t
+ngx_sf_tag_hash_number(uint64_t hash, int64_t n)
+{
+    u_char    *p, text[NGX_INT64_LEN];
+    uint64_t   size;
+
+    size = n < 0 ? 0 - (uint64_t) n : (uint64_t) n;
+    p = ngx_sprintf(text, "%s%uL", n < 0 ? "-" : "", size);
+
+    return ngx_sf_tag_hash(hash, text, p - text);
+}
+
+
 /* splitmix64 over all that makes a counter; the epochs are left out */
 
 static uint32_t
-ngx_sf_tag_index(ngx_uint_t source, ngx_uint_t table, ngx_uint_t kind,
-    int64_t value)
+ngx_sf_tag_index(ngx_uint_t source, uint64_t hash)
 {
     uint64_t  h;
 
-    h = (((uint64_t) source * 32 + table) * 8 + kind + 1)
-        * 0x9e3779b97f4a7c15ULL;
-    h += (uint64_t) value;
+    h = hash + (source + 1) * 0x9e3779b97f4a7c15ULL;
 
     h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
     h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
@@ -244,22 +326,21 @@ ngx_int_t
 ngx_sf_tags_try(ngx_sf_zone_t *zone, ngx_uint_t source,
     const u_char *payload, size_t len, ngx_uint_t *moved)
 {
-    ngx_int_t      table;
+    uint64_t       table;
     const u_char  *p, *end, *last;
 
     last = payload + len;
     end = ngx_sf_tag_word(payload, last);
-    table = ngx_sf_table_find(payload, end - payload);
 
-    /* triggers of a newer version may name tables that nothing here reads */
+    /* no tag can name it */
 
-    if (table == NGX_ERROR) {
+    if (!ngx_sf_tag_is_name(payload, end - payload)) {
         return NGX_OK;
     }
 
     (*moved)++;
-    ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
-                                           NGX_SF_TAG_COUNTER_TABLE, 0));
+    table = ngx_sf_tag_hash(NGX_SF_TAG_BASIS, payload, end - payload);
+    ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table));
 
     for (p = end + 1; p < last; p = end + 1) {
         end = ngx_sf_tag_word(p, last);
@@ -279,11 +360,10 @@ ngx_sf_tags_try(ngx_sf_zone_t *zone, ngx_uint_t source,
 
 static ngx_int_t
 ngx_sf_tags_move_key(ngx_sf_zone_t *zone, ngx_uint_t source,
-    ngx_uint_t table, const u_char *p, const u_char *last, ngx_uint_t *moved)
+    uint64_t table, const u_char *p, const u_char *last, ngx_uint_t *moved)
 {
-    int64_t        value;
-    ngx_int_t      key;
-    const u_char  *equals;
+    uint64_t       key, one;
+    const u_char  *equals, *end;
 
     equals = ngx_strlchr((u_char *) p, (u_char *) last, '=');
 
@@ -291,50 +371,63 @@ ngx_sf_tags_move_key(ngx_sf_zone_t *zone, ngx_uint_t source,
         return NGX_ERROR;
     }
 
-    key = ngx_sf_table_key(table, p, equals - p);
-
-    if (key == NGX_ERROR) {
+    if (!ngx_sf_tag_is_name(p, equals - p)) {
         return NGX_OK;
     }
 
+    key = ngx_sf_tag_hash(table, p, equals - p);
     p = equals + 1;
 
     if (last - p == 1 && *p == '*') {
-        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
-                                           NGX_SF_TAG_COUNTER_ANY(key), 0));
+        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, key));
         (*moved)++;
         return NGX_OK;
     }
 
     do {
-        if (ngx_sf_tag_value(&p, last, &value) != NGX_OK) {
+        end = ngx_strlchr((u_char *) p, (u_char *) last, ',');
+        end = end ? end : last;
+        one = key;
+
+        if (ngx_sf_tag_value(p, end, &one) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
-                                        NGX_SF_TAG_COUNTER_ONE(key), value));
+        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, one));
         (*moved)++;
 
-    } while (p++ < last);
+        p = end + 1;
+
+    } while (end < last);
 
     return NGX_OK;
 }
 
 
-/* an integer that ends at a comma or at the end of the word */
+/*
+ * An integer, a uuid, or the digest of a text.  Only what a trigger tells is
+ * read: if they should ever tell something else, all is dropped rather than
+ * the wrong thing.
+ */
 
 static ngx_int_t
-ngx_sf_tag_value(const u_char **pp, const u_char *last, int64_t *value)
+ngx_sf_tag_value(const u_char *p, const u_char *last, uint64_t *hash)
 {
     uint64_t       n;
     ngx_uint_t     minus, digits;
-    const u_char  *p;
+    const u_char  *start;
+
+    start = p;
+
+    if (ngx_sf_tag_is_digest(p, last - p) || ngx_sf_tag_is_uuid(p, last - p)) {
+        *hash = ngx_sf_tag_hash(*hash, p, last - p);
+        return NGX_OK;
+    }
 
     n = 0;
-    p = *pp;
     minus = p < last && *p == '-';
 
-    for (p += minus, digits = 0; p < last && *p != ','; p++, digits++) {
+    for (p += minus, digits = 0; p < last; p++, digits++) {
         if (*p < '0' || *p > '9' || digits == 19) {
             return NGX_ERROR;
         }
@@ -346,10 +439,93 @@ ngx_sf_tag_value(const u_char **pp, const u_char *last, int64_t *value)
         return NGX_ERROR;
     }
 
-    *pp = p;
-    *value = (int64_t) (minus ? 0 - n : n);
+    /* written by hand it may have zeros in front, or be -0 */
+
+    *hash = start[minus] == '0'
+            ? ngx_sf_tag_hash_number(*hash, (int64_t) (minus ? 0 - n : n))
+            : ngx_sf_tag_hash(*hash, start, last - start);
 
     return NGX_OK;
+}
+
+
+/* an integer of 16 digits is one, too, and has the same text */
+
+static ngx_uint_t
+ngx_sf_tag_is_digest(const u_char *p, size_t len)
+{
+    size_t  i;
+
+    if (len != NGX_SF_TAG_DIGEST) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f'))) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_sf_tag_is_uuid(const u_char *p, size_t len)
+{
+    size_t  i;
+
+    if (len != NGX_SF_TAG_UUID) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+
+            if (p[i] != '-') {
+                return 0;
+            }
+
+        } else if (!((p[i] >= '0' && p[i] <= '9')
+                     || (p[i] >= 'a' && p[i] <= 'f')))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+ngx_uint_t
+ngx_sf_tag_is_value(const u_char *p, size_t len)
+{
+    uint64_t  hash;
+
+    hash = 0;
+
+    return ngx_sf_tag_value(p, p + len, &hash) == NGX_OK;
+}
+
+
+ngx_uint_t
+ngx_sf_tag_is_name(const u_char *p, size_t len)
+{
+    size_t  i;
+
+    if (len == 0 || len > NGX_SF_TAG_NAME || (p[0] >= '0' && p[0] <= '9')) {
+        return 0;
+    }
+
+    for (i = 0; i < len; i++) {
+        if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= '0' && p[i] <= '9')
+              || p[i] == '_'))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
 }
 
 
@@ -357,14 +533,19 @@ void
 ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
     ngx_uint_t table)
 {
-    ngx_uint_t  key;
+    uint64_t               whole, key;
+    ngx_uint_t             i;
+    const ngx_sf_table_t  *t;
 
-    ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
-                                           NGX_SF_TAG_COUNTER_TABLE, 0));
+    t = &ngx_sf_tables[table];
+    whole = ngx_sf_tag_hash(NGX_SF_TAG_BASIS, (u_char *) t->name,
+                            ngx_strlen(t->name));
+    ngx_sf_tag_move(zone, ngx_sf_tag_index(source, whole));
 
-    for (key = 0; key < NGX_SF_TABLE_KEYS; key++) {
-        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, table,
-                                           NGX_SF_TAG_COUNTER_ANY(key), 0));
+    for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
+        key = ngx_sf_tag_hash(whole, (u_char *) t->keys[i],
+                              ngx_strlen(t->keys[i]));
+        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, key));
     }
 }
 

@@ -28,7 +28,7 @@
 
 
 #define NGX_SF_ZONE_MAGIC        0x7366616374303031ULL
-#define NGX_SF_ZONE_VERSION      6
+#define NGX_SF_ZONE_VERSION      7
 #define NGX_SF_ZONE_BUCKET_SIZE  1024     /* bytes of zone for a bucket */
 
 

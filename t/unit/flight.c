@@ -554,8 +554,15 @@ test_stores(void)
 static void
 test_changes(void)
 {
-    ngx_sf_tags_move_table(test_zone, 0,
-                           test_lookup.resource->tags.tag[0].table);
+    u_char               payload[NGX_MAX_ERROR_STR], *last;
+    const ngx_sf_tag_t  *tag;
+
+    tag = &test_lookup.resource->tags.tag[0];
+    last = tag->key.len ? ngx_sprintf(payload, "%V %V=*", &tag->table,
+                                      &tag->key)
+                        : ngx_sprintf(payload, "%V", &tag->table);
+
+    (void) ngx_sf_tags_move(test_zone, 0, payload, last - payload);
 }
 
 

@@ -893,8 +893,8 @@ test_total(const ngx_sf_resource_t *resource)
         for (k = 0; k < resource->tags.n; k++) {
             own = &resource->tags.tag[k];
 
-            if (own->table == tag->table && own->from == tag->from
-                && (own->from == NGX_SF_TAG_TABLE || own->key == tag->key))
+            if (own->whole == tag->whole && own->keyed == tag->keyed
+                && own->from == tag->from)
             {
                 break;
             }
