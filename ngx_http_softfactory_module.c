@@ -723,6 +723,11 @@ ngx_http_softfactory_create_main_conf(ngx_conf_t *cf)
         || ngx_array_init(&smcf->fragments, cf->pool, 8,
                           sizeof(ngx_sf_fragment_t))
            != NGX_OK
+        || ngx_array_init(&smcf->tables, cf->pool, 16, sizeof(ngx_str_t))
+           != NGX_OK
+        || ngx_array_init(&smcf->resources, cf->pool, 64,
+                          sizeof(ngx_sf_resource_t *))
+           != NGX_OK
         || ngx_array_init(&smcf->products, cf->pool, 4, sizeof(ngx_str_t))
            != NGX_OK
         || ngx_array_init(&smcf->locations, cf->pool, 4,
@@ -1221,7 +1226,10 @@ ngx_http_softfactory_enter_zones(ngx_sf_worker_t *worker)
         zone[i]->woken = ngx_http_softfactory_woken;
         zone[i]->data = worker;
 
-        if (ngx_sf_wake_open(zone[i], worker->cycle->log) != NGX_OK) {
+        if (ngx_sf_wake_open(zone[i], worker->cycle->log) != NGX_OK
+            || ngx_sf_resource_covers(smcf, zone[i], worker->cycle->pool)
+               != NGX_OK)
+        {
             return NGX_ERROR;
         }
     }

@@ -41,7 +41,7 @@ ngx_sf_flight_fresh(ngx_sf_worker_t *worker, const ngx_sf_lookup_t *lookup,
 
     fresh->owner = lookup->owner;
     fresh->source = worker->sources[slcf->origin];
-    fresh->tables = lookup->resource->tags.tables;
+    fresh->cover = &slcf->zone->covers[lookup->resource->index];
     fresh->now = ngx_current_msec;
     fresh->lease = worker->smcf->lease;
     fresh->incoherent_ttl = slcf->incoherent_ttl;

@@ -204,6 +204,7 @@ struct ngx_sf_resource_s {
     ngx_sf_statement_t         *statement;
     ngx_uint_t                  lane;
     ngx_sf_resource_t          *total;    /* that a response shows */
+    ngx_uint_t                  index;    /* of smcf->resources */
     ngx_sf_tags_t               tags;
     u_char                      id[NGX_SF_IDENTITY_LEN];  /* its keys begin
                                                              with that */
@@ -234,6 +235,10 @@ ngx_int_t ngx_sf_resource_compile(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
     ngx_sf_endpoint_t *endpoint);
 ngx_int_t ngx_sf_resource_compile_principal(ngx_conf_t *cf,
     ngx_sf_main_conf_t *smcf);
+
+/* in a worker: what has to be told of each resource, in that zone */
+ngx_int_t ngx_sf_resource_covers(ngx_sf_main_conf_t *smcf,
+    ngx_sf_zone_t *zone, ngx_pool_t *pool);
 
 void ngx_sf_resource_source(const ngx_sf_lookup_t *lookup,
     ngx_sf_bind_source_t *source);
@@ -751,6 +756,9 @@ struct ngx_sf_main_conf_s {
     ngx_uint_t                  nstatements;
     ngx_uint_t                  listen_id;    /* of listeners' statements */
     ngx_array_t                 products; /* of ngx_str_t: bit = index */
+    ngx_array_t                 tables;   /* of ngx_str_t, of all tags: bit =
+                                             index, as far as there are bits */
+    ngx_array_t                 resources;    /* of ngx_sf_resource_t * */
     ngx_regex_t                *sql_like; /* see ngx_sf_param_env_t */
     ngx_array_t                 locations;    /* of ngx_sf_loc_conf_t * */
     ngx_array_t                 pools;    /* of ngx_sf_pg_conf_t * in use */

@@ -64,6 +64,10 @@ static ngx_sf_resource_t *ngx_sf_resource_create(ngx_conf_t *cf,
 static void ngx_sf_resource_refuse_tags(ngx_conf_t *cf,
     const ngx_sf_resource_t *resource, const ngx_sf_row_t *row,
     const char *tags, const char *wrong);
+static ngx_int_t ngx_sf_resource_list(ngx_sf_main_conf_t *smcf,
+    ngx_sf_resource_t *resource);
+static ngx_uint_t ngx_sf_resource_table(ngx_sf_main_conf_t *smcf,
+    const ngx_str_t *name);
 static ngx_int_t ngx_sf_resource_judge_total(
     const ngx_sf_pg_statement_t *statement, const PGresult *res,
     u_char *error, size_t size);
@@ -403,8 +407,9 @@ ngx_sf_resource_create(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf,
         return NULL;
     }
 
-    ngx_sf_statement_set_tables(resource->statement,
-                                resource->tags.tables & ~NGX_SF_TAGS_UNKNOWN);
+    if (ngx_sf_resource_list(smcf, resource) != NGX_OK) {
+        return NULL;
+    }
 
     resource->params = ngx_sf_statement_params(resource->statement, &personal);
     resource->personal = personal;
@@ -434,6 +439,92 @@ ngx_sf_resource_refuse_tags(ngx_conf_t *cf, const ngx_sf_resource_t *resource,
                   resource->kind == NGX_SF_RESOURCE_TOTAL && row->total_tags
                   ? "total_tags" : "tags",
                   row->name, row->file, row->line, wrong, len, tags);
+}
+
+
+/*
+ * Its number, and for the heads of pipelines a bit for each table that it
+ * reads.  A table that there is no bit for is shared with no other statement.
+ */
+
+static ngx_int_t
+ngx_sf_resource_list(ngx_sf_main_conf_t *smcf, ngx_sf_resource_t *resource)
+{
+    ngx_uint_t           i, n, tables;
+    ngx_sf_resource_t  **slot;
+
+    slot = ngx_array_push(&smcf->resources);
+    if (slot == NULL) {
+        return NGX_ERROR;
+    }
+
+    *slot = resource;
+    resource->index = smcf->resources.nelts - 1;
+    tables = 0;
+
+    for (i = 0; i < resource->tags.n; i++) {
+        n = ngx_sf_resource_table(smcf, &resource->tags.tag[i].table);
+
+        if (n < NGX_SF_PG_TABLES) {
+            tables |= (ngx_uint_t) 1 << n;
+        }
+    }
+
+    ngx_sf_statement_set_tables(resource->statement, tables);
+
+    return NGX_OK;
+}
+
+
+/* the number of a table in this configuration */
+
+static ngx_uint_t
+ngx_sf_resource_table(ngx_sf_main_conf_t *smcf, const ngx_str_t *name)
+{
+    ngx_str_t   *table;
+    ngx_uint_t   i;
+
+    table = smcf->tables.elts;
+
+    for (i = 0; i < smcf->tables.nelts; i++) {
+        if (table[i].len == name->len
+            && ngx_memcmp(table[i].data, name->data, name->len) == 0)
+        {
+            return i;
+        }
+    }
+
+    table = ngx_array_push(&smcf->tables);
+    if (table == NULL) {
+        return NGX_SF_PG_TABLES;
+    }
+
+    *table = *name;
+
+    return i;
+}
+
+
+ngx_int_t
+ngx_sf_resource_covers(ngx_sf_main_conf_t *smcf, ngx_sf_zone_t *zone,
+    ngx_pool_t *pool)
+{
+    ngx_uint_t           i;
+    ngx_sf_resource_t  **resource;
+
+    zone->covers = ngx_pcalloc(pool, smcf->resources.nelts
+                                     * sizeof(ngx_sf_cover_t));
+    if (zone->covers == NULL) {
+        return NGX_ERROR;
+    }
+
+    resource = smcf->resources.elts;
+
+    for (i = 0; i < smcf->resources.nelts; i++) {
+        ngx_sf_cover_make(zone, &resource[i]->tags, &zone->covers[i]);
+    }
+
+    return NGX_OK;
 }
 
 

@@ -837,9 +837,13 @@ ngx_sf_family_listener_state(ngx_sf_prometheus_t *ex,
 {
     u_char            labels[2 * NGX_SF_PROMETHEUS_NAME + 32];
     double            value;
-    ngx_uint_t        i, up, n;
+    ngx_uint_t        i, up;
+    ngx_sf_set_t      set;
     ngx_msec_int_t    age;
+    ngx_sf_origin_t  *origin;
     ngx_sf_source_t  *source;
+
+    origin = ex->smcf->origins.elts;
 
     for (i = 0; i < ex->smcf->origins.nelts; i++) {
         source = ngx_sf_family_of_source(ex, i, labels, sizeof(labels));
@@ -865,13 +869,9 @@ ngx_sf_family_listener_state(ngx_sf_prometheus_t *ex,
             break;
 
         default: /* NGX_SF_LISTENER_UNCOVERED, _OPEN */
-            value = 0;
-            n = family->offset == NGX_SF_LISTENER_OPEN
-                ? ngx_sf_zone_open(source) : ngx_sf_zone_uncovered(source);
-
-            for ( ; n; n &= n - 1) {
-                value++;
-            }
+            value = family->offset == NGX_SF_LISTENER_OPEN
+                    ? ngx_sf_set_count(&source->schema.open)
+                    : ngx_sf_zone_uncovered(origin[i].zone, source, &set);
         }
 
         ngx_sf_prometheus_line(ex, "%s{%s} %.6f\n", family->name, labels,

@@ -25,17 +25,22 @@ static ngx_int_t ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone,
 static ngx_int_t ngx_sf_purge_endpoint(ngx_http_request_t *r,
     ngx_sf_zone_t *zone, const ngx_str_t *name, json_t *moved,
     const char **error);
+static void ngx_sf_purge_tags(ngx_sf_zone_t *zone, const ngx_sf_tags_t *tags,
+    json_t *moved);
+static void ngx_sf_purge_all(ngx_sf_zone_t *zone, json_t *moved);
 static ngx_int_t ngx_sf_purge_tag(ngx_sf_zone_t *zone, const ngx_str_t *tag,
     json_t *moved);
-static ngx_int_t ngx_sf_purge_payload(const ngx_str_t *tag, u_char *payload,
-    size_t *len);
-static void ngx_sf_purge_table(ngx_sf_zone_t *zone, ngx_uint_t table,
+static ngx_int_t ngx_sf_purge_payload(ngx_sf_zone_t *zone,
+    const ngx_str_t *tag, u_char *payload, size_t *len);
+static ngx_str_t ngx_sf_purge_base(const ngx_str_t *table);
+static void ngx_sf_purge_table(ngx_sf_zone_t *zone, const ngx_str_t *table,
     json_t *moved);
 static void ngx_sf_purge_move(ngx_sf_zone_t *zone, const u_char *payload,
     size_t len, json_t *moved);
 
 
-#define NGX_SF_PURGE_PAYLOAD  256         /* bytes */
+#define NGX_SF_PURGE_PAYLOAD  256         /* bytes, of a tag */
+#define NGX_SF_PURGE_TABLE    4096        /* the same, of a table with keys */
 
 
 ngx_int_t
@@ -82,8 +87,7 @@ static ngx_int_t
 ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone, json_t *moved,
     const char **error)
 {
-    ngx_uint_t  i;
-    ngx_str_t   value;
+    ngx_str_t  value;
 
     if (ngx_http_arg(r, (u_char *) "endpoint", 8, &value) == NGX_OK) {
         return ngx_sf_purge_endpoint(r, zone, &value, moved, error);
@@ -102,11 +106,7 @@ ngx_sf_purge(ngx_http_request_t *r, ngx_sf_zone_t *zone, json_t *moved,
         return NGX_DECLINED;
     }
 
-    for (i = 0; i < NGX_SF_SOURCES; i++) {
-        ngx_sf_tags_move_all(zone, i);
-    }
-
-    json_array_append_new(moved, json_string("all"));
+    ngx_sf_purge_all(zone, moved);
 
     return NGX_OK;
 }
@@ -121,7 +121,7 @@ static ngx_int_t
 ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
     const ngx_str_t *name, json_t *moved, const char **error)
 {
-    ngx_uint_t           i, table, tables;
+    ngx_uint_t           i;
     ngx_sf_endpoint_t   *endpoint;
     ngx_sf_main_conf_t  *smcf;
 
@@ -137,9 +137,7 @@ ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
             continue;
         }
 
-        tables = endpoint[i].response->tags.tables;
-
-        if (tables & NGX_SF_TAGS_UNKNOWN) {
+        if (endpoint[i].response->tags.unknown) {
             *error = "This endpoint has no tags, so its responses cannot be "
                      "told from others: they are kept for "
                      "softfactory_cache_incoherent_ttl at most, and ?all "
@@ -147,11 +145,7 @@ ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
             return NGX_DECLINED;
         }
 
-        for (table = 0; table < ngx_sf_table_count(); table++) {
-            if (tables & ((ngx_uint_t) 1 << table)) {
-                ngx_sf_purge_table(zone, table, moved);
-            }
-        }
+        ngx_sf_purge_tags(zone, &endpoint[i].response->tags, moved);
 
         return NGX_OK;
     }
@@ -162,21 +156,51 @@ ngx_sf_purge_endpoint(ngx_http_request_t *r, ngx_sf_zone_t *zone,
 }
 
 
+/* each table once */
+
+static void
+ngx_sf_purge_tags(ngx_sf_zone_t *zone, const ngx_sf_tags_t *tags,
+    json_t *moved)
+{
+    ngx_uint_t  i, k;
+
+    for (i = 0; i < tags->n; i++) {
+        for (k = 0; tags->tag[k].whole != tags->tag[i].whole; k++) {
+            /* void */
+        }
+
+        if (k == i) {
+            ngx_sf_purge_table(zone, &tags->tag[i].table, moved);
+        }
+    }
+}
+
+
+static void
+ngx_sf_purge_all(ngx_sf_zone_t *zone, json_t *moved)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_SF_SOURCES; i++) {
+        ngx_sf_tags_move_all(zone, i);
+    }
+
+    json_array_append_new(moved, json_string("all"));
+}
+
+
 static ngx_int_t
 ngx_sf_purge_tag(ngx_sf_zone_t *zone, const ngx_str_t *tag, json_t *moved)
 {
-    u_char     payload[NGX_SF_PURGE_PAYLOAD];
-    size_t     len;
-    ngx_int_t  table;
+    u_char  payload[NGX_SF_PURGE_PAYLOAD];
+    size_t  len;
 
-    table = ngx_sf_table_find(tag->data, tag->len);
-
-    if (table != NGX_ERROR) {
-        ngx_sf_purge_table(zone, table, moved);
+    if (ngx_sf_directory_find(zone, tag, NULL) != NGX_SF_NAMES) {
+        ngx_sf_purge_table(zone, tag, moved);
         return NGX_OK;
     }
 
-    if (ngx_sf_purge_payload(tag, payload, &len) != NGX_OK) {
+    if (ngx_sf_purge_payload(zone, tag, payload, &len) != NGX_OK) {
         return NGX_DECLINED;
     }
 
@@ -186,66 +210,108 @@ ngx_sf_purge_tag(ngx_sf_zone_t *zone, const ngx_str_t *tag, json_t *moved)
 }
 
 
-/* "table.key=value", also with %3D for "=", as a notification has it */
+/*
+ * "table.key=value", also with %3D for "=", as a notification has it, which
+ * tells no schema.  The zone has to know the table and the key: else a name
+ * that is misspelt would seem to have been purged.
+ */
 
 static ngx_int_t
-ngx_sf_purge_payload(const ngx_str_t *tag, u_char *payload, size_t *len)
+ngx_sf_purge_payload(ngx_sf_zone_t *zone, const ngx_str_t *tag,
+    u_char *payload, size_t *len)
 {
-    u_char     *p, *dot, *equals, *src, *dst;
-    ngx_int_t   table;
-    ngx_uint_t  minus;
+    u_char     *text, *dot, *equals, *src, *dst;
+    ngx_str_t   table, key, base;
 
     if (tag->len >= NGX_SF_PURGE_PAYLOAD) {
         return NGX_DECLINED;
     }
 
+    text = payload;
     src = tag->data;
-    dst = payload;
+    dst = text;
     ngx_unescape_uri(&dst, &src, tag->len, 0);
 
-    dot = ngx_strlchr(payload, dst, '.');
-    equals = ngx_strlchr(payload, dst, '=');
+    equals = ngx_strlchr(text, dst, '=');
 
-    if (dot == NULL || equals == NULL || equals < dot) {
+    if (equals == NULL) {
         return NGX_DECLINED;
     }
 
-    table = ngx_sf_table_find(payload, dot - payload);
+    for (dot = equals; dot > text && *dot != '.'; dot--) { /* void */ }
 
-    if (table == NGX_ERROR
-        || ngx_sf_table_key(table, dot + 1, equals - dot - 1) == NGX_ERROR)
+    table.data = text;
+    table.len = dot - text;
+    key.data = dot + 1;
+    key.len = equals - dot - 1;
+
+    if (dot == text || key.len == 0
+        || ngx_sf_directory_find(zone, &table, &key) == NGX_SF_NAMES
+        || !ngx_sf_tag_is_value(equals + 1, dst - equals - 1))
     {
         return NGX_DECLINED;
     }
 
-    p = equals + 1;
-    minus = p < dst && *p == '-';
-
-    if (ngx_atoof(p + minus, dst - p - minus) == NGX_ERROR) {
-        return NGX_DECLINED;
-    }
-
     *dot = ' ';
-    *len = dst - payload;
+    base = ngx_sf_purge_base(&table);
+    *len = dst - base.data;
+    ngx_memmove(payload, base.data, *len);
 
     return NGX_OK;
 }
 
 
-/* as when the table is truncated */
+/* the name of a table without its schema */
+
+static ngx_str_t
+ngx_sf_purge_base(const ngx_str_t *table)
+{
+    u_char     *dot;
+    ngx_str_t   base;
+
+    base = *table;
+    dot = ngx_strlchr(base.data, base.data + base.len, '.');
+
+    if (dot) {
+        base.len -= dot + 1 - base.data;
+        base.data = dot + 1;
+    }
+
+    return base;
+}
+
+
+/* as when the table is truncated; it may have more keys than there is room */
 
 static void
-ngx_sf_purge_table(ngx_sf_zone_t *zone, ngx_uint_t table, json_t *moved)
+ngx_sf_purge_table(ngx_sf_zone_t *zone, const ngx_str_t *table, json_t *moved)
 {
-    u_char                 payload[NGX_SF_PURGE_PAYLOAD], *p;
-    ngx_uint_t             i;
-    const ngx_sf_table_t  *t;
+    u_char      *p, *last, payload[NGX_SF_PURGE_TABLE];
+    ngx_str_t    base, key;
+    ngx_uint_t   i, n, k;
 
-    t = &ngx_sf_tables[table];
-    p = ngx_sprintf(payload, "%s", t->name);
+    n = ngx_sf_directory_find(zone, table, NULL);
+    base = ngx_sf_purge_base(table);
 
-    for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
-        p = ngx_sprintf(p, " %s=*", t->keys[i]);
+    last = payload + sizeof(payload);
+    p = ngx_slprintf(payload, last, "%V", &base);
+
+    for (i = 0; n != NGX_SF_NAMES && i < zone->sh->directory.n; i++) {
+        key = ngx_sf_directory_key(zone, i);
+
+        if (zone->sh->directory.names[i].table == n && key.len) {
+            p = ngx_slprintf(p, last, " %V=*", &key);
+        }
+    }
+
+    if (p == last) {
+        for (k = 0; k < NGX_SF_SOURCES; k++) {
+            ngx_sf_tags_move_table(zone, k, n);
+        }
+
+        json_array_append_new(moved, json_stringn((char *) base.data,
+                                                  base.len));
+        return;
     }
 
     ngx_sf_purge_move(zone, payload, p - payload, moved);

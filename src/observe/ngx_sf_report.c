@@ -634,7 +634,8 @@ static void
 ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
 {
     uint64_t                  errors[NGX_SF_PG_OUTCOMES], n;
-    ngx_uint_t                i, mask;
+    ngx_uint_t                i;
+    ngx_sf_set_t              uncovered;
     ngx_msec_int_t            age;
     ngx_sf_origin_t          *origin;
     ngx_sf_source_t          *source;
@@ -684,9 +685,8 @@ ngx_sf_report_server(ngx_sf_report_t *report, ngx_sf_recommend_server_t *server)
             continue;
         }
 
-        for (mask = ngx_sf_zone_uncovered(source); mask; mask &= mask - 1) {
-            server->uncovered++;
-        }
+        server->uncovered += ngx_sf_zone_uncovered(origin[i].zone, source,
+                                                   &uncovered);
     }
 }
 

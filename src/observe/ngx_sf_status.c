@@ -26,8 +26,10 @@ static json_t *ngx_sf_status_sources(ngx_http_request_t *r,
     ngx_sf_zone_t *zone);
 static json_t *ngx_sf_status_source(ngx_sf_main_conf_t *smcf,
     ngx_sf_origin_t *origin, ngx_sf_source_t *source);
-static json_t *ngx_sf_status_schema(ngx_sf_source_t *source);
-static json_t *ngx_sf_status_tables(ngx_uint_t mask);
+static json_t *ngx_sf_status_schema(ngx_sf_zone_t *zone,
+    ngx_sf_source_t *source);
+static json_t *ngx_sf_status_tables(ngx_sf_zone_t *zone,
+    const ngx_sf_set_t *set);
 
 
 #define NGX_SF_STATUS_COUNTER(name)                                           \
@@ -217,9 +219,13 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
     ngx_sf_source_t *source)
 {
     ngx_uint_t      coherent;
+    ngx_sf_set_t    uncovered;
+    ngx_sf_zone_t  *zone;
     ngx_msec_int_t  age;
 
+    zone = origin->zone;
     coherent = ngx_sf_zone_coherent(source, smcf->lease, &age);
+    (void) ngx_sf_zone_uncovered(zone, source, &uncovered);
 
     return json_pack("{s:I, s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:f, s:o,"
                      " s:o, s:I, s:s%}",
@@ -232,12 +238,11 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
                      "listener_pid", (json_int_t) source->owner,
                      "moves", (json_int_t) source->moves,
                      "notifications", (json_int_t) source->notifications,
-                     "open_channel", ngx_sf_status_tables(
-                                            ngx_sf_zone_open(source)),
+                     "open_channel", ngx_sf_status_tables(zone,
+                                                         &source->schema.open),
                      "queue_usage", (double) source->queue_usage / 1000000,
-                     "schema", ngx_sf_status_schema(source),
-                     "uncovered", ngx_sf_status_tables(
-                                            ngx_sf_zone_uncovered(source)),
+                     "schema", ngx_sf_status_schema(zone, source),
+                     "uncovered", ngx_sf_status_tables(zone, &uncovered),
                      "unreadable", (json_int_t) source->unreadable,
                      "upstream", origin->primary->name.data,
                      (size_t) origin->primary->name.len);
@@ -247,35 +252,40 @@ ngx_sf_status_source(ngx_sf_main_conf_t *smcf, ngx_sf_origin_t *origin,
 /* changes that were seen; of the last one when it was, and what was dropped */
 
 static json_t *
-ngx_sf_status_schema(ngx_sf_source_t *source)
+ngx_sf_status_schema(ngx_sf_zone_t *zone, ngx_sf_source_t *source)
 {
-    json_t  *dropped;
+    json_t            *dropped;
+    ngx_atomic_uint_t  changes;
 
-    dropped = source->changed & (ngx_uint_t) 1 << ngx_sf_table_count()
+    changes = source->changes;
+    ngx_memory_barrier();
+
+    dropped = source->changed_rest
               ? json_pack("[s]", "everything")
-              : ngx_sf_status_tables(source->changed);
+              : ngx_sf_status_tables(zone, &source->changed);
 
     return json_pack("{s:o, s:I, s:o}",
                      "changed_at",
                      source->changed_at ? json_integer(source->changed_at)
                                         : json_null(),
-                     "changes", (json_int_t) source->changes,
+                     "changes", (json_int_t) changes,
                      "dropped", dropped);
 }
 
 
 static json_t *
-ngx_sf_status_tables(ngx_uint_t mask)
+ngx_sf_status_tables(ngx_sf_zone_t *zone, const ngx_sf_set_t *set)
 {
     json_t      *list;
-    ngx_uint_t   i;
+    ngx_str_t    names[NGX_SF_NAMES];
+    ngx_uint_t   i, n;
 
     list = json_array();
+    n = ngx_sf_directory_list(zone, set, names);
 
-    for (i = 0; i < ngx_sf_table_count(); i++) {
-        if (mask & ((ngx_uint_t) 1 << i)) {
-            json_array_append_new(list, json_string(ngx_sf_tables[i].name));
-        }
+    for (i = 0; i < n; i++) {
+        json_array_append_new(list, json_stringn((char *) names[i].data,
+                                                 names[i].len));
     }
 
     return list;

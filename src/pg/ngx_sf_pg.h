@@ -132,7 +132,7 @@ struct ngx_sf_pg_conf_s {
 
 /* tables that a statement can be said to read: a mask */
 
-#define NGX_SF_PG_TABLES  32
+#define NGX_SF_PG_TABLES  64
 
 
 /* a statement text; lives as long as the worker */

@@ -436,7 +436,7 @@ ngx_sf_cache_heard(const ngx_sf_fresh_t *fresh)
     return confirmed
            && (ngx_msec_int_t) (fresh->now - confirmed)
               <= (ngx_msec_int_t) fresh->lease
-           && (fresh->tables & ~fresh->source->covered) == 0;
+           && ngx_sf_cover_holds(fresh->cover, fresh->source);
 }
 
 

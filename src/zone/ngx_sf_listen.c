@@ -114,9 +114,7 @@ ngx_sf_listen_create(ngx_cycle_t *cycle, ngx_sf_zone_t *zone,
     l->primary = primary;
     l->nspname = (char *) primary->schema.data;
 
-    if (ngx_sf_listen_conn_prepare(cycle, l, first_id) != NGX_OK) {
-        return NULL;
-    }
+    ngx_sf_listen_conn_prepare(cycle, l, first_id);
 
     l->zone = zone;
     l->source = source;
@@ -152,6 +150,8 @@ ngx_sf_listen_destroy(ngx_sf_listen_t *l)
     if (l->mend.timer_set) {
         ngx_del_timer(&l->mend);
     }
+
+    ngx_sf_listen_look_destroy(l);
 }
 
 
@@ -428,8 +428,8 @@ ngx_sf_listen_claim(ngx_sf_listen_t *l, ngx_uint_t inherits)
     source->seen = ngx_current_msec;
 
     if (!inherits) {
-        source->schema.covered = 0;
-        source->covered = 0;
+        ngx_memzero(&source->schema.covered, sizeof(ngx_sf_set_t));
+        ngx_memzero((void *) source->covered, sizeof(source->covered));
     }
 
     if (source->candidate == ngx_pid) {
@@ -507,7 +507,7 @@ ngx_sf_listen_tired(ngx_sf_listen_t *l)
 static void
 ngx_sf_listen_begin(ngx_sf_listen_t *l)
 {
-    l->schema.covered = 0;
+    ngx_memzero(&l->schema.covered, sizeof(ngx_sf_set_t));
 
     ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                   "softfactory upstream \"%V\": listening on %V",

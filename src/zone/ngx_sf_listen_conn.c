@@ -83,7 +83,7 @@ static const char *const  ngx_sf_listen_states[] = {
 };
 
 
-ngx_int_t
+void
 ngx_sf_listen_conn_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     ngx_uint_t first_id)
 {
@@ -104,8 +104,7 @@ ngx_sf_listen_conn_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     l->sub.exiting = ngx_sf_listen_exiting;
 
     ngx_sf_listen_channel_prepare(cycle, l);
-
-    return ngx_sf_listen_look_prepare(cycle, l);
+    ngx_sf_listen_look_prepare(l);
 }
 
 
@@ -216,7 +215,7 @@ ngx_sf_listen_conn_next(ngx_sf_listen_t *l)
         break;
 
     case NGX_SF_LISTEN_UP:
-        if ((ngx_msec_int_t) (l->look_at - now) <= 0) {
+        if (ngx_sf_listen_look_due(l)) {
             ngx_sf_listen_send(l, l->step);
 
         } else if (l->trim) {

@@ -45,9 +45,11 @@
 #define NGX_SF_LISTEN_SCHEMA_CAME    2    /* something may have changed */
 
 
-/* the open channel is needed as there is no other: behind all tables */
+/* what the open channel is needed for */
 
-#define NGX_SF_LISTEN_NAMELESS   ((ngx_uint_t) 1 << NGX_SF_DIGESTS)
+#define NGX_SF_LISTEN_TABLES     1        /* schema.open */
+#define NGX_SF_LISTEN_EVENTS     2        /* event triggers */
+#define NGX_SF_LISTEN_NAMELESS   4        /* there is no other */
 
 
 typedef enum {
@@ -119,7 +121,10 @@ struct ngx_sf_listen_s {
     ngx_uint_t                  errors;   /* in a row */
     uint32_t                    server;   /* that LISTEN was said to */
     ngx_sf_schema_t             schema;   /* as found */
-    ngx_uint_t                  reported[NGX_SF_LACKS];   /* as logged */
+    ngx_sf_set_t                reported[NGX_SF_LACKS];   /* as logged */
+    ngx_uint_t                  listed;   /* names of the directory that the
+                                             look asks for: the first ones */
+    u_char                     *lists;    /* as text, for its values */
     ngx_uint_t                  misses;   /* looks that failed, in a row */
     ngx_uint_t                  told;     /* since the last look was sent */
     ngx_uint_t                  asked;    /* what the one under way is for */
@@ -133,6 +138,7 @@ struct ngx_sf_listen_s {
     ngx_uint_t                  open;     /* mask of what the open channel is
                                              needed for, 0: for nothing */
     ngx_uint_t                  told_open;    /* as logged */
+    ngx_sf_set_t                told_tables;  /* the same, the tables */
     const char                 *waits;    /* for whom, ngx_sf_listen_channel.c
                                              has how */
     const char                 *asked_for;    /* by the last statement */
@@ -203,9 +209,11 @@ void ngx_sf_listen_channel_garbled(ngx_sf_listen_t *l, int pid);
 
 extern const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement;
 
-/* names and versions of the tables, for its values */
-ngx_int_t ngx_sf_listen_look_prepare(ngx_cycle_t *cycle,
-    ngx_sf_listen_t *l);
+void ngx_sf_listen_look_prepare(ngx_sf_listen_t *l);
+void ngx_sf_listen_look_destroy(ngx_sf_listen_t *l);
+
+/* whether it is time for one, while the owner is UP */
+ngx_uint_t ngx_sf_listen_look_due(const ngx_sf_listen_t *l);
 
 /*
  * A look is about to be sent; it has been; its result; it has failed.  After
@@ -235,11 +243,8 @@ ngx_int_t ngx_sf_listen_creators_seen(ngx_sf_listen_t *l, PGresult *res);
 
 /* --- ngx_sf_listen_conn.c: the connection --- */
 
-/*
- * Statements and handlers, once; reports and tick are the caller's.  NGX_ERROR
- * when memory is short.
- */
-ngx_int_t ngx_sf_listen_conn_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
+/* statements and handlers, once; reports and tick are the caller's */
+void ngx_sf_listen_conn_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l,
     ngx_uint_t first_id);
 
 /* the only function that changes the state; it sets the next tick, too */

@@ -81,12 +81,15 @@ ngx_sf_listen_lease_doubt(ngx_sf_listen_t *l)
 static void
 ngx_sf_listen_lease_publish(ngx_sf_listen_t *l)
 {
-    ngx_uint_t  doubted;
+    ngx_uint_t  i, doubted;
 
     doubted = l->full || l->garbled;
 
     l->source->doubted = doubted;
-    l->source->covered = doubted ? 0 : l->schema.covered;
+
+    for (i = 0; i < NGX_SF_NAME_WORDS; i++) {
+        l->source->covered[i] = doubted ? 0 : l->schema.covered.words[i];
+    }
 }
 
 

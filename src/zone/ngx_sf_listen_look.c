@@ -8,9 +8,12 @@
  * The look at the catalogue: of which tables are changes told, and is each
  * table still what it was?
  *
+ * A look asks for all names of the zone's directory, which are those that any
+ * worker of any configuration has tags of.
+ *
  * A table is covered when it and all its parts, partitions and children, have
- * the triggers, and when nothing writes past them.  What is not known to be
- * covered is not.
+ * the triggers, and when nothing writes past them; a key of it, when all these
+ * triggers tell it.  What is not known to be covered is not.
  *
  * What a relation is changes without any trigger being run: by a rewrite, a
  * partition that comes or goes, a schema that takes the name of another, a
@@ -31,8 +34,8 @@
  *     moves all once more.
  *
  * The first look after LISTEN moves the epoch in the same way, and tables that
- * come to be covered are dropped: what was read while a change could go unseen
- * must not live on.
+ * come to be covered, or a key of them, are dropped: what was read while a
+ * change could go unseen must not live on.
  *
  * A look is made at the beginning, every softfactory_listen_schema, and soon
  * after the database has said that there is something to be seen.  It locks
@@ -56,7 +59,7 @@
 
 typedef enum {
     NGX_SF_LISTEN_NAMES = 0,
-    NGX_SF_LISTEN_VERSIONS,
+    NGX_SF_LISTEN_KEYS,
     NGX_SF_LISTEN_SCHEMA,       /* of the tables */
     NGX_SF_LISTEN_DIGESTS
 } ngx_sf_listen_value_e;
@@ -69,21 +72,29 @@ typedef struct {
 } ngx_sf_listen_lack_t;
 
 
+static void ngx_sf_listen_look_list(ngx_sf_listen_t *l);
+static u_char *ngx_sf_listen_look_keys(ngx_sf_listen_t *l, u_char *p,
+    ngx_uint_t table, ngx_uint_t n);
 static void ngx_sf_listen_look_read(ngx_sf_listen_t *l, PGresult *res,
     ngx_sf_schema_t *found);
 static void ngx_sf_listen_look_word(ngx_sf_listen_t *l, const char *word,
-    ngx_uint_t bit, ngx_sf_schema_t *found);
-static ngx_int_t ngx_sf_listen_look_row(const ngx_str_t *name);
+    ngx_uint_t table, ngx_sf_schema_t *found);
+static void ngx_sf_listen_look_told(ngx_sf_listen_t *l, ngx_uint_t table,
+    const ngx_str_t *untold, ngx_sf_schema_t *found);
+static ngx_uint_t ngx_sf_listen_look_named(const ngx_str_t *list,
+    const ngx_str_t *name);
 static ngx_uint_t ngx_sf_listen_look_compare(const ngx_sf_schema_t *old,
-    const ngx_sf_schema_t *found);
+    const ngx_sf_schema_t *found, ngx_uint_t n, ngx_sf_set_t *moved);
 static void ngx_sf_listen_look_drop(ngx_sf_listen_t *l,
-    const ngx_sf_schema_t *found, ngx_uint_t moved);
+    const ngx_sf_schema_t *found, const ngx_sf_set_t *moved, ngx_uint_t rest);
 static void ngx_sf_listen_look_changed(ngx_sf_listen_t *l,
-    ngx_uint_t moved);
+    const ngx_sf_set_t *moved, ngx_uint_t rest);
 static void ngx_sf_listen_look_report(ngx_sf_listen_t *l);
+static void ngx_sf_listen_look_lacking(ngx_sf_listen_t *l,
+    ngx_sf_set_t lacking[NGX_SF_LACKS]);
 static void ngx_sf_listen_look_opened(ngx_sf_listen_t *l);
-static u_char *ngx_sf_listen_look_names(u_char *p, u_char *last,
-    ngx_uint_t mask);
+static u_char *ngx_sf_listen_look_names(ngx_sf_listen_t *l, u_char *p,
+    u_char *last, const ngx_sf_set_t *set);
 
 
 static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
@@ -98,10 +109,12 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
 
 
 /*
- * $1 names, $2 versions, $3 schema, $4 whether digests are wanted; a row for
- * each table, and one without a name for the rest.  What is asked about a part
- * is a subquery of its own, so that it goes by an index whatever the planner
- * thinks of the number of parts: there are catalogues with a million rows.
+ * $1 names of tables, $2 for each the keys that tags have, $3 the schema of
+ * those without one, $4 whether digests are wanted; a row for each table, with
+ * the keys that are not told, and one without a name for the rest.  What is
+ * asked about a part is a subquery of its own, so that it goes by an index
+ * whatever the planner thinks of the number of parts: there are catalogues with
+ * a million rows.
  *
  * Tables are found in the catalogue: to_regclass() fails where the role may not
  * use the schema, and that is to be seen like any other change.
@@ -123,16 +136,43 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
     " CASE WHEN $4::bool"                                                     \
     " THEN pg_catalog.left(pg_catalog.md5(" text "), 16) END"
 
+/*
+ * Triggers that a former notify.sql has made have a number for an argument,
+ * which stands for what they tell.
+ */
+
+#define NGX_SF_LISTEN_FORMER                                                  \
+    "former (version, words) AS (VALUES"                                      \
+    " ('9f5655e6', '{table users,key id}'::text[]),"                          \
+    " ('aec90d72', '{table products}'),"                                      \
+    " ('e50ce0d7', '{table subscriptions,key user_id}'),"                     \
+    " ('fe973d60', '{table payments}'),"                                      \
+    " ('ba82cacc', '{table campaigns,key id,key creator_id}'),"               \
+    " ('c8bd57e8', '{table campaign_applications,key campaign_id,"            \
+    "key user_id}'),"                                                         \
+    " ('09ca2fa4', '{table review_listings,key id}'),"                        \
+    " ('3a7d05b3', '{table review_accounts,key user_id}'),"                   \
+    " ('0bfcbd64', '{table review_applications,key listing_id}'),"            \
+    " ('5f16d70d', '{table review_bookmarks,key user_id}'),"                  \
+    " ('a8a5c5ff', '{table sns_accounts,key user_id}'),"                      \
+    " ('f2d1f168', '{table sns_posts,key user_id}'),"                         \
+    " ('7aa97a49', '{table sns_analytics,key user_id}'))"
+
 #define NGX_SF_LISTEN_PARTS                                                   \
-    "WITH RECURSIVE list (name, version, root) AS ("                          \
-    " SELECT name, version, (SELECT c.oid FROM pg_catalog.pg_class c"         \
+    "WITH RECURSIVE " NGX_SF_LISTEN_FORMER                                    \
+    ", list (name, base, keys, root) AS ("                                    \
+    " SELECT name, base, pg_catalog.string_to_array(keys, ','),"              \
+    " (SELECT c.oid FROM pg_catalog.pg_class c"                               \
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"               \
-    " WHERE n.nspname = $3::text AND c.relname = name)"                       \
+    " WHERE n.nspname = CASE WHEN base = name THEN $3::text"                  \
+    " ELSE pg_catalog.split_part(name, '.', 1) END AND c.relname = base)"     \
+    " FROM (SELECT name, keys, CASE WHEN pg_catalog.strpos(name, '.') > 0"    \
+    " THEN pg_catalog.split_part(name, '.', 2) ELSE name END AS base"         \
     " FROM ROWS FROM (pg_catalog.unnest($1::text[]),"                         \
-    " pg_catalog.unnest($2::text[])) AS t (name, version)"                    \
-    "), part (name, version, relid) AS ("                                     \
-    " SELECT name, version, root FROM list WHERE root IS NOT NULL"            \
-    " UNION SELECT name, version, inhrelid"                                   \
+    " pg_catalog.unnest($2::text[])) AS u (name, keys)) AS t"                 \
+    "), part (name, base, keys, relid) AS ("                                  \
+    " SELECT name, base, keys, root FROM list WHERE root IS NOT NULL"         \
+    " UNION SELECT name, base, keys, inhrelid"                                \
     " FROM part JOIN pg_catalog.pg_inherits ON inhparent = relid)"
 
 #define NGX_SF_LISTEN_IS_SHAPED                                               \
@@ -154,17 +194,39 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
     " JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"               \
     " WHERE n.nspname = 'softfactory' AND c.relname = 'channel'), false)"
 
+/*
+ * What a trigger tells stands in its arguments, as "table users" and "key id";
+ * other words in them are not looked at.
+ */
+
+#define NGX_SF_LISTEN_TELLS(word)                                             \
+    "coalesce((SELECT words FROM former"                                      \
+    " WHERE pg_catalog.concat(version, '\\000')"                              \
+    " = pg_catalog.encode(tgargs, 'escape')), pg_catalog.string_to_array("    \
+    "pg_catalog.encode(tgargs, 'escape'), '\\000')) @> ARRAY[" word "]"
+
+#define NGX_SF_LISTEN_IS_TRIGGER                                              \
+    " tgrelid = relid AND tgenabled = 'A'"                                    \
+    " AND tgname IN ('softfactory_notify_insert',"                            \
+    " 'softfactory_notify_update', 'softfactory_notify_delete',"              \
+    " 'softfactory_notify_truncate')"                                         \
+    " AND " NGX_SF_LISTEN_TELLS("pg_catalog.concat('table ', base)")
+
 #define NGX_SF_LISTEN_TRIGGERS                                                \
     " (SELECT ARRAY[pg_catalog.count(*), pg_catalog.count(*) FILTER"          \
     " (WHERE NOT " NGX_SF_LISTEN_STAMPED "), pg_catalog.count(*) FILTER"      \
     " (WHERE " NGX_SF_LISTEN_STAMPED " AND NOT (" NGX_SF_LISTEN_MAY_TELL "))]"\
     " FROM pg_catalog.pg_trigger"                                             \
     " JOIN pg_catalog.pg_proc p ON p.oid = tgfoid"                            \
-    " WHERE tgrelid = relid AND tgenabled = 'A'"                              \
-    " AND tgname IN ('softfactory_notify_insert',"                            \
-    " 'softfactory_notify_update', 'softfactory_notify_delete',"              \
-    " 'softfactory_notify_truncate') AND tgargs = pg_catalog.convert_to("     \
-    "version, 'UTF8') || pg_catalog.decode('00', 'hex'))"
+    " WHERE" NGX_SF_LISTEN_IS_TRIGGER ")"
+
+#define NGX_SF_LISTEN_UNTOLD                                                  \
+    " pg_catalog.array_to_string(ARRAY(SELECT k.key"                          \
+    " FROM pg_catalog.unnest(keys) AS k (key)"                                \
+    " WHERE (SELECT pg_catalog.count(*) FROM pg_catalog.pg_trigger"           \
+    " WHERE" NGX_SF_LISTEN_IS_TRIGGER                                         \
+    " AND " NGX_SF_LISTEN_TELLS("pg_catalog.concat('key ', k.key)")           \
+    ") <> 4), ',')"
 
 #define NGX_SF_LISTEN_IS_FED                                                  \
     " EXISTS (SELECT FROM pg_catalog.pg_subscription_rel"                     \
@@ -249,15 +311,15 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
 const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement = {
     0, ngx_string("look"),
     "/* look */ " NGX_SF_LISTEN_PARTS
-    ", fact (name, relid, shaped, t, fed, x) AS ("
+    ", fact (name, relid, shaped, t, untold, fed, x) AS ("
     " SELECT name, relid," NGX_SF_LISTEN_IS_SHAPED "," NGX_SF_LISTEN_TRIGGERS
-    "," NGX_SF_LISTEN_IS_FED
+    "," NGX_SF_LISTEN_UNTOLD "," NGX_SF_LISTEN_IS_FED
     ", CASE WHEN $4::bool THEN " NGX_SF_LISTEN_OF_PART " END FROM part)"
     " SELECT '', CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_event_trigger"
     " JOIN pg_catalog.pg_proc p ON p.oid = evtfoid"
     " WHERE evtname = 'softfactory_schema_command'"
     " AND NOT " NGX_SF_LISTEN_STAMPED ") THEN 'open' ELSE '' END,"
-    NGX_SF_LISTEN_DIGEST(NGX_SF_LISTEN_OF_ALL)
+    NGX_SF_LISTEN_DIGEST(NGX_SF_LISTEN_OF_ALL) ", ''"
     " UNION ALL SELECT list.name,"
     " CASE WHEN pg_catalog.bool_or(shaped) THEN 'shape'"
     " WHEN coalesce(pg_catalog.bool_or(t[1] <> 4), true) THEN 'triggers'"
@@ -267,53 +329,50 @@ const ngx_sf_pg_statement_t  ngx_sf_listen_look_statement = {
     " WHEN pg_catalog.bool_and(t[2] = 4) THEN 'open' ELSE 'both' END,"
     NGX_SF_LISTEN_DIGEST("coalesce(pg_catalog.string_agg(x, ',' ORDER BY"
                          " relid), '')")
+    ", pg_catalog.string_agg(DISTINCT untold, ',')"
     " FROM list LEFT JOIN fact ON fact.name = list.name GROUP BY list.name",
-    NGX_SF_LISTEN_VALUES, 3, NULL, 0, 0, NULL, NULL
+    NGX_SF_LISTEN_VALUES, 4, NULL, 0, 0, NULL, NULL
 };
 
 
-ngx_int_t
-ngx_sf_listen_look_prepare(ngx_cycle_t *cycle, ngx_sf_listen_t *l)
+void
+ngx_sf_listen_look_prepare(ngx_sf_listen_t *l)
 {
-    size_t       size;
-    u_char      *names, *versions, *n, *v;
-    ngx_uint_t   i, count;
-
-    count = ngx_sf_table_count();
-    size = sizeof("{}");
-
-    for (i = 0; i < count; i++) {
-        size += ngx_strlen(ngx_sf_tables[i].name) + 1;
-    }
-
-    names = ngx_pnalloc(cycle->pool, size);
-    versions = ngx_pnalloc(cycle->pool, sizeof("{}") + count * 9);
-
-    if (names == NULL || versions == NULL) {
-        return NGX_ERROR;
-    }
-
-    n = names;
-    v = versions;
-
-    for (i = 0; i < count; i++) {
-        n = ngx_sprintf(n, "%c%s", i ? ',' : '{', ngx_sf_tables[i].name);
-        v = ngx_sprintf(v, "%c%08xD", i ? ',' : '{',
-                        ngx_sf_table_version(i));
-    }
-
-    ngx_sprintf(n, "}%Z");
-    ngx_sprintf(v, "}%Z");
-
-    l->values[NGX_SF_LISTEN_NAMES] = (char *) names;
-    l->values[NGX_SF_LISTEN_VERSIONS] = (char *) versions;
+    l->values[NGX_SF_LISTEN_NAMES] = "{}";
+    l->values[NGX_SF_LISTEN_KEYS] = "{}";
     l->values[NGX_SF_LISTEN_SCHEMA] = (char *) l->primary->schema.data;
 
     /* no worker has logged anything yet, not even that all is well */
 
     ngx_memset(l->reported, 0xff, sizeof(l->reported));
+}
 
-    return NGX_OK;
+
+void
+ngx_sf_listen_look_destroy(ngx_sf_listen_t *l)
+{
+    if (l->lists) {
+        ngx_free(l->lists);
+        l->lists = NULL;
+    }
+}
+
+
+/* also when names have come to the directory that it has not been made for */
+
+ngx_uint_t
+ngx_sf_listen_look_due(const ngx_sf_listen_t *l)
+{
+    ngx_msec_int_t  rest;
+
+    if ((ngx_msec_int_t) (l->look_at - ngx_current_msec) <= 0) {
+        return 1;
+    }
+
+    rest = (ngx_msec_int_t) (l->looked + NGX_SF_LISTEN_RECHECK
+                             - ngx_current_msec);
+
+    return l->listed != l->zone->sh->directory.n && rest <= 0;
 }
 
 
@@ -322,10 +381,95 @@ ngx_sf_listen_look_values(ngx_sf_listen_t *l)
 {
     l->digesting = l->zone->look
                    && (l->told || l->state == NGX_SF_LISTEN_CHECKING
+                       || l->listed != l->zone->sh->directory.n
                        || (ngx_msec_int_t) (l->digest_at - ngx_current_msec)
                           <= 0);
 
     l->values[NGX_SF_LISTEN_DIGESTS] = l->digesting ? "t" : "f";
+
+    /* if it cannot be sent now, it is no less wanted then */
+
+    if (l->listed != l->zone->sh->directory.n) {
+        l->look_at = ngx_current_msec;
+        ngx_sf_listen_look_list(l);
+    }
+}
+
+
+/*
+ * Two arrays: of the tables, and of the keys of each.  Names come from tags, so
+ * there is nothing in them to be escaped.
+ */
+
+static void
+ngx_sf_listen_look_list(ngx_sf_listen_t *l)
+{
+    size_t                size;
+    u_char               *p, *names, *keys, *k;
+    ngx_uint_t            i, n;
+    const ngx_sf_name_t  *place;
+
+    n = l->zone->sh->directory.n;
+    place = l->zone->sh->directory.names;
+    size = sizeof("{}");
+
+    for (i = 0; i < n; i++) {
+        size += place[i].len + sizeof("\"\",") - 1;
+    }
+
+    names = ngx_alloc(2 * size, l->log);
+    if (names == NULL) {
+        return;
+    }
+
+    keys = names + size;
+    p = names;
+    k = keys;
+
+    for (i = 0; i < n; i++) {
+        if (place[i].table == i) {
+            p = ngx_sprintf(p, "%c\"%*s\"", p == names ? '{' : ',',
+                            place[i].len, place[i].name);
+            *k = k == keys ? '{' : ',';
+            k = ngx_sf_listen_look_keys(l, k + 1, i, n);
+        }
+    }
+
+    ngx_sprintf(p, "%s}%Z", p == names ? "{" : "");
+    ngx_sprintf(k, "%s}%Z", k == keys ? "{" : "");
+
+    ngx_sf_listen_look_destroy(l);
+
+    l->lists = names;
+    l->listed = n;
+    l->values[NGX_SF_LISTEN_NAMES] = (char *) names;
+    l->values[NGX_SF_LISTEN_KEYS] = (char *) keys;
+}
+
+
+static u_char *
+ngx_sf_listen_look_keys(ngx_sf_listen_t *l, u_char *p, ngx_uint_t table,
+    ngx_uint_t n)
+{
+    u_char               *start;
+    ngx_str_t             key;
+    ngx_uint_t            i;
+    const ngx_sf_name_t  *place;
+
+    place = l->zone->sh->directory.names;
+    *p++ = '"';
+    start = p;
+
+    for (i = 0; i < n; i++) {
+        if (place[i].table == table && i != table) {
+            key = ngx_sf_directory_key(l->zone, i);
+            p = ngx_sprintf(p, "%s%V", p == start ? "" : ",", &key);
+        }
+    }
+
+    *p++ = '"';
+
+    return p;
 }
 
 
@@ -357,7 +501,7 @@ ngx_sf_listen_look_soon(ngx_sf_listen_t *l, ngx_uint_t told)
 void
 ngx_sf_listen_look_inherit(ngx_sf_listen_t *l)
 {
-    ngx_memcpy(l->reported, l->schema.lacks, sizeof(l->reported));
+    ngx_sf_listen_look_lacking(l, l->reported);
 
     l->look_at = ngx_current_msec;
     l->digest_at = ngx_current_msec;
@@ -378,7 +522,7 @@ ngx_sf_listen_look_failed(ngx_sf_listen_t *l)
     l->misses++;
 
     if (l->asked || l->misses >= NGX_SF_LISTEN_MISSES) {
-        l->schema.covered = 0;
+        ngx_memzero(&l->schema.covered, sizeof(ngx_sf_set_t));
     }
 
     if (l->misses == NGX_SF_LISTEN_MISSES) {
@@ -400,30 +544,30 @@ ngx_sf_listen_look_seen(ngx_sf_listen_t *l, PGresult *res)
 {
     ngx_int_t        rc;
     ngx_msec_t       next;
-    ngx_uint_t       moved, known;
+    ngx_uint_t       rest, known, changed;
+    ngx_sf_set_t     moved;
     ngx_sf_schema_t  found;
 
     l->step = NGX_SF_LISTEN_SAY;
 
     ngx_sf_listen_look_read(l, res, &found);
+    ngx_memzero(&moved, sizeof(ngx_sf_set_t));
 
-    moved = 0;
     known = 1;
 
     if (l->digesting) {
-        moved = ngx_sf_listen_look_compare(&l->source->schema, &found);
-        known = l->source->schema.digests[ngx_sf_table_count()][0] != '\0';
+        known = l->source->schema.rest != 0;
+        rest = ngx_sf_listen_look_compare(&l->source->schema, &found,
+                                          l->listed, &moved);
 
     } else {
         ngx_memcpy(found.digests, l->source->schema.digests,
                    sizeof(found.digests));
-
-        if (l->asked & NGX_SF_LISTEN_SCHEMA_CAME) {
-            moved = (ngx_uint_t) 1 << ngx_sf_table_count();
-        }
+        found.rest = l->source->schema.rest;
+        rest = (l->asked & NGX_SF_LISTEN_SCHEMA_CAME) != 0;
     }
 
-    ngx_sf_listen_look_drop(l, &found, moved);
+    ngx_sf_listen_look_drop(l, &found, &moved, rest);
 
     l->schema = found;
     l->misses = 0;
@@ -447,8 +591,10 @@ ngx_sf_listen_look_seen(ngx_sf_listen_t *l, PGresult *res)
 
     /* the first digests ever tell of no change */
 
-    if (moved && known) {
-        ngx_sf_listen_look_changed(l, moved);
+    changed = rest || ngx_sf_set_count(&moved);
+
+    if (changed && known) {
+        ngx_sf_listen_look_changed(l, &moved, rest);
     }
 
     ngx_sf_listen_look_report(l);
@@ -458,15 +604,15 @@ ngx_sf_listen_look_seen(ngx_sf_listen_t *l, PGresult *res)
 }
 
 
-/* rows for what is not known here are none of ours */
+/* what came to the directory after the look was sent is not known here */
 
 static void
 ngx_sf_listen_look_read(ngx_sf_listen_t *l, PGresult *res,
     ngx_sf_schema_t *found)
 {
-    ngx_int_t   n;
-    ngx_str_t   name, word, digest;
-    ngx_uint_t  i;
+    uint64_t    digest;
+    ngx_str_t   name, word, untold, text;
+    ngx_uint_t  i, n;
 
     ngx_memzero(found, sizeof(ngx_sf_schema_t));
 
@@ -475,33 +621,41 @@ ngx_sf_listen_look_read(ngx_sf_listen_t *l, PGresult *res,
     for (i = 0; i < ngx_sf_pg_result_rows(res); i++) {
         name = ngx_sf_pg_result_cell(res, i, 0);
         word = ngx_sf_pg_result_cell(res, i, 1);
-        digest = ngx_sf_pg_result_cell(res, i, 2);
+        text = ngx_sf_pg_result_cell(res, i, 2);
+        untold = ngx_sf_pg_result_cell(res, i, 3);
 
-        n = ngx_sf_listen_look_row(&name);
-
-        if (n == NGX_ERROR || word.data == NULL) {
+        if (word.data == NULL) {
             continue;
         }
 
-        if (digest.len == NGX_SF_DIGEST_LEN) {
-            ngx_memcpy(found->digests[n], digest.data, digest.len);
+        digest = text.len ? strtoull((char *) text.data, NULL, 16) | 1 : 0;
+
+        if (name.len == 0) {
+            found->rest = digest;
+
+            if (ngx_strcmp(word.data, "open") == 0) {
+                l->open |= NGX_SF_LISTEN_EVENTS;
+            }
+
+            continue;
         }
 
-        ngx_sf_listen_look_word(l, (char *) word.data, (ngx_uint_t) 1 << n,
-                                found);
+        n = ngx_sf_directory_find(l->zone, &name, NULL);
+
+        if (n < l->listed) {
+            found->digests[n] = digest;
+            ngx_sf_listen_look_word(l, (char *) word.data, n, found);
+            ngx_sf_listen_look_told(l, n, &untold, found);
+        }
     }
-
-    /* event triggers tell of no table */
-
-    found->covered &= ((ngx_uint_t) 1 << ngx_sf_table_count()) - 1;
 }
 
 
 /* each kind of triggers is heard on a channel of its own */
 
 static void
-ngx_sf_listen_look_word(ngx_sf_listen_t *l, const char *word, ngx_uint_t bit,
-    ngx_sf_schema_t *found)
+ngx_sf_listen_look_word(ngx_sf_listen_t *l, const char *word,
+    ngx_uint_t table, ngx_sf_schema_t *found)
 {
     ngx_uint_t  lack, open, secret;
 
@@ -514,77 +668,138 @@ ngx_sf_listen_look_word(ngx_sf_listen_t *l, const char *word, ngx_uint_t bit,
     }
 
     if (open) {
-        l->open |= bit;
+        l->open |= NGX_SF_LISTEN_TABLES;
+        ngx_sf_set_add(&found->open, table);
     }
 
     if (secret && l->names == 0) {
         word = "channel";
 
-    } else if (secret || open) {
-        found->covered |= open && !l->opened ? 0 : bit;
+    } else if ((secret || open) && (!open || l->opened)) {
+        ngx_sf_set_add(&found->covered, table);
     }
 
     for (lack = 0; lack < NGX_SF_LACKS; lack++) {
         if (ngx_strcmp(word, ngx_sf_listen_lacks[lack].word) == 0) {
-            found->lacks[lack] |= bit;
+            found->lacks[table] = 1 + lack;
         }
     }
 }
 
 
-static ngx_int_t
-ngx_sf_listen_look_row(const ngx_str_t *name)
+/* the keys of a table that is covered */
+
+static void
+ngx_sf_listen_look_told(ngx_sf_listen_t *l, ngx_uint_t table,
+    const ngx_str_t *untold, ngx_sf_schema_t *found)
 {
-    return name->len ? ngx_sf_table_find(name->data, name->len)
-                     : (ngx_int_t) ngx_sf_table_count();
+    ngx_str_t             key;
+    ngx_uint_t            i;
+    const ngx_sf_name_t  *names;
+
+    if (!ngx_sf_set_has(&found->covered, table)) {
+        return;
+    }
+
+    names = l->zone->sh->directory.names;
+
+    for (i = 0; i < l->listed; i++) {
+        if (names[i].table != table || i == table) {
+            continue;
+        }
+
+        key = ngx_sf_directory_key(l->zone, i);
+
+        if (ngx_sf_listen_look_named(untold, &key)) {
+            found->lacks[i] = 1 + NGX_SF_LACK_TRIGGERS;
+
+        } else {
+            ngx_sf_set_add(&found->covered, i);
+        }
+    }
 }
 
 
-/* mask of the digests that have moved; what was not known may have been all */
+/* whether a list with commas has that name */
+
+static ngx_uint_t
+ngx_sf_listen_look_named(const ngx_str_t *list, const ngx_str_t *name)
+{
+    u_char  *p, *end, *last;
+
+    last = list->data + list->len;
+
+    for (p = list->data; p < last; p = end + 1) {
+        end = ngx_strlchr(p, last, ',');
+        end = end ? end : last;
+
+        if ((size_t) (end - p) == name->len
+            && ngx_memcmp(p, name->data, name->len) == 0)
+        {
+            return 1;
+        }
+    }
+
+    return 0;
+}
+
+
+/*
+ * The tables of which the digests have moved; whether that of the rest has.
+ * What was not known may have been all, but for a table that nobody has asked
+ * for before.
+ */
 
 static ngx_uint_t
 ngx_sf_listen_look_compare(const ngx_sf_schema_t *old,
-    const ngx_sf_schema_t *found)
+    const ngx_sf_schema_t *found, ngx_uint_t n, ngx_sf_set_t *moved)
 {
-    ngx_uint_t  i, moved;
+    ngx_uint_t  i;
 
-    moved = 0;
-
-    for (i = 0; i <= ngx_sf_table_count(); i++) {
-        if (ngx_memcmp(old->digests[i], found->digests[i],
-                       NGX_SF_DIGEST_LEN)
-            != 0)
+    for (i = 0; i < n; i++) {
+        if (old->digests[i] != found->digests[i]
+            && (old->digests[i] || old->rest == 0))
         {
-            moved |= (ngx_uint_t) 1 << i;
+            ngx_sf_set_add(moved, i);
         }
     }
 
-    return moved;
+    return old->rest != found->rest;
 }
 
 
 static void
 ngx_sf_listen_look_drop(ngx_sf_listen_t *l, const ngx_sf_schema_t *found,
-    ngx_uint_t moved)
+    const ngx_sf_set_t *moved, ngx_uint_t rest)
 {
-    ngx_uint_t  i, all, tables;
+    ngx_uint_t            i;
+    ngx_sf_set_t          tables;
+    const ngx_sf_name_t  *names;
 
-    all = moved & (ngx_uint_t) 1 << ngx_sf_table_count();
-    tables = moved | (found->covered & ~l->schema.covered);
+    names = l->zone->sh->directory.names;
+    tables = *moved;
 
-    if (moved) {
+    for (i = 0; i < l->listed; i++) {
+        if (ngx_sf_set_has(&found->covered, i)
+            && !ngx_sf_set_has(&l->schema.covered, i))
+        {
+            ngx_sf_set_add(&tables, names[i].table);
+        }
+    }
+
+    if (rest || ngx_sf_set_count(moved)) {
         (void) ngx_atomic_fetch_add(&l->source->era, 1);
     }
 
-    if (all || l->state == NGX_SF_LISTEN_CHECKING
+    if (rest || l->state == NGX_SF_LISTEN_CHECKING
         || l->asked & NGX_SF_LISTEN_TRIGGERS_CAME)
     {
         ngx_sf_tags_move_all(l->zone, l->index);
-        tables = 0;
+        return;
     }
 
-    for (i = 0; i < ngx_sf_table_count(); i++) {
-        if (tables & (ngx_uint_t) 1 << i) {
+    for (i = 0; i < l->listed; i++) {
+        if (ngx_sf_set_has(&tables, i)) {
             ngx_sf_tags_move_table(l->zone, l->index, i);
         }
     }
@@ -597,19 +812,25 @@ ngx_sf_listen_look_drop(ngx_sf_listen_t *l, const ngx_sf_schema_t *found,
  */
 
 static void
-ngx_sf_listen_look_changed(ngx_sf_listen_t *l, ngx_uint_t moved)
+ngx_sf_listen_look_changed(ngx_sf_listen_t *l, const ngx_sf_set_t *moved,
+    ngx_uint_t rest)
 {
     u_char      *p, *last, names[NGX_MAX_ERROR_STR / 2];
     const char  *dropped = "what was read from there";
 
-    (void) ngx_atomic_fetch_add(&l->source->changes, 1);
-    l->source->changed = moved;
+    l->source->changed = *moved;
+    l->source->changed_rest = rest;
     l->source->changed_at = ngx_time();
 
-    last = names + sizeof(names);
-    p = ngx_sf_listen_look_names(names, last, moved);
+    /* who sees that there was one sees which */
 
-    if (moved & (ngx_uint_t) 1 << ngx_sf_table_count()) {
+    ngx_sf_release();
+    (void) ngx_atomic_fetch_add(&l->source->changes, 1);
+
+    last = names + sizeof(names);
+    p = ngx_sf_listen_look_names(l, names, last, moved);
+
+    if (rest) {
         dropped = "everything";
         p = ngx_slprintf(p, last, "%s%s", p == names ? "" : ", ",
                          l->digesting ? "functions, enums or roles"
@@ -627,30 +848,35 @@ static void
 ngx_sf_listen_look_report(ngx_sf_listen_t *l)
 {
     u_char                      *p, *last, names[NGX_MAX_ERROR_STR / 2];
-    ngx_uint_t                   i, mask;
+    ngx_uint_t                   i;
+    ngx_sf_set_t                 uncovered, lacking[NGX_SF_LACKS];
     const ngx_sf_listen_lack_t  *lack;
 
     last = names + sizeof(names);
 
-    if (ngx_memcmp(l->reported, l->schema.lacks, sizeof(l->reported)) == 0) {
+    ngx_sf_listen_look_lacking(l, lacking);
+
+    if (ngx_memcmp(l->reported, lacking, sizeof(lacking)) == 0) {
         return;
     }
 
-    if (ngx_sf_zone_uncovered(l->source) == 0) {
+    if (ngx_sf_zone_uncovered(l->zone, l->source, &uncovered) == 0) {
         ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
                       "softfactory upstream \"%V\": all tables have current "
                       "triggers", &l->primary->name);
     }
 
     for (i = 0; i < NGX_SF_LACKS; i++) {
-        mask = l->schema.lacks[i];
         lack = &ngx_sf_listen_lacks[i];
 
-        if (mask == 0 || mask == l->reported[i]) {
+        if (ngx_sf_set_count(&lacking[i]) == 0
+            || ngx_memcmp(&lacking[i], &l->reported[i], sizeof(ngx_sf_set_t))
+               == 0)
+        {
             continue;
         }
 
-        p = ngx_sf_listen_look_names(names, last, mask);
+        p = ngx_sf_listen_look_names(l, names, last, &lacking[i]);
 
         ngx_log_error(NGX_LOG_WARN, l->log, 0,
                       "softfactory upstream \"%V\": %s: %*s; responses from "
@@ -660,7 +886,36 @@ ngx_sf_listen_look_report(ngx_sf_listen_t *l)
                       names, lack->advice);
     }
 
-    ngx_memcpy(l->reported, l->schema.lacks, sizeof(l->reported));
+    ngx_memcpy(l->reported, lacking, sizeof(lacking));
+}
+
+
+/* of what this configuration needs, by what it lacks; a table for its keys */
+
+static void
+ngx_sf_listen_look_lacking(ngx_sf_listen_t *l,
+    ngx_sf_set_t lacking[NGX_SF_LACKS])
+{
+    ngx_uint_t            i, n;
+    const u_char         *lacks;
+    const ngx_sf_name_t  *names;
+
+    ngx_memzero(lacking, NGX_SF_LACKS * sizeof(ngx_sf_set_t));
+
+    names = l->zone->sh->directory.names;
+    lacks = l->schema.lacks;
+
+    for (i = 0; i < l->zone->sh->directory.n; i++) {
+        if (!ngx_sf_set_has(&l->zone->needs, i)) {
+            continue;
+        }
+
+        n = lacks[names[i].table] ? names[i].table : i;
+
+        if (lacks[n]) {
+            ngx_sf_set_add(&lacking[lacks[n] - 1], n);
+        }
+    }
 }
 
 
@@ -672,13 +927,17 @@ ngx_sf_listen_look_opened(ngx_sf_listen_t *l)
     u_char      *p, *last, names[NGX_MAX_ERROR_STR / 2];
     ngx_uint_t   open;
 
-    open = l->open & ~NGX_SF_LISTEN_NAMELESS;
+    open = l->open & ~(ngx_uint_t) NGX_SF_LISTEN_NAMELESS;
 
-    if (open == l->told_open) {
+    if (open == l->told_open
+        && ngx_memcmp(&l->schema.open, &l->told_tables, sizeof(ngx_sf_set_t))
+           == 0)
+    {
         return;
     }
 
     l->told_open = open;
+    l->told_tables = l->schema.open;
 
     if (open == 0) {
         ngx_log_error(NGX_LOG_NOTICE, l->log, 0,
@@ -688,9 +947,9 @@ ngx_sf_listen_look_opened(ngx_sf_listen_t *l)
     }
 
     last = names + sizeof(names);
-    p = ngx_sf_listen_look_names(names, last, open);
+    p = ngx_sf_listen_look_names(l, names, last, &l->schema.open);
 
-    if (open & (ngx_uint_t) 1 << ngx_sf_table_count()) {
+    if (open & NGX_SF_LISTEN_EVENTS) {
         p = ngx_slprintf(p, last, "%sevent triggers",
                          p == names ? "" : ", ");
     }
@@ -705,18 +964,16 @@ ngx_sf_listen_look_opened(ngx_sf_listen_t *l)
 
 
 static u_char *
-ngx_sf_listen_look_names(u_char *p, u_char *last, ngx_uint_t mask)
+ngx_sf_listen_look_names(ngx_sf_listen_t *l, u_char *p, u_char *last,
+    const ngx_sf_set_t *set)
 {
-    u_char      *start;
-    ngx_uint_t   i;
+    ngx_str_t   names[NGX_SF_NAMES];
+    ngx_uint_t  i, n;
 
-    start = p;
+    n = ngx_sf_directory_list(l->zone, set, names);
 
-    for (i = 0; i < ngx_sf_table_count(); i++) {
-        if (mask & (ngx_uint_t) 1 << i) {
-            p = ngx_slprintf(p, last, "%s%s", p == start ? "" : ", ",
-                             ngx_sf_tables[i].name);
-        }
+    for (i = 0; i < n; i++) {
+        p = ngx_slprintf(p, last, "%s%V", i ? ", " : "", &names[i]);
     }
 
     return p;

@@ -32,8 +32,9 @@
 #define NGX_SF_MARK_WAYS    8         /* users of a row */
 #define NGX_SF_TAGS         8         /* of a response, beside the epoch */
 #define NGX_SF_ETAG_LEN     34        /* with its quotes */
-#define NGX_SF_DIGESTS      33        /* of a schema: 32 tables, and the rest */
-#define NGX_SF_DIGEST_LEN   16
+#define NGX_SF_NAMES        1024      /* of tables and their keys */
+#define NGX_SF_NAME         196       /* bytes of one */
+#define NGX_SF_NAME_WORDS   (NGX_SF_NAMES / 64)
 #define NGX_SF_OWNERS       1024      /* counters of what they have */
 #define NGX_SF_GHOST_WAYS   4         /* places that a key may have */
 #define NGX_SF_FREQ         3         /* hits of an entry that are counted */
@@ -81,6 +82,37 @@ typedef struct ngx_sf_zone_sh_s   ngx_sf_zone_sh_t;
 typedef struct ngx_sf_node_s      ngx_sf_node_t;
 typedef struct ngx_sf_entry_s     ngx_sf_entry_t;
 typedef struct ngx_sf_fill_s      ngx_sf_fill_t;
+
+
+/* names of the directory, by their numbers: see ngx_sf_directory.c */
+
+typedef struct {
+    uint64_t                    words[NGX_SF_NAME_WORDS];
+} ngx_sf_set_t;
+
+static ngx_inline void
+ngx_sf_set_add(ngx_sf_set_t *set, ngx_uint_t n)
+{
+    set->words[n / 64] |= (uint64_t) 1 << n % 64;
+}
+
+static ngx_inline ngx_uint_t
+ngx_sf_set_has(const ngx_sf_set_t *set, ngx_uint_t n)
+{
+    return set->words[n / 64] >> n % 64 & 1;
+}
+
+static ngx_inline ngx_uint_t
+ngx_sf_set_count(const ngx_sf_set_t *set)
+{
+    ngx_uint_t  i, n;
+
+    for (i = 0, n = 0; i < NGX_SF_NAME_WORDS; i++) {
+        n += __builtin_popcountll(set->words[i]);
+    }
+
+    return n;
+}
 
 
 /* counters that a response depends on, and what they were: see ngx_sf_tag.c */
@@ -208,17 +240,19 @@ typedef enum {
 } ngx_sf_lack_e;
 
 
-/*
- * What a look at the catalogue has found.  Masks and digests go by table; the
- * digest behind that of the last table is of what all of them may use:
- * functions, enums, roles.  Zeroes: not known.
- */
+/* what a look at the catalogue has found of the names of the directory */
 
 typedef struct {
-    ngx_uint_t                  covered;  /* mask of tables whose changes are
-                                             told */
-    ngx_uint_t                  lacks[NGX_SF_LACKS];  /* masks of the others */
-    u_char                      digests[NGX_SF_DIGESTS][NGX_SF_DIGEST_LEN];
+    ngx_sf_set_t                covered;  /* tables whose changes are told, and
+                                             keys that are told with them */
+    ngx_sf_set_t                open;     /* tables that tell on the open
+                                             channel */
+    u_char                      lacks[NGX_SF_NAMES];  /* 1 + ngx_sf_lack_e, 0:
+                                                         none is known */
+    uint64_t                    digests[NGX_SF_NAMES];    /* of tables, 0: not
+                                                             known */
+    uint64_t                    rest;     /* the same of what all of them may
+                                             use: functions, enums, roles */
 } ngx_sf_schema_t;
 
 
@@ -233,9 +267,11 @@ typedef struct {
                                                  zeroes: free */
     ngx_atomic_t                confirmed;    /* (o) when the last heartbeat
                                                  that was answered was sent */
-    ngx_atomic_t                covered;  /* (o) mask of tables whose changes
-                                             are told: schema.covered, none
-                                             while doubted */
+    ngx_atomic_t                covered[NGX_SF_NAME_WORDS + 1];
+                                          /* (o) names whose changes are told:
+                                             schema.covered, none while
+                                             doubted; the last word is never
+                                             set */
     ngx_atomic_t                era;      /* (a) moves before the counters do
                                              when a relation may have become
                                              something else */
@@ -259,22 +295,41 @@ typedef struct {
     ngx_atomic_t                doubted;  /* (o) something goes unheard, or has
                                              not been understood */
     ngx_atomic_t                names;    /* (o) of the channel */
-    ngx_atomic_t                open;     /* (o) mask of tables that tell on the
-                                             open channel; the bits behind them
-                                             are the listener's */
+    ngx_atomic_t                open;     /* (o) what the open channel is
+                                             needed for, a mask of the
+                                             listener's; 0: for nothing */
     ngx_atomic_t                unreadable;   /* (a) notifications */
-    ngx_sf_schema_t             schema;   /* (m) as the last look found it */
+    ngx_sf_schema_t             schema;   /* (m) as the last look found it; to
+                                             be shown it is read without */
     ngx_atomic_t                blind;    /* (o) the looks fail */
     ngx_atomic_t                changes;  /* (a) of the schema, that were
                                              seen */
-    ngx_atomic_t                changed;  /* (o) mask of its digests, the last
-                                             time */
+    ngx_sf_set_t                changed;  /* (o) tables, the last time */
+    ngx_atomic_t                changed_rest; /* (o) then, what all may use */
     ngx_atomic_t                changed_at;   /* (o) then, in seconds since
                                                  1970, 0: never */
     ngx_atomic_t                creators; /* (o) roles that may create in the
                                              schema, its owner and superusers
                                              apart */
 } ngx_sf_source_t;
+
+
+/* a table, or a key of a table */
+
+typedef struct {
+    ngx_uint_t                  table;    /* its number; of a table, its own */
+    size_t                      len;
+    u_char                      name[NGX_SF_NAME];
+} ngx_sf_name_t;
+
+/* see ngx_sf_directory.c */
+
+typedef struct {
+    ngx_atomic_t                n;        /* (m) grows when one is there */
+    ngx_uint_t                  full;     /* (m) and has been logged to be */
+    uint64_t                    hashes[NGX_SF_NAMES];
+    ngx_sf_name_t               names[NGX_SF_NAMES];
+} ngx_sf_directory_t;
 
 
 /* the entries of a queue */
@@ -346,6 +401,7 @@ struct ngx_sf_zone_sh_s {
     ngx_msec_t                  given_time;   /* (m) since then */
 
     ngx_sf_source_t             sources[NGX_SF_SOURCES] NGX_SF_ALIGNED;
+    ngx_sf_directory_t          directory;
     ngx_atomic_t                marked;   /* (m) the last of the marks, 0:
                                              there are none yet */
     ngx_sf_marks_t              marks[NGX_SF_MARK_ROWS];
@@ -396,6 +452,45 @@ void ngx_sf_workers_bury(ngx_sf_workers_t *workers);
 ngx_uint_t ngx_sf_workers_absent(ngx_pid_t pid);
 
 
+/*
+ * What has to be told of a response, or of something else that has tags: words
+ * of source->covered, and their bits.
+ */
+
+typedef struct {
+    ngx_uint_t                  word;
+    uint64_t                    mask;
+} ngx_sf_cover_word_t;
+
+typedef struct {
+    ngx_uint_t                  n;
+    ngx_sf_cover_word_t         words[NGX_SF_TAGS + 1];
+} ngx_sf_cover_t;
+
+static ngx_inline ngx_uint_t
+ngx_sf_cover_holds(const ngx_sf_cover_t *cover, const ngx_sf_source_t *source)
+{
+    ngx_uint_t                  n;
+    const ngx_sf_cover_word_t  *w;
+
+    w = cover->words;
+
+    for (n = cover->n; n; n--, w++) {
+        if (w->mask & ~source->covered[w->word]) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+static ngx_inline ngx_uint_t
+ngx_sf_source_covers(const ngx_sf_source_t *source, ngx_uint_t n)
+{
+    return source->covered[n / 64] >> n % 64 & 1;
+}
+
+
 /* --- ngx_sf_zone.c: the zone, its workers, its databases --- */
 
 /* configuration of a zone, and what a worker knows of it */
@@ -410,6 +505,9 @@ struct ngx_sf_zone_s {
     ngx_msec_t                  lease;    /* of its listeners */
     ngx_msec_t                  look;     /* between looks at the schema, 0:
                                              there are none */
+    ngx_sf_set_t                needs;    /* names that tags of this
+                                             configuration have */
+    ngx_sf_cover_t             *covers;   /* by resource */
 
     ngx_sf_slot_t              *slot;     /* of this worker, NULL: none */
     ngx_uint_t                  nslot;
@@ -485,12 +583,6 @@ size_t ngx_sf_zone_pinned(ngx_sf_zone_t *zone);
 ngx_uint_t ngx_sf_zone_coherent(const ngx_sf_source_t *source,
     ngx_msec_t lease, ngx_msec_int_t *age);
 
-/* mask of the tables whose changes would not be told */
-ngx_uint_t ngx_sf_zone_uncovered(const ngx_sf_source_t *source);
-
-/* mask of those that are told on the open channel */
-ngx_uint_t ngx_sf_zone_open(const ngx_sf_source_t *source);
-
 /* for ngx_sf_cache_hash(); 0 for a zone that is not there */
 
 static ngx_inline uint64_t
@@ -546,14 +638,10 @@ typedef struct {
 typedef struct {
     ngx_uint_t                  n;
     ngx_sf_tag_t                tag[NGX_SF_TAGS];
-    ngx_uint_t                  tables;   /* mask */
+    ngx_uint_t                  unknown;  /* there may be other tables */
 } ngx_sf_tags_t;
 
 #define NGX_SF_TAG_NAME  63           /* bytes of a name in PostgreSQL */
-
-/* in a mask of tables: others, whose changes nobody tells */
-#define NGX_SF_TAGS_UNKNOWN                                                   \
-    ((ngx_uint_t) 1 << (8 * sizeof(ngx_uint_t) - 1))
 
 /*
  * Compiles "table table.key=$user schema.table.key=$id ...", in which names are
@@ -589,12 +677,46 @@ ngx_int_t ngx_sf_tags_try(ngx_sf_zone_t *zone, ngx_uint_t source,
 ngx_uint_t ngx_sf_tag_is_name(const u_char *p, size_t len);
 ngx_uint_t ngx_sf_tag_is_value(const u_char *p, size_t len);
 
-/* drops all that was read from a table of a source, by whatever tag */
+/*
+ * Drops all that was read from a table of a source, by whatever tag: by its
+ * number in the directory, where the keys are.
+ */
 void ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
     ngx_uint_t table);
 
 /* drops all that came from a source */
 void ngx_sf_tags_move_all(ngx_sf_zone_t *zone, ngx_uint_t source);
+
+
+/* --- ngx_sf_directory.c: numbers of tables, and of their keys --- */
+
+/*
+ * The number of a table, or of a key of it (NULL or empty: of the table);
+ * NGX_SF_NAMES: it has none, or there is no room for one more.
+ */
+ngx_uint_t ngx_sf_directory_find(const ngx_sf_zone_t *zone,
+    const ngx_str_t *table, const ngx_str_t *key);
+ngx_uint_t ngx_sf_directory_add(ngx_sf_zone_t *zone, const ngx_str_t *table,
+    const ngx_str_t *key);
+
+/* "table" or "table.key="; the key alone, empty for a table */
+ngx_str_t ngx_sf_directory_name(const ngx_sf_zone_t *zone, ngx_uint_t n);
+ngx_str_t ngx_sf_directory_key(const ngx_sf_zone_t *zone, ngx_uint_t n);
+
+/* the names of a set in their order, NGX_SF_NAMES at most; how many */
+ngx_uint_t ngx_sf_directory_list(const ngx_sf_zone_t *zone,
+    const ngx_sf_set_t *set, ngx_str_t *names);
+
+/* what has to be told of what has these tags; they count as needed from now */
+void ngx_sf_cover_make(ngx_sf_zone_t *zone, const ngx_sf_tags_t *tags,
+    ngx_sf_cover_t *cover);
+
+/*
+ * What this configuration needs and is not told: tables, and keys of tables
+ * that are.  Returns how many.
+ */
+ngx_uint_t ngx_sf_zone_uncovered(const ngx_sf_zone_t *zone,
+    const ngx_sf_source_t *source, ngx_sf_set_t *uncovered);
 
 
 /* --- ngx_sf_mark.c: which users have written past the module --- */
@@ -710,7 +832,7 @@ void ngx_sf_cache_hash_more(ngx_sf_key_t *key, uint64_t word, uint64_t seed);
 typedef struct {
     uint32_t                    owner;    /* that asks: see ngx_sf_admit.c */
     ngx_sf_source_t            *source;
-    ngx_uint_t                  tables;   /* mask of those it was read from */
+    const ngx_sf_cover_t       *cover;    /* of the tables it was read from */
     ngx_msec_t                  now;
     ngx_msec_t                  ttl;
     ngx_msec_t                  stale;    /* beyond ttl, while refreshed */

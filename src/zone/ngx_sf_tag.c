@@ -28,7 +28,6 @@
 
 
 #include "ngx_sf_shm.h"
-#include "ngx_sf_table.h"
 
 
 #define NGX_SF_TAG_BASIS   0xcbf29ce484222325ULL      /* of FNV-1a */
@@ -44,7 +43,6 @@ static const char *ngx_sf_tag_parse_key(const u_char *p, const u_char *last,
     ngx_sf_tag_t *tag);
 static const char *ngx_sf_tag_parse_table(const u_char *p, const u_char *last,
     ngx_sf_tag_t *tag);
-static ngx_uint_t ngx_sf_tag_mask(const ngx_sf_tag_t *tag);
 static uint64_t ngx_sf_tag_hash(uint64_t hash, const u_char *p, size_t len);
 static uint64_t ngx_sf_tag_hash_number(uint64_t hash, int64_t n);
 static uint32_t ngx_sf_tag_index(ngx_uint_t source, uint64_t hash);
@@ -71,7 +69,7 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
     ngx_memzero(tags, sizeof(ngx_sf_tags_t));
 
     if (text == NULL) {
-        tags->tables = NGX_SF_TAGS_UNKNOWN;
+        tags->unknown = 1;
         return NULL;
     }
 
@@ -93,7 +91,6 @@ ngx_sf_tags_compile(const char *text, ngx_sf_tags_t *tags)
             return wrong;
         }
 
-        tags->tables |= ngx_sf_tag_mask(tag);
         pairs += tag->from == NGX_SF_TAG_TABLE ? 1 : 2;
         p = end + 1;
     }
@@ -183,17 +180,6 @@ ngx_sf_tag_parse_key(const u_char *p, const u_char *last, ngx_sf_tag_t *tag)
     }
 
     return "a value that is neither $user nor $id";
-}
-
-
-static ngx_uint_t
-ngx_sf_tag_mask(const ngx_sf_tag_t *tag)
-{
-    ngx_int_t  n;
-
-    n = ngx_sf_table_find(tag->table.data, tag->table.len);
-
-    return n == NGX_ERROR ? NGX_SF_TAGS_UNKNOWN : (ngx_uint_t) 1 << n;
 }
 
 
@@ -533,19 +519,26 @@ void
 ngx_sf_tags_move_table(ngx_sf_zone_t *zone, ngx_uint_t source,
     ngx_uint_t table)
 {
-    uint64_t               whole, key;
-    ngx_uint_t             i;
-    const ngx_sf_table_t  *t;
+    uint64_t              whole, keyed;
+    ngx_str_t             key;
+    ngx_uint_t            i, n;
+    ngx_sf_tag_t          tag;
+    const ngx_sf_name_t  *names;
 
-    t = &ngx_sf_tables[table];
-    whole = ngx_sf_tag_hash(NGX_SF_TAG_BASIS, (u_char *) t->name,
-                            ngx_strlen(t->name));
+    n = zone->sh->directory.n;
+    names = zone->sh->directory.names;
+
+    (void) ngx_sf_tag_parse_table(names[table].name,
+                                  names[table].name + names[table].len, &tag);
+    whole = tag.whole;
     ngx_sf_tag_move(zone, ngx_sf_tag_index(source, whole));
 
-    for (i = 0; i < NGX_SF_TABLE_KEYS && t->keys[i]; i++) {
-        key = ngx_sf_tag_hash(whole, (u_char *) t->keys[i],
-                              ngx_strlen(t->keys[i]));
-        ngx_sf_tag_move(zone, ngx_sf_tag_index(source, key));
+    for (i = 0; i < n; i++) {
+        if (names[i].table == table && i != table) {
+            key = ngx_sf_directory_key(zone, i);
+            keyed = ngx_sf_tag_hash(whole, key.data, key.len);
+            ngx_sf_tag_move(zone, ngx_sf_tag_index(source, keyed));
+        }
     }
 }
 

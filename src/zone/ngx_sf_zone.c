@@ -22,7 +22,6 @@
 
 
 #include "ngx_sf_shm.h"
-#include "ngx_sf_table.h"
 
 #include <sys/random.h>
 
@@ -117,16 +116,15 @@ ngx_sf_zone_differs(ngx_shm_zone_t *shm_zone, const u_char *identities,
 
 
 /*
- * A number that changes with the size of any structure of the zone, with the
- * tables, and with the version, for what else changes in ngx_sf_shm.h or in
- * the meaning of what is kept.
+ * A number that changes with the size of any structure of the zone, and with
+ * the version, for what else changes in ngx_sf_shm.h or in the meaning of what
+ * is kept.
  */
 
 static uint64_t
 ngx_sf_zone_layout(void)
 {
-    uint64_t    n;
-    ngx_uint_t  i;
+    uint64_t  n;
 
     n = NGX_SF_ZONE_VERSION;
     n = n * 31 + sizeof(ngx_sf_zone_sh_t);
@@ -135,10 +133,6 @@ ngx_sf_zone_layout(void)
     n = n * 31 + sizeof(ngx_sf_node_t);
     n = n * 31 + sizeof(ngx_sf_fill_t);
     n = n * 31 + sizeof(ngx_sf_entry_t);
-
-    for (i = 0; i < ngx_sf_table_count(); i++) {
-        n = n * 31 + ngx_sf_table_version(i);
-    }
 
     return n;
 }
@@ -568,18 +562,4 @@ ngx_sf_zone_coherent(const ngx_sf_source_t *source, ngx_msec_t lease,
     *age = ngx_max(*age, 0);
 
     return *age <= (ngx_msec_int_t) lease && !source->doubted;
-}
-
-
-ngx_uint_t
-ngx_sf_zone_uncovered(const ngx_sf_source_t *source)
-{
-    return (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1) & ~source->covered;
-}
-
-
-ngx_uint_t
-ngx_sf_zone_open(const ngx_sf_source_t *source)
-{
-    return (((ngx_uint_t) 1 << ngx_sf_table_count()) - 1) & source->open;
 }

@@ -174,6 +174,26 @@ workers_turn(ngx_sf_zone_t *zone)
 }
 
 
+void
+workers_covered(ngx_sf_source_t *source, const ngx_sf_cover_t *cover,
+    ngx_uint_t covered)
+{
+    ngx_uint_t                  i;
+    const ngx_sf_cover_word_t  *w;
+
+    for (i = 0; i < cover->n; i++) {
+        w = &cover->words[i];
+
+        if (covered) {
+            source->covered[w->word] |= w->mask;
+
+        } else {
+            source->covered[w->word] &= ~w->mask;
+        }
+    }
+}
+
+
 ngx_pid_t
 workers_spawn(void)
 {

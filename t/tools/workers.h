@@ -36,6 +36,10 @@ ngx_sf_zone_t *workers_turn(ngx_sf_zone_t *zone);
 /* the list of those that there are, as that worker knows it */
 ngx_sf_workers_t *workers_list(ngx_shm_zone_t *shm_zone, ngx_sf_zone_t *zone);
 
+/* what a listener says of the tables of something: they are covered, or not */
+void workers_covered(ngx_sf_source_t *source, const ngx_sf_cover_t *cover,
+    ngx_uint_t covered);
+
 /* a process that does nothing, for its pid; ends with this one */
 ngx_pid_t workers_spawn(void);
 

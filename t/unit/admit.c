@@ -41,6 +41,7 @@ static ngx_sf_zone_t     *test_zone;
 static ngx_sf_zone_sh_t  *test_sh;
 static ngx_sf_fresh_t     test_fresh;
 static ngx_sf_tags_t      test_tags;
+static ngx_sf_cover_t     test_cover;
 static uint64_t           test_state;
 static u_char             test_bytes[TEST_MAX];
 
@@ -65,10 +66,11 @@ test_begin(size_t size)
 
     ngx_memzero(&test_fresh, sizeof(ngx_sf_fresh_t));
     test_fresh.source = ngx_sf_zone_source(test_zone, identity);
-    test_fresh.tables = test_tags.tables;
+    ngx_sf_cover_make(test_zone, &test_tags, &test_cover);
+    test_fresh.cover = &test_cover;
     test_fresh.now = 1000000;
     test_fresh.source->confirmed = test_fresh.now;
-    test_fresh.source->covered = test_tags.tables;
+    workers_covered(test_fresh.source, &test_cover, 1);
     test_fresh.ttl = 300000;
     test_fresh.lease = 2000;
     test_fresh.incoherent_ttl = 1000;

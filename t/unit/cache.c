@@ -141,7 +141,7 @@ static const test_fresh_t  test_rows[] = {
     { "a table without triggers", 1000, 0, 0, 0, 0, 0, 0, NULL,
       "campaigns", "EE--" },
     { "the other one without triggers", 1000, 0, 0, 0, 0, 0, 0, NULL,
-      "campaign_applications", "EE--" },
+      "campaign_applications.user_id=$user", "EE--" },
     { "a table without triggers, new", 999, 0, 0, 0, 0, 0, 0, NULL,
       "campaigns", "HHSS" },
     { "triggers missing elsewhere", 50000, 0, 0, 0, 0, 0, 0, NULL,
@@ -181,6 +181,7 @@ static ngx_sf_zone_t     *test_a;       /* two workers */
 static ngx_sf_zone_t     *test_b;
 static ngx_sf_zone_sh_t  *test_sh;
 static ngx_sf_fresh_t     test_fresh;
+static ngx_sf_cover_t     test_cover;
 static ngx_pid_t          test_pid;
 
 
@@ -201,8 +202,9 @@ test_begin(void)
 
     test_fresh.source = ngx_sf_zone_source(test_a, identity);
     test_fresh.source->confirmed = TEST_START;
-    test_fresh.source->covered = tags.tables;
-    test_fresh.tables = tags.tables;
+    ngx_sf_cover_make(test_a, &tags, &test_cover);
+    workers_covered(test_fresh.source, &test_cover, 1);
+    test_fresh.cover = &test_cover;
     test_fresh.now = TEST_START;
     test_fresh.ttl = TEST_TTL;
     test_fresh.lease = TEST_LEASE;
@@ -759,12 +761,13 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
     ngx_msec_t         now;
     test_ask_t         ask;
     ngx_sf_tags_t      tags;
+    ngx_sf_cover_t     cover;
     ngx_sf_content_t   response;
 
     now = test_fresh.now;
 
     test_fresh.source->confirmed = now;
-    test_fresh.source->covered = test_fresh.tables;
+    workers_covered(test_fresh.source, &test_cover, 1);
     test_fresh.now = now - row->age;
 
     (void) test_ask(&ask, test_a, key);
@@ -791,7 +794,8 @@ test_row_setup(const test_fresh_t *row, const char *key, int64_t user)
 
     if (row->uncovered) {
         (void) ngx_sf_tags_compile(row->uncovered, &tags);
-        test_fresh.source->covered &= ~tags.tables;
+        ngx_sf_cover_make(test_a, &tags, &cover);
+        workers_covered(test_fresh.source, &cover, 0);
     }
 
     if (row->moved == NULL) {
@@ -820,7 +824,7 @@ static ngx_uint_t
 test_young(const test_fresh_t *row)
 {
     return row->age < TEST_TTL - TEST_TTL / 8 && row->heard <= TEST_LEASE
-           && (test_fresh.tables & ~test_fresh.source->covered) == 0
+           && ngx_sf_cover_holds(&test_cover, test_fresh.source)
            && row->want[0] == 'H';
 }
 

@@ -86,6 +86,7 @@ static ngx_shm_zone_t   *model_shm;
 static ngx_sf_zone_sh_t *model_sh;
 static ngx_sf_fresh_t    model_fresh;
 static ngx_sf_tags_t     model_tags;
+static ngx_sf_cover_t    model_cover;
 static const char       *model_wrong;
 
 static uint32_t          model_versions[MODEL_KEYS];
@@ -719,8 +720,9 @@ model_begin(uint64_t seed)
 
     ngx_memzero(&model_fresh, sizeof(ngx_sf_fresh_t));
     model_fresh.source = ngx_sf_zone_source(model_workers[0].zone, identity);
-    model_fresh.tables = model_tags.tables;
-    model_fresh.source->covered = model_tags.tables;
+    ngx_sf_cover_make(model_workers[0].zone, &model_tags, &model_cover);
+    model_fresh.cover = &model_cover;
+    workers_covered(model_fresh.source, &model_cover, 1);
     model_fresh.now = 1000000;
     model_fresh.ttl = MODEL_TTL;
     model_fresh.stale = MODEL_STALE;

@@ -554,15 +554,12 @@ test_stores(void)
 static void
 test_changes(void)
 {
-    u_char               payload[NGX_MAX_ERROR_STR], *last;
-    const ngx_sf_tag_t  *tag;
+    const ngx_str_t  *table;
 
-    tag = &test_lookup.resource->tags.tag[0];
-    last = tag->key.len ? ngx_sprintf(payload, "%V %V=*", &tag->table,
-                                      &tag->key)
-                        : ngx_sprintf(payload, "%V", &tag->table);
+    table = &test_lookup.resource->tags.tag[0].table;
 
-    (void) ngx_sf_tags_move(test_zone, 0, payload, last - payload);
+    ngx_sf_tags_move_table(test_zone, 0,
+                           ngx_sf_directory_find(test_zone, table, NULL));
 }
 
 
@@ -726,7 +723,8 @@ test_asks(test_asked_e asked)
 static void
 test_begin(ngx_shm_zone_t *shm_zone)
 {
-    u_char  identity[16];
+    u_char      identity[16];
+    ngx_uint_t  i;
 
     ngx_current_msec = TEST_NOW;
     ngx_memset(identity, 1, sizeof(identity));
@@ -736,7 +734,14 @@ test_begin(ngx_shm_zone_t *shm_zone)
     test_zone = workers_start(shm_zone, getpid());
 
     test_sources[0] = ngx_sf_zone_source(test_zone, identity);
-    test_sources[0]->covered = (ngx_atomic_uint_t) -1;
+    if (ngx_sf_resource_covers(test_e.smcf, test_zone, unit_pool) != NGX_OK) {
+        unit_ok(0, "there is memory");
+    }
+
+    for (i = 0; i < test_e.smcf->resources.nelts; i++) {
+        workers_covered(test_sources[0], &test_zone->covers[i], 1);
+    }
+
     test_sources[0]->confirmed = ngx_current_msec;
 
     test_location.zone = test_zone;

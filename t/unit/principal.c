@@ -26,6 +26,7 @@
 static ngx_sf_zone_t        *test_zone;
 static ngx_sf_source_t      *test_sources[2];
 static ngx_sf_resource_t     test_resource;
+static ngx_sf_cover_t        test_cover;
 static ngx_sf_loc_conf_t     test_location, test_other;
 static ngx_sf_main_conf_t    test_smcf;
 static ngx_sf_worker_t       test_worker;
@@ -46,6 +47,8 @@ test_begin(void)
     }
 
     (void) ngx_sf_tags_compile(TEST_TAGS, &test_resource.tags);
+    ngx_sf_cover_make(test_zone, &test_resource.tags, &test_cover);
+    test_zone->covers = &test_cover;
     test_resource.kind = NGX_SF_RESOURCE_PRINCIPAL;
 
     test_smcf.lease = 2000;
@@ -87,7 +90,7 @@ test_keep(int64_t user, ngx_msec_t age)
 
     for (i = 0; i < 2; i++) {
         test_sources[i]->confirmed = ngx_current_msec;
-        test_sources[i]->covered = test_resource.tags.tables;
+        workers_covered(test_sources[i], &test_cover, 1);
     }
 
     lookup = test_lookup(&test_location, user);
@@ -207,7 +210,7 @@ test_until(void)
     unit_ok(!test_there(7), "not beyond it");
 
     test_keep(7, 0);
-    test_sources[0]->covered = 0;
+    workers_covered(test_sources[0], &test_cover, 0);
     unit_ok(!test_there(7), "not without triggers");
 
     test_keep(7, TEST_TTL - TEST_TTL / 8 - 1);

@@ -12,7 +12,6 @@
  */
 
 
-#include "ngx_sf_table.h"
 #include "workers.h"
 #include "unit.h"
 
@@ -20,8 +19,8 @@
 #define TEST_USERS   20000
 #define TEST_SOURCE  3
 
-#define TEST_NAME63                                                           \
-    "a23456789_123456789_123456789_123456789_123456789_123456789_123"
+#define TEST_NAME63  "a23456789_123456789_123456789_123456789_123456789"                  \
+                     "_123456789_123"
 
 
 typedef struct {
@@ -643,7 +642,10 @@ test_sources(void)
 static void
 test_tables(void)
 {
-    ngx_uint_t      i, epochs;
+    ngx_str_t       table;
+    ngx_uint_t      i, n, epochs;
+    ngx_sf_tags_t   tags;
+    ngx_sf_cover_t  cover;
     ngx_sf_stamp_t  stamp, other;
 
     static const char *const  read[] = {
@@ -656,14 +658,20 @@ test_tables(void)
         NULL
     };
 
+    for (i = 0; read[i]; i++) {
+        (void) ngx_sf_tags_compile(read[i], &tags);
+        ngx_sf_cover_make(test_zone, &tags, &cover);
+    }
+
+    ngx_str_set(&table, "campaigns");
+    n = ngx_sf_directory_find(test_zone, &table, NULL);
     epochs = test_zone->sh->sources[TEST_SOURCE].epochs;
 
     for (i = 0; read[i]; i++) {
         test_stamp(read[i], TEST_SOURCE, 8, 5, &stamp);
         test_stamp(read[i], TEST_SOURCE + 1, 8, 5, &other);
 
-        ngx_sf_tags_move_table(test_zone, TEST_SOURCE,
-                               ngx_sf_table_find((u_char *) "campaigns", 9));
+        ngx_sf_tags_move_table(test_zone, TEST_SOURCE, n);
 
         unit_ok(!ngx_sf_stamp_current(test_zone, &stamp),
                 "the table drops \"%s\"", read[i]);
@@ -674,37 +682,52 @@ test_tables(void)
     for (i = 0; unread[i]; i++) {
         test_stamp(unread[i], TEST_SOURCE, 8, 5, &stamp);
 
-        ngx_sf_tags_move_table(test_zone, TEST_SOURCE,
-                               ngx_sf_table_find((u_char *) "campaigns", 9));
+        ngx_sf_tags_move_table(test_zone, TEST_SOURCE, n);
 
         unit_ok(ngx_sf_stamp_current(test_zone, &stamp),
                 "the table keeps \"%s\"", unread[i]);
     }
+
+    /* with a schema it is the same for notifications, which have none */
+
+    (void) ngx_sf_tags_compile("audit.campaigns.id=$id", &tags);
+    ngx_sf_cover_make(test_zone, &tags, &cover);
+    ngx_str_set(&table, "audit.campaigns");
+    n = ngx_sf_directory_find(test_zone, &table, NULL);
+
+    test_stamp("audit.campaigns.id=$id", TEST_SOURCE, 8, 5, &stamp);
+    ngx_sf_tags_move_table(test_zone, TEST_SOURCE, n);
+    unit_ok(!ngx_sf_stamp_current(test_zone, &stamp),
+            "a table of another schema drops its own");
 
     unit_ok(test_zone->sh->sources[TEST_SOURCE].epochs == epochs,
             "no epoch moves");
 }
 
 
-/* what is not known to be covered is not */
+/* the values of two tables, and of two keys, that have the same names */
 
 static void
-test_covered(void)
+test_names(void)
 {
-    ngx_uint_t        all;
-    ngx_sf_source_t  *source;
+    ngx_uint_t      i, k, same;
+    ngx_sf_tags_t   tags;
+    ngx_sf_stamp_t  stamp;
 
-    source = &test_zone->sh->sources[TEST_SOURCE];
-    all = ((ngx_uint_t) 1 << ngx_sf_table_count()) - 1;
+    (void) ngx_sf_tags_compile("orders.user_id=$user orders.id=$user"
+                               " order.user_id=$user order.id=$user", &tags);
+    same = 0;
 
-    unit_ok(ngx_sf_zone_uncovered(source) == all, "no table of a new source");
+    for (i = 0; i < TEST_USERS; i++) {
+        ngx_sf_stamp_read(test_zone, TEST_SOURCE, &tags, i, 0, &stamp);
 
-    source->covered = 5;
+        for (k = 4; k < stamp.n; k += 2) {
+            same += stamp.index[k] == stamp.index[2];
+        }
+    }
 
-    unit_ok(ngx_sf_zone_uncovered(source) == (all & ~(ngx_uint_t) 5),
-            "all but two");
-
-    source->covered = 0;
+    unit_ok(same < 8, "%lu of %d values share a counter with that of another "
+            "table or key", (unsigned long) same, 3 * TEST_USERS);
 }
 
 
@@ -766,7 +789,7 @@ main(void)
     test_users();
     test_sources();
     test_tables();
-    test_covered();
+    test_names();
     test_spread();
 
     workers_zone_free(test_shm);

@@ -65,7 +65,7 @@ test_create(void)
 
         unit_ok(good, "a zone of %lu bytes", (unsigned long) size);
 
-        unit_ok(sh->arena->pfree * ngx_pagesize > (size - 1300000) / 100 * 97,
+        unit_ok(sh->arena->pfree * ngx_pagesize > (size - 1700000) / 100 * 97,
                 "of which %lu are for responses",
                 (unsigned long) (sh->arena->pfree * ngx_pagesize));
 
