@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 #
 # make check-notify: conf/postgresql/notify.sql and notify-remove.sql are what
-# t/tools/notify.c makes of the list of tables in src/zone/ngx_sf_table.c.
+# t/tools/notify.c makes of the list of tables in t/tools/ngx_sf_table.c.
 #
 #     check-notify.sh           says so if they are not
 #     check-notify.sh update    makes them anew
@@ -36,7 +36,7 @@ done
 
 # of nginx's core only the table of a CRC: its other function is left out
 
-"$CC" "${CFLAGS[@]}" t/tools/notify.c src/zone/ngx_sf_table.c \
+"$CC" "${CFLAGS[@]}" t/tools/notify.c t/tools/ngx_sf_table.c \
     "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
 
 "$OUT/notify" > "$OUT/notify.sql"
@@ -49,7 +49,7 @@ for file in notify.sql notify-remove.sql; do
         cp "$OUT/$file" "$SQL/$file"
     else
         diff -u "$SQL/$file" "$OUT/$file" | head -n 40 || true
-        die "$SQL/$file does not fit the list in src/zone/ngx_sf_table.c," \
+        die "$SQL/$file does not fit the list in t/tools/ngx_sf_table.c," \
             "run: .ci/check-notify.sh update"
     fi
 done

@@ -9,7 +9,7 @@
 -- function the channel goes, and its schema if nothing else is in it.
 --
 -- The list between the "generated" lines is made by t/tools/notify.c from
--- src/zone/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
+-- t/tools/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
 
 \set QUIET on
 \set ON_ERROR_STOP on

@@ -68,7 +68,7 @@
 --     PostgreSQL 15 shows it to no trigger of a statement.
 --
 -- The parts between "generated" lines are made by t/tools/notify.c from
--- src/zone/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
+-- t/tools/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
 
 \set QUIET on
 \set ON_ERROR_STOP on

@@ -270,7 +270,7 @@ void ngx_sf_statement_set_judge(ngx_sf_statement_t *statement,
 void ngx_sf_statement_set_kinds(ngx_sf_statement_t *statement,
     const u_char *kinds);
 
-/* says which tables it reads: a mask of ngx_sf_table.h */
+/* says which tables it reads: bits of the configuration */
 void ngx_sf_statement_set_tables(ngx_sf_statement_t *statement,
     ngx_uint_t tables);
 

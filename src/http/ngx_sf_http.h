@@ -21,7 +21,6 @@
 #include "ngx_sf_version.h"
 #include "ngx_sf_number.h"
 #include "ngx_sf_jwt.h"
-#include "ngx_sf_table.h"
 #include "ngx_sf_shm.h"
 #include "ngx_sf_metrics.h"
 #include "ngx_sf_listen.h"

@@ -9,7 +9,7 @@
 
 
 #include "ngx_sf_listen.h"
-#include "ngx_sf_table.h"
+#include "ngx_sf_notify.h"
 
 
 /*

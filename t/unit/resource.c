@@ -8,7 +8,7 @@
  * Items of all endpoints: their keys, their tags against their statements,
  * and the forms in which totals and entity tags are kept.
  *
- *     unit-with: -It/tools t/tools/endpoints.c
+ *     unit-with: -It/tools t/tools/endpoints.c t/tools/ngx_sf_table.c
  */
 
 

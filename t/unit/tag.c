@@ -19,8 +19,8 @@
 #define TEST_USERS   20000
 #define TEST_SOURCE  3
 
-#define TEST_NAME63  "a23456789_123456789_123456789_123456789_123456789"                  \
-                     "_123456789_123"
+#define TEST_NAME63                                                           \
+    "a23456789_123456789_123456789_123456789_123456789_123456789_123"
 
 
 typedef struct {

@@ -12,7 +12,6 @@
  */
 
 
-#include "ngx_sf_table.h"
 #include "workers.h"
 #include "unit.h"
 

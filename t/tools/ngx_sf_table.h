@@ -11,6 +11,8 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 
+#include "ngx_sf_notify.h"
+
 
 #define NGX_SF_TABLE_KEYS  2
 
@@ -29,21 +31,6 @@ typedef struct {
                                              no other one changes, an UPDATE
                                              is silent */
 } ngx_sf_table_t;
-
-
-/*
- * How a trigger tells a change; see ngx_sf_table.c for the text.  The name of
- * the channel is a secret that stands in a table of the database; triggers that
- * were made before there was one tell on the open channel, which everybody may
- * speak on.  The stamp is how the text of a function begins that tells on the
- * secret one.
- */
-
-#define NGX_SF_TABLE_SECRET    "softfactory.channel"
-#define NGX_SF_TABLE_CHANNEL   "softfactory"
-#define NGX_SF_TABLE_STAMP     "softfactory channel"
-#define NGX_SF_TABLE_TRIGGERS  "triggers"  /* triggers came or went */
-#define NGX_SF_TABLE_SCHEMA    "schema"    /* a migration has been */
 
 
 extern const ngx_sf_table_t  ngx_sf_tables[];     /* ended by a NULL name */

@@ -5,9 +5,9 @@
 
 
 /*
- * The tables that responses are read from, and the key columns by which their
- * changes are told apart.  conf/postgresql/notify.sql is generated from this
- * list, and the tags of endpoints (ngx_sf_tag.c) are checked against it.
+ * The tables of SoftFactory, and the key columns by which their changes are
+ * told apart: conf/postgresql/notify.sql is generated from this list, and tests
+ * go by it.  The module itself does not know it.
  *
  * A trigger sends the text
  *
