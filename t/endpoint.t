@@ -2205,6 +2205,9 @@ unknown endpoint "product" in HERE, there are: products
 
 === a product that no endpoint asks for
 --- declared
+softfactory_principal {
+    sql "SELECT ARRAY['shop'] AS roles WHERE $user > 0";
+}
 softfactory_endpoint products {
     get  /api/products;
     role shop;
