@@ -11,19 +11,19 @@ use lib 't/lib';
 use Test::Nginx::Socket;
 use SoftFactory;
 use SoftFactory::Live;
+use SoftFactory::Told;
 use SoftFactory::Wait;
 
 no_shuffle();
 no_root_location();
 plan('no_plan');
 
-our $DB = scratch('sf_notify');
+our $DB = told_in(scratch('sf_notify'));
 our $SQL = "$ENV{SF_TEST_SQL}/notify.sql";
 our $REMOVE = "$ENV{SF_TEST_SQL}/notify-remove.sql";
 
 our @ROLES = qw(sf_notify_owner sf_notify_writer sf_notify_nobody);
 
-my %listener;
 my $self = $$;
 
 as_super("DROP ROLE IF EXISTS $_") for @ROLES;
@@ -118,76 +118,6 @@ sub states {
 }
 
 
-# told($sql, %options): what the statements make a session hear that listens,
-# and their errors, joined by "; ".  They are run in that session, as the
-# superuser
-
-sub told {
-    my ($sql, %o) = @_;
-
-    return heard(sub { print {$_[0]} statement($sql) }, %o);
-}
-
-
-# heard($code, %options): the same of what the code does elsewhere.  The
-# session sends two NOTIFY of its own: what comes between them has come
-# meanwhile, and no more will come
-
-sub heard {
-    my ($code, %o) = @_;
-
-    my $dbname = $o{dbname} // $DB;
-    my $session = $listener{$dbname} //= listener($dbname, %o);
-    my ($out, $in) = @$session;
-    my $text = '';
-
-    print {$in} SoftFactory::Live::listen_words(), ";\n",
-                "NOTIFY sf_notify_begin;\n";
-    read_until($out, \$text, notification('sf_notify_begin'),
-               'psql before the change');
-    $text =~ s/.*"sf_notify_begin".*?\n//s;
-
-    $code->($in);
-
-    print {$in} "NOTIFY sf_notify_end;\n";
-    read_until($out, \$text, notification('sf_notify_end'),
-               'psql behind the change');
-
-    my @told;
-
-    while ($text =~ /^(?:Asynchronous\ notification\ "sf_[0-9a-f]{32}"
-                     (?:\ with\ payload\ "(.*)")?\ received.*|(?:ERROR:.*))$
-                    /xmg)
-    {
-        push @told, $1 // $&;
-    }
-
-    return join '; ', @told;
-}
-
-
-sub notification {
-    my ($channel) = @_;
-
-    return qr/^Asynchronous notification "$channel".*\n/m;
-}
-
-
-sub listener {
-    my ($dbname, %o) = @_;
-
-    my ($out, $in, $pid) = psql_session('sh', '-c', 'exec "$@" 2>&1',
-        'sh', 'psql', '-XAtq', '-v', 'VERBOSITY=terse',
-        '-h', $o{host} // $ENV{SF_TEST_PG_DIR},
-        '-p', $o{port} // $ENV{SF_TEST_PG_PORT},
-        '-U', 'postgres', '-d', $dbname);
-
-    print {$in} "LISTEN sf_notify_begin; LISTEN sf_notify_end;\n";
-
-    return [$out, $in, $pid];
-}
-
-
 # in_schema($name, $sql): a schema with those tables, first in the path of the
 # session that listens until in_schema() without a name
 
@@ -247,7 +177,7 @@ END {
     local $?;
 
     if ($$ == $self) {
-        SoftFactory::end_session($_) for values %listener;
+        end_listeners();
         as_super("DROP DATABASE IF EXISTS $DB WITH (FORCE)");
         as_super("DROP ROLE IF EXISTS $_") for @ROLES;
     }
