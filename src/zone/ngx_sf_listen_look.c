@@ -195,15 +195,18 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
     " WHERE n.nspname = 'softfactory' AND c.relname = 'channel'), false)"
 
 /*
- * What a trigger tells stands in its arguments, as "table users" and "key id";
- * other words in them are not looked at.
+ * What a trigger tells stands in its arguments, as "table users" and "key id":
+ * each is an argument, or a line of one, as softfactory.watch() has them.  There
+ * may be more keys than are needed here, and other lines, as those of the
+ * columns that make it tell, which whoever watches the table answers for.
  */
 
 #define NGX_SF_LISTEN_TELLS(word)                                             \
     "coalesce((SELECT words FROM former"                                      \
     " WHERE pg_catalog.concat(version, '\\000')"                              \
     " = pg_catalog.encode(tgargs, 'escape')), pg_catalog.string_to_array("    \
-    "pg_catalog.encode(tgargs, 'escape'), '\\000')) @> ARRAY[" word "]"
+    "pg_catalog.replace(pg_catalog.encode(tgargs, 'escape'), '\\000',"        \
+    " pg_catalog.chr(10)), pg_catalog.chr(10))) @> ARRAY[" word "]"
 
 #define NGX_SF_LISTEN_IS_TRIGGER                                              \
     " tgrelid = relid AND tgenabled = 'A'"                                    \
