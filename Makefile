@@ -88,7 +88,7 @@ check-includes: ## who may include and call whom
 check-docs: ## directives, variables and endpoints are documented
 	@.ci/check-docs.sh
 
-check-notify: ## notify.sql is what the list of tables says
+check-notify: ## conf/postgresql/softfactory*.sql fit the list of tables
 	@.ci/check-notify.sh
 
 check-samples: ## the samples and the manuals' blocks do what they say

@@ -132,7 +132,7 @@ database_cached() {
     export PGOPTIONS='-c client_min_messages=warning'
     sql 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements'
     psql -XqAt -v ON_ERROR_STOP=1 -f t/bench/users.sql "$BENCH_CONNINFO"
-    psql -Xq -v ON_ERROR_STOP=1 -f conf/postgresql/notify.sql \
+    psql -Xq -v ON_ERROR_STOP=1 -f conf/postgresql/softfactory-tables.sql \
         "$BENCH_CONNINFO"
     unset PGOPTIONS
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 #
-# make check-notify: conf/postgresql/notify.sql and notify-remove.sql are what
-# t/tools/notify.c makes of the list of tables in t/tools/ngx_sf_table.c.
+# make check-notify: softfactory.sql, softfactory-tables.sql and
+# softfactory-remove.sql of conf/postgresql are what t/tools/notify.c makes of
+# them and of the list of tables in t/tools/ngx_sf_table.c.
 #
 #     check-notify.sh           says so if they are not
 #     check-notify.sh update    makes them anew
@@ -39,17 +40,16 @@ done
 "$CC" "${CFLAGS[@]}" t/tools/notify.c t/tools/ngx_sf_table.c \
     "$SOURCE/src/core/ngx_crc32.c" -o "$OUT/notify"
 
-"$OUT/notify" > "$OUT/notify.sql"
-"$OUT/notify" remove > "$OUT/notify-remove.sql"
+for file in softfactory.sql softfactory-tables.sql softfactory-remove.sql; do
+    "$OUT/notify" "$SQL/$file" > "$OUT/$file"
 
-for file in notify.sql notify-remove.sql; do
     if cmp -s "$OUT/$file" "$SQL/$file"; then
         continue
     elif [ "${1:-}" = update ]; then
         cp "$OUT/$file" "$SQL/$file"
     else
         diff -u "$SQL/$file" "$OUT/$file" | head -n 40 || true
-        die "$SQL/$file does not fit the list in t/tools/ngx_sf_table.c," \
+        die "$SQL/$file is not what t/tools/notify.c makes of it," \
             "run: .ci/check-notify.sh update"
     fi
 done

@@ -81,7 +81,8 @@ inspect() {
         usr/share/softfactory/{nginx.conf,dashboard/index.html} \
         usr/share/softfactory/api/{principal,review,sns}.conf \
         usr/share/softfactory/api/{dashboard,health}.conf \
-        usr/share/softfactory/postgresql/{notify,notify-remove,indexes}.sql \
+        usr/share/softfactory/postgresql/softfactory{,-tables,-remove}.sql \
+        usr/share/softfactory/postgresql/indexes.sql \
         usr/share/softfactory/site/conf.d/softfactory.conf \
         usr/share/softfactory/site/sites-available/softfactory \
         usr/share/doc/$PACKAGE/{copyright,conf/postgresql/README.md.gz}

@@ -234,7 +234,7 @@ SQL
         return
     fi
 
-    for file in schema demo indexes notify; do
+    for file in schema demo indexes softfactory-tables; do
         "${app[@]}" -v size="$size" -f "$sql/$file.sql" \
             > "$BUILD/load.log" 2>&1 || {
             tail -n 5 "$BUILD/load.log" >&2

@@ -42,7 +42,7 @@ suite_kept() {
     local pg=$BUILD/kept/pg stamp
 
     mkdir -p "$BUILD/kept"
-    stamp=$(cat "$TOP"/conf/postgresql/{schema,demo,indexes,notify}.sql |
+    stamp=$(cat "$TOP"/conf/postgresql/{schema,demo,indexes,softfactory}*.sql |
             cksum)
 
     if changed "$BUILD/kept/stamp" "$stamp"; then

@@ -1216,7 +1216,8 @@ pass('then all is as it was');
 $::pg = main::pg_server('away');
 $::pg->psql('', file => "$ENV{SF_TEST_SQL}/schema.sql", user => 'app');
 $::pg->psql($_, user => 'app') for split /;\n/, $::DATA;
-$::pg->psql('', file => "$ENV{SF_TEST_SQL}/notify.sql", user => 'app');
+$::pg->psql('', file => "$ENV{SF_TEST_SQL}/softfactory-tables.sql",
+            user => 'app');
 main::conf(server => "unix:$::pg->{socket}", zone => 'api 16m',
            pool => 'connections=2 heavy=1 wait=2s connect_timeout=1s')
 --- config eval

@@ -30,7 +30,7 @@ plan('no_plan');
 our ($DB, $COPY) = (scratch('sf_channel'),
                     scratch('sf_channel_copy', 'template0'));
 our $CAMPAIGN = '/api/review/campaigns/1';
-our $SQL = "$ENV{SF_TEST_SQL}/notify.sql";
+our $SQL = "$ENV{SF_TEST_SQL}/softfactory-tables.sql";
 our $EVENTS = "$ENV{SF_TEST_SQL}/event-trigger";
 our @ROLES = qw(sf_stranger sf_maker);
 
@@ -190,8 +190,7 @@ sub old_kind {
     $text =~ s/ SECURITY DEFINER//;
     $text =~ s/ SET search_path TO [^\n]*\n//;
     $text =~ s/softfactory channel /softfactory /;
-    $text =~ s/\n    BEGIN\n.*?\n    END;\n/
-               \n    PERFORM pg_catalog.pg_notify('softfactory', payload);\n/s
+    $text =~ s/\(c\.name, payload\)\n.*?;\n/('softfactory', payload);\n/s
         or die $text;
     psql($text, dbname => $DB);
 }
@@ -511,7 +510,8 @@ wait_until { "@{source()->{open_channel}}" eq 'campaigns users' }
 wait_coherent();
 is(metric('softfactory_listener_open_tables'), 2, 'metrics count them');
 is(lines('changes are told on the open channel, where every role may listen '
-         . 'and speak: campaigns, users; run conf/postgresql/notify.sql'), 1,
+         . 'and speak: campaigns, users; run '
+         . 'conf/postgresql/softfactory-tables.sql'), 1,
    'the log says it once');
 heard('changes are heard on it');
 
@@ -540,7 +540,7 @@ my $install = command('psql', '-Xq', '-v', 'ON_ERROR_STOP=1',
     '-U', 'app', '-d', $::DB, '-f', $::SQL);
 
 wait_until { backends("datname = '$::DB' AND wait_event_type = 'Lock'") }
-           'notify.sql waits';
+           'the file waits';
 fetch('/api/review/campaigns/2') for 1, 2;
 $late->release;
 is(join('', $install->()), '0', 'then it goes on');
@@ -676,7 +676,7 @@ is(psql("INSERT INTO public.users (id, email, password_hash, name)
 is(psql("UPDATE public.users SET name = 'm'", dbname => $::COPY), '',
    'nor a change');
 install_notify($::COPY);
-is($count->(), 1, 'notify.sql makes a name where there is none');
+is($count->(), 1, 'the file makes a name where there is none');
 
 my $mine = psql('TABLE softfactory.channel', dbname => $::COPY);
 

@@ -122,8 +122,8 @@ super($MOVED, qq{ALTER SCHEMA public RENAME TO "My ""own"" schema";
 # the channel
 
 super($GRANTS, grants());
-psql('', dbname => $GRANTS, file => "$ENV{SF_TEST_SQL}/notify.sql",
-     set => "role=$READER");
+psql('', dbname => $GRANTS, set => "role=$READER",
+     file => "$ENV{SF_TEST_SQL}/softfactory-tables.sql");
 
 sub grants {
     my $manual = 'conf/postgresql/README.md';

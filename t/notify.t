@@ -1,5 +1,6 @@
-# What the triggers of conf/postgresql/notify.sql tell a session that listens,
-# whoever writes and however; and what the file says, does and leaves alone.
+# What the triggers of conf/postgresql/softfactory-tables.sql tell a session
+# that listens, whoever writes and however; and what the file says, does and
+# leaves alone.  t/watch.t has tables of one's own.
 #
 # nginx has no part in this.  The scratch database has the application's tables
 # in the schema public; each check that needs other ones makes a schema with
@@ -19,8 +20,8 @@ no_root_location();
 plan('no_plan');
 
 our $DB = told_in(scratch('sf_notify'));
-our $SQL = "$ENV{SF_TEST_SQL}/notify.sql";
-our $REMOVE = "$ENV{SF_TEST_SQL}/notify-remove.sql";
+our $SQL = "$ENV{SF_TEST_SQL}/softfactory-tables.sql";
+our $REMOVE = "$ENV{SF_TEST_SQL}/softfactory-remove.sql";
 
 our @ROLES = qw(sf_notify_owner sf_notify_writer sf_notify_nobody);
 
@@ -130,14 +131,17 @@ sub in_schema {
 }
 
 
-# version_of($table): what its triggers have for an argument
+# argument($table): what its triggers have for an argument
 
-sub version_of {
+sub argument {
     my ($name) = @_;
 
     my ($t) = grep { $_->{name} eq $name } described('tables');
+    my %seen;
 
-    return $t->{version};
+    return join "\n", "table $name", map({ "key $_" } @{$t->{keys}}),
+        map { "column $_" } grep { !$seen{$_}++ } 'id', @{$t->{keys}},
+                                                  @{$t->{columns}};
 }
 
 
@@ -201,7 +205,8 @@ for (described('tables')) {
     is(psql("SELECT string_agg(DISTINCT encode(tgargs, 'escape'), ' ')
                FROM pg_trigger WHERE tgrelid = '$_->{name}'::regclass
                                  AND NOT tgisinternal", dbname => $::DB),
-       version_of($_->{name}) . '\\000', "$_->{name}: the version is told");
+       argument($_->{name}) . '\\000',
+       "$_->{name}: what is told is in the argument");
 }
 
 my $new = "(creator_id, title, product_name, deadline) SELECT %s, 't', 'p',"
@@ -711,11 +716,11 @@ for (['DROP TRIGGER softfactory_notify_delete ON states.users',
       'outdated on states.users (truncate)'],
      ['CREATE OR REPLACE TRIGGER softfactory_notify_truncate BEFORE TRUNCATE'
       . ' ON states.users EXECUTE FUNCTION states.softfactory_notify_users('
-      . "'" . version_of('users') . "')",
+      . "'" . argument('users') . "')",
       'outdated on states.users (truncate)'],
      ['CREATE OR REPLACE TRIGGER softfactory_notify_insert AFTER INSERT ON'
       . ' states.users REFERENCING NEW TABLE AS changed EXECUTE FUNCTION'
-      . " states.softfactory_notify_campaigns('" . version_of('users') . "')",
+      . " states.softfactory_notify_campaigns('" . argument('users') . "')",
       'outdated on states.users (insert)'],
      ['CREATE OR REPLACE FUNCTION states.softfactory_notify_users() RETURNS'
       . ' trigger LANGUAGE plpgsql AS \'BEGIN RETURN NULL; END\'',
@@ -812,9 +817,9 @@ runs('a column that is missing', $::SQL, 3,
 runs('a key that is no number', $::SQL, 3,
      'ERROR:  table wrong.sns_posts has no column user_id, or not of the type'
      . " that is expected\n", @in, tables => 'users,sns_posts');
-runs('a view', $::SQL, 3, "ERROR:  \"products\" is a view\n"
-     . "DETAIL:  Triggers on views cannot have transition tables.\n", @in,
-     tables => 'users,products');
+runs('a view', $::SQL, 3, 'ERROR:  wrong.products cannot be watched: it is a'
+     . ' view; watch the tables that it reads, which softfactory.reads()'
+     . " names\n", @in, tables => 'users,products');
 
 like((run_file($::SQL, @in, tables => 'users', user => 'sf_notify_nobody'))[1],
      qr/ERROR:  table users does not exist/, 'a role that may not look');

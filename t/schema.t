@@ -450,8 +450,8 @@ SQL
     local $ENV{PGOPTIONS} = '-c search_path=green';
     system(qw(psql -XAtq -v ON_ERROR_STOP=1 -h), $ENV{SF_TEST_PG_DIR}, '-p',
            $ENV{SF_TEST_PG_PORT}, qw(-U app -d), $::DB, '-f',
-           "$ENV{SF_TEST_SQL}/notify.sql") == 0
-        or die 'notify.sql fails';
+           "$ENV{SF_TEST_SQL}/softfactory-tables.sql") == 0
+        or die 'softfactory-tables.sql fails';
 }
 
 looked();
@@ -838,8 +838,8 @@ for my $db (qw(softfactory source)) {
                dbname => $db);
 }
 
-$::P->psql('', user => 'app', file => "$ENV{SF_TEST_SQL}/notify.sql",
-           set => 'role=sf_reader');
+$::P->psql('', user => 'app', set => 'role=sf_reader',
+           file => "$ENV{SF_TEST_SQL}/softfactory-tables.sql");
 $::P->psql('GRANT SELECT ON ALL TABLES IN SCHEMA public TO sf_reader');
 $::P->psql("INSERT INTO campaigns (id, creator_id, title, product_name, deadline,
             status, created_at) VALUES (1, 1, 'of 1', 'p', 'tomorrow', 'active',

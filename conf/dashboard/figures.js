@@ -654,8 +654,8 @@ function sourceProblems(source, add) {
     if (open.length > 0) {
         add(`open ${upstream}`, 'warning',
             `Every role may listen to the changes of “${upstream}”, and empty `
-            + `its cache: run notify.sql again for ${open.join(', ')}`
-            + '.', true);
+            + 'its cache: run softfactory-tables.sql again for '
+            + `${open.join(', ')}.`, true);
     }
 
     if (creators > 0) {

@@ -4,8 +4,8 @@
 --     psql -X -v ON_ERROR_STOP=1 -v schema=ours -f event-trigger.sql
 --
 -- By a superuser: PostgreSQL lets no other role make them.  The listener
--- receives the word "schema" on the channel of notify.sql after DDL, and checks
--- what has changed.  Without them it checks every few seconds
+-- receives the word "schema" on the channel of softfactory.sql after DDL, and
+-- checks what has changed.  Without them it checks every few seconds
 -- (softfactory_listen_schema), and with them too: roles belong to the whole
 -- server, and no event trigger sees them.
 --

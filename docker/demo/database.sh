@@ -12,7 +12,7 @@ CREATE ROLE app LOGIN PASSWORD :'password';
 CREATE DATABASE softfactory OWNER app ENCODING 'UTF8' TEMPLATE template0;
 SQL
 
-for file in schema demo indexes notify; do
+for file in schema demo indexes softfactory-tables; do
     psql -qX -v ON_ERROR_STOP=1 -v size="${SIZE:-small}" \
         -U app -d softfactory -f "/sql/$file.sql" > /dev/null
 done

@@ -250,7 +250,7 @@ ngx_sf_recommend_triggers(u_char *buf, u_char *last,
 
     return ngx_slprintf(buf, last,
                         "Current triggers are missing on %ui table%s: run "
-                        "conf/postgresql/notify.sql as the owner.",
+                        "conf/postgresql/softfactory-tables.sql as the owner.",
                         server->uncovered,
                         ngx_sf_recommend_s(server->uncovered));
 }

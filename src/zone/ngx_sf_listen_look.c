@@ -99,12 +99,12 @@ static u_char *ngx_sf_listen_look_names(ngx_sf_listen_t *l, u_char *p,
 
 static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
     { "triggers", "tables without current triggers",
-      "; see conf/postgresql/notify.sql" },
+      "; see conf/postgresql/softfactory-tables.sql" },
     { "subscription", "tables that a subscription writes to, which runs no "
       "triggers", "" },
     { "shape", "tables that are views or foreign, or parts of others", "" },
     { "channel", "tables whose triggers tell on a channel that cannot be "
-      "read", "; see conf/postgresql/notify.sql" }
+      "read", "; see conf/postgresql/softfactory-tables.sql" }
 };
 
 
@@ -960,9 +960,9 @@ ngx_sf_listen_look_opened(ngx_sf_listen_t *l)
     ngx_log_error(NGX_LOG_WARN, l->log, 0,
                   "softfactory upstream \"%V\": changes are told on the open "
                   "channel, where every role may listen and speak: %*s; run "
-                  "conf/postgresql/notify.sql again, and event-trigger.sql "
-                  "where it was", &l->primary->name, (size_t) (p - names),
-                  names);
+                  "conf/postgresql/softfactory-tables.sql again, and "
+                  "event-trigger.sql where it was", &l->primary->name,
+                  (size_t) (p - names), names);
 }
 
 

@@ -2,7 +2,7 @@
 see .ci/bench.sh.
 
 The location has softfactory_cache_bypass, so that every page is read; only
-totals are kept, for a second, since notify.sql is not installed.
+totals are kept, for a second, since no table is watched.
 
 The contenders are measured in rotation, each once a round; what is reported
 is the median over the rounds.  Rates move with the machine, ratios do not.
@@ -136,8 +136,8 @@ class Http:
 class Total:
     """Latency of a request that counts its total, and of one that need not.
 
-    Without notify.sql a total is kept for a second; so the module is asked,
-    over one connection, after 1.1 s and once more at once.
+    Without triggers a total is kept for a second; so the module is asked, over
+    one connection, after 1.1 s and once more at once.
     """
 
     name = "module, 1 client"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# What notify.sql costs a writer: inserts of one row per transaction into
-# campaign_applications, with and without the triggers, by 1 and by 16 writers,
-# with fsync, alone and with a synchronous standby.  The two are measured in
+# What the triggers cost a writer: inserts of one row per transaction into
+# campaign_applications, with and without them, by 1 and by 16 writers, with
+# fsync, alone and with a synchronous standby.  The two are measured in
 # rotation; the table has medians, transactions a second and their ratio.
 #
 #     NOTIFY_ROUNDS=5 NOTIFY_SECONDS=5 t/bench/notify.sh
@@ -64,7 +64,7 @@ databases() {
                 VALUES (1, 1, 'a', 'a', 'a', 'a', 1, '2099-01-01')"
     done
 
-    sql told -f conf/postgresql/notify.sql > "$HOME_OF/load.log"
+    sql told -f conf/postgresql/softfactory-tables.sql > "$HOME_OF/load.log"
 }
 
 

@@ -1,6 +1,6 @@
 -- Users for the measurements of the cache, beside those of the demo data:
 -- 10,000 with a subscription to sns-auto, 2 accounts, 20 posts and 20 days of
--- figures each; ids from 100001.  Loaded once, before notify.sql.
+-- figures each; ids from 100001.  Loaded once, before the triggers.
 
 \set ON_ERROR_STOP on
 

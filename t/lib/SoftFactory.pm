@@ -285,13 +285,14 @@ END {
 }
 
 
-# install_notify($dbname, $tables): the triggers of conf/postgresql/notify.sql,
-# for all tables or those named
+# install_notify($dbname, $tables): has the tables of the application watched,
+# all or those named
 
 sub install_notify {
     my ($dbname, $tables) = @_;
 
-    psql('', dbname => $dbname, file => "$ENV{SF_TEST_SQL}/notify.sql",
+    psql('', dbname => $dbname,
+         file => "$ENV{SF_TEST_SQL}/softfactory-tables.sql",
          $tables ? (set => "tables=$tables") : ());
 }
 

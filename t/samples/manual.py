@@ -217,9 +217,9 @@ def statements(t):
     there."""
     status, said = lib.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-U",
                            "postgres", "-d", "softfactory", "-f",
-                           "conf/postgresql/notify.sql", cwd=lib.TOP,
-                           env=dict(os.environ, **database()))
-    t.ok(status == 0, "notify.sql", said)
+                           "conf/postgresql/softfactory-tables.sql",
+                           cwd=lib.TOP, env=dict(os.environ, **database()))
+    t.ok(status == 0, "softfactory-tables.sql", said)
     found = others("sql")
     for block in found:
         status, said = lib.run(
@@ -299,7 +299,7 @@ def owned_by_application():
     nothing of the module is there."""
     env = dict(os.environ, PGUSER="postgres", PGDATABASE="softfactory",
                **database())
-    for name in ("notify-remove", "event-trigger-remove"):
+    for name in ("softfactory-remove", "event-trigger-remove"):
         status, said = lib.run("psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f",
                                "conf/postgresql/%s.sql" % name, env=env,
                                cwd=lib.TOP)

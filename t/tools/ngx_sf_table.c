@@ -6,8 +6,9 @@
 
 /*
  * The tables of SoftFactory, and the key columns by which their changes are
- * told apart: conf/postgresql/notify.sql is generated from this list, and tests
- * go by it.  The module itself does not know it.
+ * told apart: conf/postgresql/softfactory-tables.sql, which has them watched, is
+ * generated from this list, and tests go by it.  The module itself does not
+ * know it.
  *
  * A trigger sends the text
  *

@@ -108,7 +108,7 @@ static const test_server_t  test_servers[] = {
       { "softfactory_cache_incoherent_ttl", "softfactory_listen" } },
 
     { "tables without triggers", { .uncovered = 3 },
-      { "3 tables:", "notify.sql" } },
+      { "3 tables:", "softfactory-tables.sql" } },
 
     { "a table without", { .uncovered = 1 }, { "1 table:" } },
 

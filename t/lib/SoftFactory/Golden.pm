@@ -147,7 +147,8 @@ sub golden_server {
 
     $s->psql('', user => 'app', file => $_)
         for map({ "$ENV{SF_TEST_SQL}/$_.sql" } qw(schema indexes)),
-            "$FOLDER/data.sql", "$ENV{SF_TEST_SQL}/notify.sql";
+            "$FOLDER/data.sql",
+            "$ENV{SF_TEST_SQL}/softfactory-tables.sql";
 
     my $now = $s->psql('SELECT localtimestamp', dbname => 'softfactory');
     die "the clock of PostgreSQL shows $now" if $now ne $NOW;

@@ -37,8 +37,9 @@
 -- triggers of a table, but caches what it reads there for a shorter time.
 --
 -- check=1 changes nothing, reports the state of each table and of the channel,
--- and fails if a table that exists (or is named by tables=), or the channel, is
--- not ok.
+-- and each column whose type the module does not accept, and fails if there is
+-- one or a table that exists (or is named by tables=), or the channel, is not
+-- ok.
 --
 -- Safe to repeat, by the tables' owner or a superuser: older triggers are
 -- replaced, partitions that came since get theirs, what is right is not even
@@ -68,7 +69,7 @@
 --     PostgreSQL 15 shows it to no trigger of a statement.
 --
 -- The parts between "generated" lines are made by t/tools/notify.c from
--- t/tools/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
+-- src/zone/ngx_sf_table.c; .ci/check-notify.sh update makes them anew.
 
 \set QUIET on
 \set ON_ERROR_STOP on
@@ -104,7 +105,8 @@ SET LOCAL lock_timeout = '10s';
 
 
 -- The list: a table, the version of its row, the stamp of its function, its
--- key columns, and all columns of which the function speaks.  After this,
+-- key columns, all columns of which the function speaks, and a letter for each
+-- of them, which says what the module reads it as.  After this
 -- search_path, which finds the tables, is out of the game.
 
 SELECT pg_catalog.json_agg(t) AS list
@@ -113,51 +115,64 @@ SELECT pg_catalog.json_agg(t) AS list
 -- generated: tables
     ('users', '9f5655e6', '3ab6cd3e',
      '{id}',
-     '{id, is_active, created_at, name, email}'),
+     '{id, is_active, created_at, name, email}',
+     'nbtss'),
     ('products', 'aec90d72', '7aec0413',
      '{}',
-     '{id, slug}'),
+     '{id, slug}',
+     'ns'),
     ('subscriptions', 'e50ce0d7', '75ec8644',
      '{user_id}',
-     '{id, user_id, product_id, status}'),
+     '{id, user_id, product_id, status}',
+     'nnns'),
     ('payments', 'fe973d60', '52de28ba',
      '{}',
-     '{id, amount, status, created_at}'),
+     '{id, amount, status, created_at}',
+     'nnst'),
     ('campaigns', 'ba82cacc', '1974074f',
      '{id, creator_id}',
      '{id, creator_id, title, product_name, category, reward_type, reward_value,
-       max_reviewers, deadline, status, created_at, description}'),
+       max_reviewers, deadline, status, created_at, description}',
+     'nnsssssntsts'),
     ('campaign_applications', 'c8bd57e8', 'c4806b08',
      '{campaign_id, user_id}',
      '{id, campaign_id, user_id, message, sns_link, follower_count, status,
-       created_at}'),
+       created_at}',
+     'nnnssnst'),
     ('review_listings', '09ca2fa4', 'ae9ce7c5',
      '{id}',
      '{id, source_platform, external_id, title, brand, category, reward_type,
        reward_value, deadline, max_applicants, current_applicants, url,
-       image_url, status, scraped_at}'),
+       image_url, status, scraped_at}',
+     'nssssssntnnssst'),
     ('review_accounts', '3a7d05b3', '69c32d9a',
      '{user_id}',
-     '{id, user_id}'),
+     '{id, user_id}',
+     'nn'),
     ('review_applications', '0bfcbd64', '886671c6',
      '{listing_id}',
-     '{id, listing_id, account_id, applied_at, status}'),
+     '{id, listing_id, account_id, applied_at, status}',
+     'nnnts'),
     ('review_bookmarks', '5f16d70d', '47db63de',
      '{user_id}',
-     '{id, user_id, listing_id, created_at}'),
+     '{id, user_id, listing_id, created_at}',
+     'nnnt'),
     ('sns_accounts', 'a8a5c5ff', '638898e4',
      '{user_id}',
-     '{id, user_id, platform, account_name, is_active, created_at}'),
+     '{id, user_id, platform, account_name, is_active, created_at}',
+     'nnssbt'),
     ('sns_posts', 'f2d1f168', '38071f98',
      '{user_id}',
      '{id, user_id, account_id, content, platform, status, template_type,
-       scheduled_at, created_at}'),
+       scheduled_at, created_at}',
+     'nnnsssstt'),
     ('sns_analytics', '7aa97a49', '4673d910',
      '{user_id}',
      '{id, user_id, account_id, date, followers, total_engagement, total_reach,
-       total_impressions}')
+       total_impressions}',
+     'nnntnnnn')
 -- generated, end
-               ) AS v (name, version, stamp, keys, columns)) t
+               ) AS v (name, version, stamp, keys, columns, kinds)) t
 \gset
 
 SET LOCAL search_path = pg_catalog;
@@ -179,9 +194,10 @@ SELECT coalesce(json_agg(t ORDER BY t.n), '[]') AS list, :'list' AS known
                  WHERE a.attnum IS NULL) AS lacks
           FROM ROWS FROM (json_to_recordset(:'list')
                             AS (name text, version text, stamp text,
-                                keys text[], columns text[], relid oid))
+                                keys text[], columns text[], kinds text,
+                                relid oid))
                    WITH ORDINALITY
-                   AS l (name, version, stamp, keys, columns, relid, n)
+                   AS l (name, version, stamp, keys, columns, kinds, relid, n)
           LEFT JOIN pg_class c ON c.oid = l.relid
           LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
          WHERE :'tables' = ''
@@ -1334,6 +1350,52 @@ SELECT CASE WHEN :'channel' = 'ok' AND NOT EXISTS (
 
 SELECT 'channel: ' || :'channel';
 
+-- The types of columns: a domain counts as what it is of, and what a database
+-- has made itself is a string, unless it has parts.
+
+WITH kind (letter, name, types) AS (
+    VALUES
+-- generated: types
+    ('n', 'number', '{21,23,20,26,700,701,1700}'),
+    ('b', 'boolean', '{16,21,23,20}'),
+    ('s', 'string', '{21,23,20,26,700,701,1700,25,1043,1042,18,19,2950,
+      650,869,829,774,790,1083,1266,1186,1082}'),
+    ('t', 'timestamp', '{1082,1114,1184}'),
+    ('d', 'date', '{1082}')
+-- generated, end
+), misfit AS (
+    SELECT l.n, a.attnum,
+           format('%s: column %s is of type %s, where a %s is expected',
+                  l.name, a.attname, format_type(a.atttypid, a.atttypmod),
+                  k.name) AS line
+      FROM json_to_recordset(:'list') AS l (name text, relid oid,
+               columns text[], kinds text, n int)
+     CROSS JOIN LATERAL ROWS FROM (unnest(l.columns),
+                                   regexp_split_to_table(l.kinds, ''))
+                     AS c (name, letter)
+      JOIN kind k ON k.letter = c.letter
+      JOIN pg_attribute a ON a.attrelid = l.relid AND a.attname = c.name
+                             AND NOT a.attisdropped
+     CROSS JOIN LATERAL (
+            WITH RECURSIVE base AS (
+                SELECT t.oid, t.typtype, t.typcategory, t.typbasetype
+                  FROM pg_type t WHERE t.oid = a.atttypid
+                 UNION ALL
+                SELECT t.oid, t.typtype, t.typcategory, t.typbasetype
+                  FROM base b JOIN pg_type t ON t.oid = b.typbasetype
+                 WHERE b.typtype = 'd'
+            )
+            SELECT * FROM base WHERE typtype <> 'd') b
+     WHERE b.oid <> ALL (k.types::oid[])
+       AND NOT (k.letter = 's' AND b.oid >= 16384 AND b.typtype IN ('b', 'e')
+                AND b.typcategory <> 'A')
+)
+SELECT coalesce(json_agg(m ORDER BY m.n, m.attnum), '[]') AS misfits
+  FROM misfit m
+\gset
+
+SELECT line FROM json_to_recordset(:'misfits') AS m (line text);
+
 SELECT format('DO %L', 'BEGIN RAISE ''not all triggers are there''; END')
  WHERE EXISTS (SELECT FROM json_to_recordset(:'triggers') AS f (state text)
                 WHERE state <> 'ok')
@@ -1344,6 +1406,11 @@ SELECT format('DO %L', 'BEGIN RAISE ''not all triggers are there''; END')
 
 SELECT format('DO %L', 'BEGIN RAISE ''the channel is not as it must be''; END')
  WHERE :'channel' <> 'ok'
+\gexec
+
+SELECT format('DO %L', 'BEGIN RAISE ''not all columns are of a type that the'
+              ' module takes''; END')
+ WHERE :'misfits' <> '[]'
 \gexec
 
 \else

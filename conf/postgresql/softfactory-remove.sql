@@ -1,12 +1,16 @@
--- Removes what notify.sql has made, of all tables or some:
+-- Removes what softfactory-tables.sql has made, or the former notify.sql, of
+-- all tables of SoftFactory or some:
 --
---     psql -X -v ON_ERROR_STOP=1 -f notify-remove.sql
---     psql -X -v ON_ERROR_STOP=1 -v tables=campaigns,users -f notify-remove.sql
+--     psql -X -v ON_ERROR_STOP=1 -f softfactory-remove.sql
+--     psql -X -v ON_ERROR_STOP=1 -v tables=campaigns,users \
+--         -f softfactory-remove.sql
 --
 -- Safe to repeat, by the tables' owner or a superuser.  One transaction; it
 -- waits for whoever reads or writes the tables, ten seconds for each.  The
--- module then keeps what it reads there for a shorter time.  With the last
--- function the channel goes, and its schema if nothing else is in it.
+-- module then keeps what it reads there for a shorter time.  When no table is
+-- watched any more the channel goes, and with it what softfactory.sql has made,
+-- and the schema if nothing else is in it.  SELECT softfactory.unwatch('t')
+-- removes the triggers of another table.
 --
 -- The list between the "generated" lines is made by t/tools/notify.c from
 -- t/tools/ngx_sf_table.c; .ci/check-notify.sh update makes it anew.
@@ -136,13 +140,22 @@ SELECT format('DO %L', 'BEGIN PERFORM pg_notify(name, ''triggers'')'
 
 -- The channel, when no function is left that notifies on it.
 
+SELECT NOT EXISTS (SELECT FROM pg_proc
+                    WHERE proname LIKE 'softfactory\_%'
+                      AND position('-- softfactory channel ' IN prosrc) > 0)
+       AS last
+\gset
+
 SELECT 'DROP TABLE softfactory.channel'
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE n.nspname = 'softfactory' AND c.relname = 'channel'
-   AND pg_has_role(c.relowner, 'USAGE')
-   AND NOT EXISTS (SELECT FROM pg_proc
-                    WHERE proname LIKE 'softfactory\_%'
-                      AND position('-- softfactory channel ' IN prosrc) > 0)
+   AND pg_has_role(c.relowner, 'USAGE') AND :'last'::boolean
+\gexec
+
+SELECT format('DROP FUNCTION %s', p.oid::regprocedure)
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname = 'softfactory' AND p.prokind = 'f'
+   AND pg_has_role(p.proowner, 'USAGE') AND :'last'::boolean
 \gexec
 
 SELECT 'DROP SCHEMA softfactory'
