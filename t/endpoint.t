@@ -1189,6 +1189,66 @@ softfactory_endpoint products {
 endpoint "products" in HERE has a tag of $id, but no $id of the type id in its path
 
 
+=== a tag of an id of the query string, which need not be there
+--- declared
+softfactory_endpoint products {
+    get   /api/products;
+    param id id;
+    sql   "SELECT id FROM $schema.campaigns [[WHERE id = $id]]";
+    tags  campaigns.id=$id;
+} # here
+--- refused
+endpoint "products" in HERE has a tag of $id, but no $id of the type id in its path
+
+
+=== a tag of an id that the statement does not have
+--- declared
+softfactory_endpoint products {
+    get  /api/products/$id;
+    sql  "SELECT title FROM $schema.campaigns";
+    json '{"id": $id, "all": [{*}]}';
+    tags campaigns.id=$id;
+} # here
+--- refused
+endpoint "products" in HERE has a tag of $id, which is not in its sql
+
+
+=== a tag of an id that the total does not have
+--- declared
+softfactory_endpoint products {
+    get   /api/products/$id/parts;
+    page  20;
+    sql   "SELECT id FROM $schema.campaign_applications
+            WHERE campaign_id = $id ORDER BY id $limit";
+    total "SELECT count(*) FROM $schema.campaign_applications";
+    json  '{"total": $total, "parts": [{*}]}';
+    tags  campaign_applications.campaign_id=$id;
+} # here
+--- refused
+endpoint "products" in HERE has a tag of $id, which is not in its total: say total_tags
+
+
+=== principals that do not depend on the user
+--- declared
+softfactory_principal {
+    sql "SELECT true AS active FROM $schema.users WHERE id = '$user'";
+} # here
+softfactory_endpoint products { get /api/products; json '[]'; }
+--- refused
+softfactory_principal in HERE has no $user in its sql
+
+
+=== a tag of an id, which principals do not have
+--- declared
+softfactory_principal {
+    sql  "SELECT true AS active FROM $schema.users WHERE id = $user";
+    tags users.id=$id;
+} # here
+softfactory_endpoint products { get /api/products; json '[]'; }
+--- refused
+softfactory_principal in HERE has a tag of $id, which only endpoints have
+
+
 === a total that is not of the user
 --- declared
 softfactory_endpoint products {

@@ -53,6 +53,7 @@ static const char *ngx_sf_endpoint_check_page(
     const ngx_sf_endpoint_t *endpoint);
 static const char *ngx_sf_endpoint_check_user(
     const ngx_sf_endpoint_t *endpoint);
+static uint64_t ngx_sf_endpoint_path_id(const ngx_sf_row_t *row);
 static const char *ngx_sf_endpoint_check_tags(
     const ngx_sf_endpoint_t *endpoint);
 static const char *ngx_sf_endpoint_check_clock(
@@ -516,9 +517,27 @@ ngx_sf_endpoint_check_user(const ngx_sf_endpoint_t *endpoint)
 }
 
 
+/* the bit of the id in the path, which is always there; 0: there is none */
+
+static uint64_t
+ngx_sf_endpoint_path_id(const ngx_sf_row_t *row)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; row->params[i].type != NGX_SF_PARAM_END; i++) {
+        if (row->params[i].type == NGX_SF_PARAM_ID && row->params[i].path) {
+            return (uint64_t) 1 << i;
+        }
+    }
+
+    return 0;
+}
+
+
 static const char *
 ngx_sf_endpoint_check_tags(const ngx_sf_endpoint_t *endpoint)
 {
+    uint64_t             id;
     ngx_uint_t           user;
     const ngx_sf_row_t  *row;
 
@@ -536,9 +555,26 @@ ngx_sf_endpoint_check_tags(const ngx_sf_endpoint_t *endpoint)
 
     if ((strstr(row->tags, "=$id")
          || (row->total_tags && strstr(row->total_tags, "=$id")))
-        && ngx_sf_endpoint_count(row, NGX_SF_PARAM_ID) != 1)
+        && (ngx_sf_endpoint_count(row, NGX_SF_PARAM_ID) != 1
+            || ngx_sf_endpoint_path_id(row) == 0))
     {
         return "a tag of $id, but no $id of the type id in its path";
+    }
+
+    id = ngx_sf_endpoint_path_id(row);
+
+    if (strstr(row->tags, "=$id")
+        && !(ngx_sf_statement_params(endpoint->response->statement, &user)
+             & id))
+    {
+        return "a tag of $id, which is not in its sql";
+    }
+
+    if (endpoint->total
+        && strstr(row->total_tags ? row->total_tags : row->tags, "=$id")
+        && !(endpoint->total->params & id))
+    {
+        return "a tag of $id, which is not in its total: say total_tags";
     }
 
     return endpoint->total && !endpoint->total->personal

@@ -243,6 +243,19 @@ ngx_sf_resource_compile_principal(ngx_conf_t *cf, ngx_sf_main_conf_t *smcf)
         return NGX_ERROR;
     }
 
+    /* all users would be the same one, or changes of none be heard of */
+
+    if (!smcf->principal->personal
+        || (row->tags && strstr(row->tags, "=$id")))
+    {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "softfactory_principal in %s:%ui has %s", row->file,
+                      row->line, smcf->principal->personal
+                                 ? "a tag of $id, which only endpoints have"
+                                 : "no $user in its sql");
+        return NGX_ERROR;
+    }
+
     return ngx_sf_resource_principal_kinds(cf, smcf, columns);
 }
 
@@ -851,6 +864,11 @@ ngx_sf_resource_render_response(ngx_sf_flight_t *flight)
     endpoint = flight->lookup.resource->endpoint;
     shape = ngx_sf_resource_shape(flight->worker->cycle->log, endpoint,
                                   flight->res);
+
+    if (flight->res && shape == NULL) {
+        return NGX_ERROR;
+    }
+
     refusal = ngx_sf_resource_refuse(flight, shape);
 
     if (refusal) {
@@ -1062,7 +1080,8 @@ ngx_sf_resource_render_json(ngx_pool_t *pool,
     if (params->page_size) {
         source.page = params->page;
         source.total = total;
-        source.pages = (total + params->page_size - 1) / params->page_size;
+        source.pages = total / params->page_size
+                       + (total % params->page_size > 0);
     }
 
     return ngx_sf_json_render(pool, shape->program, &source, body);
