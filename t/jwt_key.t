@@ -345,6 +345,21 @@ publish('turn.json', jwk('EdDSA'));
 wait_until { status($token{EdDSA}, $api) == 200 } 'one that is there', 40;
 out('those are gone', $token{$_}, $api) for qw(EdDSA-2 ES256);
 
+# what nginx -t would refuse: two keys that no token can choose from, and
+# a set in the place of a key
+
+my $useless = qr/\[warn\].*turn\.json" has keys that cannot be used: /;
+my $turned = qr/\[warn\].*turn\.pem" has keys .* by a reload only/;
+my @nameless = map { my $key = jwk($_); delete $key->{kid}; $key }
+               qw(EdDSA EdDSA-2);
+
+publish('turn.json', @nameless);
+publish('turn.pem', jwk('EdDSA'));
+wait_until { log_count($useless) && log_count($turned) }
+    'warnings of what cannot be used', 40;
+in('the keys stay', $token{EdDSA}, $api);
+in('that of the other file', $new, $pem);
+
 is(log_count($told) . log_count($gone), '11', 'each warning is told once');
 is("@{[worker_pids()]}", "@pids", 'there was no reload');
 
@@ -422,3 +437,29 @@ is(get($api, token => $fresh[10], @other)->{status}, 200,
 wait_until { get($api, token => $fresh[0], @from)->{status} == 200 }
     'a second without a wrong one', 10;
 pass('a second later it is looked at again');
+
+
+
+=== TEST 7: a worker that follows one that died has the keys of today
+--- config eval
+main::publish('heir.json', main::jwk('ES256'));
+$::PLACE->('api', "softfactory_jwt_key $::dir/heir.json;", $::NAMED)
+--- check
+my $api = "/api$::WHO";
+my %token = map { $_ => signed($_, -header => { kid => $_ }) }
+            qw(ES256 EdDSA);
+
+in('a key of the start', $token{ES256}, $api);
+publish('heir.json', jwk('EdDSA'));
+wait_until { status($token{EdDSA}, $api) == 200 } 'the new key', 40;
+
+my ($pid) = worker_pids();
+kill 'KILL', $pid;
+wait_until { my @now = worker_pids(); @now && $now[0] != $pid }
+    'another worker';
+
+in('it has the new one at once', $token{EdDSA}, $api);
+out('and not what the master has read', $token{ES256}, $api);
+--- no_error_log
+[crit]
+[emerg]

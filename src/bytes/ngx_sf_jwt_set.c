@@ -76,6 +76,8 @@ static ngx_int_t ngx_sf_jwk_member(const json_t *jwk, const char *name,
 static const char *ngx_sf_jwt_set_add(ngx_sf_jwt_set_t *set,
     ngx_sf_jwt_key_t *key, const ngx_str_t *kid);
 static ngx_uint_t ngx_sf_jwt_kid_cmp(const ngx_str_t *a, const ngx_str_t *b);
+static ngx_int_t ngx_sf_jwt_set_follows(ngx_sf_jwt_set_t *fresh,
+    const ngx_sf_jwt_set_t *set, u_char *why);
 static const char *ngx_sf_jwt_sets_clash(const ngx_sf_jwt_set_t *a,
     const ngx_sf_jwt_set_t *b);
 static const char *ngx_sf_jwt_keys_clash(const ngx_sf_jwt_key_t *a,
@@ -117,6 +119,10 @@ ngx_sf_jwt_set_read(ngx_sf_jwt_set_t *set, const ngx_str_t *text,
         rc = ngx_sf_jwt_set_jwks(&fresh, text, terms, why);
     }
 
+    if (rc == NGX_OK && set->pool) {
+        rc = ngx_sf_jwt_set_follows(&fresh, set, why);
+    }
+
     if (rc != NGX_OK) {
         ngx_sf_jwt_set_clear(&fresh);
         return NGX_ERROR;
@@ -126,6 +132,31 @@ ngx_sf_jwt_set_read(ngx_sf_jwt_set_t *set, const ngx_str_t *text,
     *set = fresh;
 
     return NGX_OK;
+}
+
+
+/* what nginx -t refuses does not come in by a change of the file, either */
+
+static ngx_int_t
+ngx_sf_jwt_set_follows(ngx_sf_jwt_set_t *fresh, const ngx_sf_jwt_set_t *set,
+    u_char *why)
+{
+    const char  *reason;
+
+    reason = ngx_sf_jwt_sets_check(&fresh, 1);
+
+    if (reason == NULL && set->jwks != fresh->jwks) {
+        reason = "PEM and a JWK set take each other's place by a reload only";
+    }
+
+    if (reason == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_snprintf(why, NGX_SF_JWT_SET_WHY, "has keys that cannot be used: %s%Z",
+                 reason);
+
+    return NGX_ERROR;
 }
 
 

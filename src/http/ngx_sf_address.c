@@ -12,8 +12,8 @@
  * more each second.  When it is empty, tokens that this worker does not know
  * are refused from that address without a look at their signature.  Those that
  * it has verified before are not asked for here, so neighbours behind one
- * address who are logged in do not notice; a new login of theirs may have to
- * try again.
+ * address who are logged in do not notice, until a file of keys changes; then,
+ * and for a new login, they may have to try again.
  *
  * What this does not bound: clients with many addresses, of which each has a
  * bucket, in each worker; tokens that are refused before their signature, and

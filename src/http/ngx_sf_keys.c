@@ -63,6 +63,15 @@ ngx_sf_keys_start(ngx_sf_worker_t *worker)
     file = worker->smcf->key_files.elts;
 
     for (i = 0; i < worker->smcf->key_files.nelts; i++) {
+
+        /* a worker that follows one that died has those of the master */
+
+        (void) ngx_sf_keys_look(file[i], worker->cycle->log);
+
+        if (file[i]->told) {
+            continue;
+        }
+
         fd = ngx_open_file(file[i]->path.data,
                            NGX_FILE_RDONLY|NGX_FILE_NONBLOCK, NGX_FILE_OPEN,
                            0);
@@ -144,6 +153,12 @@ ngx_sf_keys_look(ngx_sf_key_file_t *file, ngx_log_t *log)
 
         file->told = err;
 
+        /* what is none of the text may be over the next time */
+
+        if (err) {
+            ngx_memzero(&file->info, sizeof(ngx_file_info_t));
+        }
+
         return 0;
     }
 
@@ -164,6 +179,8 @@ ngx_sf_keys_same(const ngx_file_info_t *a, const ngx_file_info_t *b)
 {
     return a->st_mtim.tv_sec == b->st_mtim.tv_sec
            && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec
+           && a->st_ctim.tv_sec == b->st_ctim.tv_sec
+           && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec
            && a->st_size == b->st_size && a->st_ino == b->st_ino
            && a->st_dev == b->st_dev;
 }
