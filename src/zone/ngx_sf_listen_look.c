@@ -196,8 +196,8 @@ static const ngx_sf_listen_lack_t  ngx_sf_listen_lacks[NGX_SF_LACKS] = {
 
 /*
  * What a trigger tells stands in its arguments, as "table users" and "key id":
- * each is an argument, or a line of one, as softfactory.watch() has them.  There
- * may be more keys than are needed here, and other lines, as those of the
+ * each is an argument, or a line of one, as softfactory.watch() has them.
+ * There may be more keys than are needed here, and other lines, as those of the
  * columns that make it tell, which whoever watches the table answers for.
  */
 
