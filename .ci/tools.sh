@@ -29,7 +29,8 @@ mapfile -t tools < <(grep -lE '^main\(' t/tools/*.c)
 for src in "${tools[@]}"; do
     noun=$(basename "${src%.c}")
 
-    "$CC" "@$UNIT/flags" -It/tools "$src" t/tools/endpoints.c t/unit/unit.c \
+    "$CC" "@$UNIT/flags" -It/tools "$src" t/tools/endpoints.c \
+        t/tools/ngx_sf_table.c t/unit/unit.c \
         -o "$OUT/$noun.new" -Wl,--start-group "$UNIT/libmodule.a" \
         "$UNIT/libnginx.a" -Wl,--end-group "${LIBS[@]}"
 
