@@ -1171,9 +1171,9 @@ $::THERE->psql('', user => 'app', file => "$ENV{SF_TEST_SQL}/$_.sql")
 main::conf(server => "unix:$::THERE->{socket} fail_timeout=2s", zone => 'api 8m')
 . main::spread('location = /live { softfactory_live; }')
 --- check
-my @pids = worker_pids();
+my @pids;
 
-is(scalar @pids, 2, 'two workers');
+wait_until { @pids = worker_pids(); @pids == 2 } 'two workers';
 
 # nobody asks for anything but that
 

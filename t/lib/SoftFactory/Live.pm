@@ -751,11 +751,20 @@ sub children {
 
 
 # worker_pids(): those that take requests, not those that are shutting down;
-# under valgrind there is one process, which does it all
+# under valgrind there is one process, which does it all.  One that has just been
+# forked still bears the title of the master
 
 sub worker_pids {
-    my @pids = grep { read_file("/proc/$_/cmdline")
-                      =~ /^nginx: worker process(?! is)/ } children(master());
+    my @titles;
+
+    wait_until {
+        @titles = map { [$_, read_file("/proc/$_/cmdline")] }
+                  children(master());
+        !grep { $_->[1] =~ /^nginx: master/ } @titles;
+    } 'every child of the master has a title of its own', 5;
+
+    my @pids = map { $_->[0] }
+               grep { $_->[1] =~ /^nginx: worker process(?! is)/ } @titles;
 
     push @pids, master() if !@pids && $ENV{TEST_NGINX_USE_VALGRIND};
 
