@@ -133,6 +133,10 @@ my $lock = hold('LOCK TABLE campaigns IN ACCESS EXCLUSIVE MODE',
                 dbname => $::DB);
 my $client = start('/api/review/campaigns');
 
+# what comes later is answered: the worker has accepted that one, too
+
+fetch('/live');
+
 kill 'QUIT', $pid;
 wait_until { !running($pid) } 'it has gone';
 $lock->release;
