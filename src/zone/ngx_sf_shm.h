@@ -622,7 +622,7 @@ void ngx_sf_wake_close(ngx_sf_zone_t *zone);
 typedef enum {
     NGX_SF_TAG_TABLE = 0,       /* any row of the table */
     NGX_SF_TAG_USER,            /* rows whose key is the user */
-    NGX_SF_TAG_ID               /* rows whose key is the path's {id} */
+    NGX_SF_TAG_ID               /* rows whose key is the path's $id */
 } ngx_sf_tag_e;
 
 /* a tag of an endpoint, as compiled from its row */
